@@ -1,0 +1,89 @@
+//! From `fn main` to a hook's list of steps and back to an exit status.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use crate::{Environment, ExitStatus, Explain, Report, render};
+
+/// Who a hook is, for `--version` and `--help`.
+#[derive(Debug)]
+pub struct Program {
+    /// The executable's name.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// What it does, what it reads and writes, examples: the text of `--help` after the usage.
+    pub about: &'static str,
+}
+
+/// Runs a hook: answers `--help` and `--version`, refuses other arguments, else takes the
+/// environment's snapshot, calls `run`, and renders its failure.
+///
+/// A hook that becomes another program never returns from `run` when all goes well; its `T` is
+/// `Infallible`.
+pub fn main<T, E: Explain>(
+    program: &Program,
+    run: impl FnOnce(&Environment, &mut Report) -> Result<T, E>,
+) -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let status = match &arguments[..] {
+        [] => run_hook(program, run),
+        [only] if only == "--version" || only == "-V" => {
+            say(
+                std::io::stdout(),
+                &format!("{} {}\n", program.name, program.version),
+            );
+            ExitStatus::Ok
+        }
+        [only] if only == "--help" || only == "-h" => {
+            let text = format!(
+                "Usage: {} [--help | --version]\n\n{}",
+                program.name, program.about
+            );
+            say(std::io::stdout(), &text);
+            ExitStatus::Ok
+        }
+        [first, ..] => {
+            let text = format!(
+                "{name}: error: unexpected argument '{first}'\n  next: call it without arguments; \
+                 '{name} --help' tells what it reads\n",
+                name = program.name,
+                first = first.display(),
+            );
+            say(std::io::stderr(), &text);
+            ExitStatus::Usage
+        }
+    };
+    status.into()
+}
+
+fn run_hook<T, E: Explain>(
+    program: &Program,
+    run: impl FnOnce(&Environment, &mut Report) -> Result<T, E>,
+) -> ExitStatus {
+    let environment = Environment::of_process();
+    let mut report = Report::to_stderr(&environment);
+    report.heading(format!("{} {}", program.name, program.version));
+    match catch_unwind(AssertUnwindSafe(|| run(&environment, &mut report))) {
+        Ok(Ok(_)) => ExitStatus::Ok,
+        Ok(Err(error)) => render(program.name, &error, &mut std::io::stderr()),
+        // The panic's own message is on stderr already.
+        Err(_) => {
+            let text = format!(
+                "{name}: error: {name} stopped at a defect of its own\n  next: report it with \
+                 the lines above\n",
+                name = program.name
+            );
+            say(std::io::stderr(), &text);
+            ExitStatus::Bug
+        }
+    }
+}
+
+/// `println!` and `eprintln!` panic on a closed stream, which would replace our exit status.
+fn say(mut out: impl Write, text: &str) {
+    let _ = out.write_all(text.as_bytes());
+    let _ = out.flush();
+}

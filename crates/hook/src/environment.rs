@@ -1,0 +1,114 @@
+//! The environment, read once at start and passed down, so that nothing below depends on
+//! process-wide state. Names and values are never assumed to be UTF-8.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// A snapshot of environment variables.
+///
+/// Its `Debug` shows names only: values may be secrets.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<OsString, OsString>);
+
+impl Environment {
+    /// What this process was started with.
+    #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the environment"
+    )]
+    pub fn of_process() -> Self {
+        Self(std::env::vars_os().collect())
+    }
+
+    /// The value of `name`; a variable set to nothing counts as not set.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0
+            .get(OsStr::new(name))
+            .map(OsString::as_os_str)
+            .filter(|value| !value.is_empty())
+    }
+
+    /// Every variable, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// `$HOME`, absolute.
+    pub fn home(&self) -> Result<PathBuf, EnvironmentError> {
+        let home = PathBuf::from(self.get("HOME").ok_or(EnvironmentError::HomeUnset)?);
+        if home.is_absolute() {
+            Ok(home)
+        } else {
+            Err(EnvironmentError::HomeRelative { home })
+        }
+    }
+}
+
+impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        Self(
+            pairs
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        )
+    }
+}
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// The environment lacks what every hook needs.
+#[derive(Debug, Error)]
+pub enum EnvironmentError {
+    /// No home directory to work in.
+    #[error("HOME is not set")]
+    HomeUnset,
+    /// A home directory that depends on the working directory.
+    #[error("HOME is '{home}', which is not an absolute path", home = home.display())]
+    HomeRelative {
+        /// As it was set.
+        home: PathBuf,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn get_empty_value_counts_as_unset() {
+        let environment: Environment = [("SET", "1"), ("EMPTY", "")].into_iter().collect();
+        assert_eq!(environment.get("SET"), Some(OsStr::new("1")));
+        assert_eq!(environment.get("EMPTY"), None);
+        assert_eq!(environment.get("ABSENT"), None);
+    }
+
+    #[test]
+    fn home_unusable_is_refused_with_exact_text() {
+        let text = |pairs: &[(&str, &str)]| {
+            let environment: Environment = pairs.iter().copied().collect();
+            environment.home().unwrap_err().to_string()
+        };
+        assert_eq!(text(&[]), "HOME is not set");
+        assert_eq!(text(&[("HOME", "")]), "HOME is not set");
+        assert_eq!(
+            text(&[("HOME", "sub/dir")]),
+            "HOME is 'sub/dir', which is not an absolute path"
+        );
+    }
+
+    #[test]
+    fn debug_values_are_not_shown() {
+        let environment: Environment = [("MYSQL_ROOT_PASSWORD", "secret")].into_iter().collect();
+        assert_eq!(format!("{environment:?}"), "{\"MYSQL_ROOT_PASSWORD\"}");
+    }
+}

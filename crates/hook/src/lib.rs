@@ -1,0 +1,17 @@
+//! The process edge of every executable here: the environment as a snapshot, narration,
+//! running and becoming other programs, rendering a failure, exit statuses. Knows no MySQL.
+#![warn(missing_docs)]
+
+mod entry;
+mod environment;
+mod exit;
+mod failure;
+mod process;
+mod report;
+
+pub use entry::{Program, main};
+pub use environment::{Environment, EnvironmentError};
+pub use exit::ExitStatus;
+pub use failure::{Advice, Explain, Kind, render};
+pub use process::{CommandError, Finished, exec, run};
+pub use report::Report;
