@@ -1,0 +1,32 @@
+//! The dotCloud platform on one machine: what happens between `dotcloud push` and a service that
+//! answers. Follows the platform's contract (docs/platform.md); knows no MySQL.
+
+mod account;
+mod application;
+mod build;
+mod build_file;
+pub mod cli;
+mod commands;
+mod console;
+mod container;
+mod deploy;
+mod deployment_log;
+mod environment;
+mod error;
+mod gateway;
+mod handover;
+mod hook_run;
+mod launch;
+mod orphans;
+mod ports;
+mod project;
+mod runtime;
+mod snapshot;
+mod store;
+mod supervisor;
+mod system_packages;
+mod tail;
+mod upload;
+mod wiring;
+
+pub use commands::main;
