@@ -1,0 +1,209 @@
+//! Root's password and the option file that gives it to the clients. Never shown: not by `Debug`,
+//! not in an error.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::{OptionFile, OptionFileError};
+
+/// Letters and digits that are not mistaken for one another (no 0 O 1 I l), so that none needs
+/// quoting anywhere. 57 of them: 32 make 186 bits.
+const ALPHABET: &[u8] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+
+const RANDOM_LENGTH: usize = 32;
+
+/// Escaped it must fit on a line of an option file (4,094 bytes).
+const MAX_LENGTH: usize = 1024;
+
+/// Statements to run before one that holds a [`Password::sql_literal`], in the same session: my.cnf
+/// may set a SQL mode in which a backslash is an ordinary character, or a character set in which a
+/// backslash is the second half of one.
+pub const SQL_LITERAL_PRELUDE: &str = "SET NAMES utf8mb4;\nSET SESSION sql_mode = '';\n";
+
+/// A password. `Debug` hides it and there is no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// A fresh one of 32 characters.
+    pub fn random() -> Result<Self, PasswordError> {
+        let mut password = String::with_capacity(RANDOM_LENGTH);
+        let mut bytes = [0; 2 * RANDOM_LENGTH];
+        while password.len() < RANDOM_LENGTH {
+            getrandom::fill(&mut bytes).map_err(|source| PasswordError::Random { source })?;
+            // Six bits; those beyond the alphabet are dropped so that all are equally likely.
+            let characters = bytes
+                .iter()
+                .filter_map(|byte| ALPHABET.get(usize::from(byte & 0x3f)))
+                .map(|byte| char::from(*byte));
+            password.extend(characters.take(RANDOM_LENGTH - password.len()));
+        }
+        Ok(Self(password))
+    }
+
+    /// One that was chosen by somebody.
+    pub fn new(password: &OsStr) -> Result<Self, PasswordError> {
+        let bytes = password.as_bytes();
+        if bytes.is_empty() {
+            return Err(PasswordError::Empty);
+        }
+        if bytes.len() > MAX_LENGTH {
+            return Err(PasswordError::TooLong);
+        }
+        if bytes.iter().any(|byte| matches!(byte, 0 | b'\n')) {
+            return Err(PasswordError::Character);
+        }
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Self(text.to_owned())),
+            Err(_) => Err(PasswordError::NotUtf8),
+        }
+    }
+
+    /// The password itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// It as an SQL string literal with its quotes. Valid after [`SQL_LITERAL_PRELUDE`].
+    #[must_use]
+    pub fn sql_literal(&self) -> String {
+        sql_literal(&self.0)
+    }
+}
+
+/// `text` as an SQL string literal with its quotes. Valid after [`SQL_LITERAL_PRELUDE`].
+pub(crate) fn sql_literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// The account the clients use unless told otherwise: the content of `mysql-credentials.cnf`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// The account's name.
+    pub user: String,
+    /// Its password.
+    pub password: Password,
+}
+
+impl Credentials {
+    /// Those of `root`.
+    #[must_use]
+    pub fn root(password: Password) -> Self {
+        Self {
+            user: "root".to_owned(),
+            password,
+        }
+    }
+
+    /// The option file to write as `path`, for [`crate::write_private`].
+    #[must_use]
+    pub fn render(&self, path: &Path) -> Vec<u8> {
+        let mut file = OptionFile::empty(path);
+        let (user, password) = (&self.user, self.password.expose());
+        file.set(
+            "client",
+            "user",
+            user,
+            "made by mysql-on-dotcloud; ~/.my.cnf includes it",
+        );
+        file.set(
+            "client",
+            "password",
+            password,
+            "keep this file private (mode 0600)",
+        );
+        file.render()
+    }
+
+    /// Reads back what [`Self::render`] wrote, or what was edited since.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, CredentialsError> {
+        let file = OptionFile::parse(path, bytes).map_err(|source| CredentialsError::Parse {
+            source: hide_lines(source),
+        })?;
+        let read = |option| {
+            file.get(&["client"], option)
+                .and_then(|found| found.value)
+                .ok_or(CredentialsError::Missing {
+                    path: path.to_owned(),
+                    option,
+                })
+        };
+        let user = String::from_utf8_lossy(&read("user")?).into_owned();
+        let password = Password::new(OsStr::from_bytes(&read("password")?)).map_err(|source| {
+            CredentialsError::Password {
+                path: path.to_owned(),
+                source,
+            }
+        })?;
+        Ok(Self { user, password })
+    }
+}
+
+/// The offending line may be the password's.
+fn hide_lines(mut error: OptionFileError) -> OptionFileError {
+    for problem in &mut error.problems {
+        problem.text = "(line not shown: this file holds a password)".to_owned();
+    }
+    error
+}
+
+/// A password that cannot be one.
+#[derive(Debug, Error)]
+pub enum PasswordError {
+    /// Nobody means it.
+    #[error("the password is empty")]
+    Empty,
+    /// It would not fit on a line of an option file.
+    #[error("the password is longer than 1024 bytes")]
+    TooLong,
+    /// Option files and SQL scripts end there.
+    #[error("the password holds a line break or a NUL byte")]
+    Character,
+    /// Servers refuse or convert it.
+    #[error("the password is not UTF-8")]
+    NotUtf8,
+    /// The kernel gave no random bytes.
+    #[error("cannot get random bytes for a password")]
+    Random {
+        /// Why.
+        source: getrandom::Error,
+    },
+}
+
+/// A credentials file without usable credentials.
+#[derive(Debug, Error)]
+pub enum CredentialsError {
+    /// It is not an option file.
+    #[error("cannot use the credentials file")]
+    Parse {
+        /// Where, without the line itself.
+        source: OptionFileError,
+    },
+    /// `user` or `password` is not in it.
+    #[error("{path} sets no {option} in [client]")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// The option.
+        option: &'static str,
+    },
+    /// Its password cannot be one.
+    #[error("{path} holds an unusable password")]
+    Password {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: PasswordError,
+    },
+}

@@ -1,0 +1,174 @@
+//! A MySQL or MariaDB option file as bytes: what is not edited renders back byte for byte.
+//! Reads a line exactly as the servers do (their `my_print_defaults` is the judge), does not
+//! follow `!include`, and refuses what they refuse or would quietly misread.
+
+mod edit;
+mod error;
+mod name;
+mod parse;
+mod quote;
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+pub use error::{Flaw, OptionFileError, Problem};
+
+/// An option file: a list of lines, each with what the servers see in it.
+#[derive(Clone, Debug)]
+pub struct OptionFile {
+    path: PathBuf,
+    lines: Vec<Line>,
+}
+
+/// One line with its terminator, as it stands in the file.
+#[derive(Clone, Debug)]
+struct Line {
+    bytes: Vec<u8>,
+    meaning: Meaning,
+}
+
+/// What the servers see in a line. Ranges are positions in its bytes.
+#[derive(Clone, Debug)]
+enum Meaning {
+    /// Blank, a comment, or a directive that the servers skip.
+    Nothing,
+    Group(Vec<u8>),
+    Option {
+        name: Range<usize>,
+        /// With its quotes; `None` without a `=`.
+        value: Option<Range<usize>>,
+    },
+    Include(PathBuf),
+}
+
+/// An option as one line of the file sets it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// The option's name as written: `max_connections`, `loose-skip-mysqlx`.
+    pub name: Vec<u8>,
+    /// Its value, without quotes and escapes; `None` if the line is the bare name.
+    pub value: Option<Vec<u8>>,
+    /// The group it stands in.
+    pub group: Vec<u8>,
+    /// Line number, from 1.
+    pub line: usize,
+}
+
+/// A line that makes the servers read more files at this point.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Include {
+    /// The file of an `!include`, the directory of an `!includedir`.
+    pub path: PathBuf,
+    /// Line number, from 1.
+    pub line: usize,
+}
+
+impl OptionFile {
+    /// Reads `bytes`, the content of `path`. All problems are told at once.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, OptionFileError> {
+        let lines = parse::lines(bytes).map_err(|problems| OptionFileError {
+            path: path.to_owned(),
+            problems,
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            lines,
+        })
+    }
+
+    /// A file without a line.
+    #[must_use]
+    pub fn empty(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            lines: Vec::new(),
+        }
+    }
+
+    /// Where it was read from.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file's content.
+    #[must_use]
+    pub fn render(&self) -> Vec<u8> {
+        self.lines
+            .iter()
+            .flat_map(|line| &line.bytes)
+            .copied()
+            .collect()
+    }
+
+    /// The options of `groups` in the file's order, repeated ones repeated: what
+    /// `my_print_defaults` prints for a file without [`Self::includes`].
+    pub fn options(&self, groups: &[&str]) -> impl Iterator<Item = Value> {
+        let mut group: &[u8] = b"";
+        self.lines
+            .iter()
+            .enumerate()
+            .filter_map(move |(index, line)| {
+                match &line.meaning {
+                    Meaning::Group(name) => group = name,
+                    Meaning::Option { name, value }
+                        if groups
+                            .iter()
+                            .any(|wanted| same_group(wanted.as_bytes(), group)) =>
+                    {
+                        return Some(Value {
+                            name: line.bytes[name.clone()].to_vec(),
+                            value: value.clone().map(|range| quote::decode(&line.bytes[range])),
+                            group: group.to_vec(),
+                            line: index + 1,
+                        });
+                    }
+                    Meaning::Nothing | Meaning::Option { .. } | Meaning::Include(_) => {}
+                }
+                None
+            })
+    }
+
+    /// What `option` is set to for a program that reads `groups`: the last line wins.
+    ///
+    /// `-` and `_` are the same in names; `loose-` is looked through; `skip-X` and `disable-X` set X
+    /// to 0, `enable-X` to 1. Shortened names are not recognised. A file with
+    /// [`Self::includes`] may be overruled by what it includes.
+    #[must_use]
+    pub fn get(&self, groups: &[&str], option: &str) -> Option<Value> {
+        self.options(groups)
+            .filter_map(|found| {
+                let value = match name::relate(&found.name, option)? {
+                    name::Form::Plain => found.value,
+                    name::Form::Off => Some(switch(found.value.as_deref(), false)),
+                    name::Form::On => Some(switch(found.value.as_deref(), true)),
+                };
+                Some(Value { value, ..found })
+            })
+            .last()
+    }
+
+    /// The lines that make the servers read more files. They are not followed here.
+    pub fn includes(&self) -> impl Iterator<Item = Include> {
+        self.lines.iter().enumerate().filter_map(|(index, line)| {
+            let Meaning::Include(path) = &line.meaning else {
+                return None;
+            };
+            Some(Include {
+                path: path.clone(),
+                line: index + 1,
+            })
+        })
+    }
+}
+
+/// The servers compare group names without regard to case.
+fn same_group(one: &[u8], other: &[u8]) -> bool {
+    one.eq_ignore_ascii_case(other)
+}
+
+/// `skip-X=0` switches X on again; any other value changes nothing.
+fn switch(value: Option<&[u8]>, on: bool) -> Vec<u8> {
+    let on = on != (value == Some(b"0"));
+    if on { b"1".to_vec() } else { b"0".to_vec() }
+}

@@ -1,0 +1,285 @@
+//! From the user's my.cnf to the option file that the server and every client get: what the
+//! platform decides is replaced, what the user left open is filled in, the rest stays as it is.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::{Flavour, Include, Layout, OptionFile, Value, Version};
+
+/// What a rendering depends on besides the user's file.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings<'a> {
+    /// Every path.
+    pub layout: &'a Layout,
+    /// The port the platform gave us.
+    pub port: u16,
+    /// Whose server will read the file.
+    pub flavour: Flavour,
+    /// Which version of it.
+    pub version: Version,
+    /// An address to bind that overrules the user's my.cnf.
+    pub bind_address: Option<&'a str>,
+}
+
+/// The option file to write, and what was decided for it.
+#[derive(Clone, Debug)]
+pub struct Rendered {
+    /// The file.
+    pub file: OptionFile,
+    /// Each value that was chosen or found, for narration.
+    pub choices: Vec<Choice>,
+    /// Files that the user's file includes. They were not looked into: what they set may overrule
+    /// a choice.
+    pub unread: Vec<Include>,
+}
+
+/// One option's value and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The option.
+    pub option: &'static str,
+    /// Its value; not a secret.
+    pub value: String,
+    /// Who chose it.
+    pub origin: Origin,
+}
+
+/// Who chose a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// We did, because the user's file says nothing.
+    Added {
+        /// The reason, as in the file.
+        why: &'static str,
+    },
+    /// We did, whatever the user's file says.
+    Imposed {
+        /// The reason, as in the file.
+        why: &'static str,
+        /// The line of the user's file that was replaced.
+        instead_of: Option<usize>,
+    },
+    /// The user's file, at this line.
+    Kept {
+        /// Line number, from 1.
+        line: usize,
+    },
+}
+
+/// The group every server reads, where we add.
+const MAIN_GROUP: &str = "mysqld";
+
+/// The groups a server reads from its option file.
+#[must_use]
+pub fn server_groups(flavour: Flavour, version: Version) -> Vec<String> {
+    let release = format!("{}.{}", version.major, version.minor);
+    let mut groups = vec![
+        MAIN_GROUP.to_owned(),
+        "server".to_owned(),
+        format!("mysqld-{release}"),
+    ];
+    if flavour == Flavour::MariaDb {
+        groups.extend(["mariadb", "mariadbd", "client-server", "galera"].map(str::to_owned));
+        groups.extend(["mariadb", "mariadbd"].map(|name| format!("{name}-{release}")));
+    } else {
+        groups.push("mysql_cluster".to_owned());
+    }
+    groups
+}
+
+/// Fills in `template`, the user's file, for `settings`.
+#[must_use]
+pub fn render_my_cnf(template: &OptionFile, settings: &Settings<'_>) -> Rendered {
+    let mut rendering = Rendering {
+        template,
+        server_groups: server_groups(settings.flavour, settings.version),
+        file: template.clone(),
+        choices: Vec::new(),
+    };
+    rendering.impose_port(settings.port);
+    if let Some(address) = settings.bind_address {
+        rendering.impose("bind-address", address.as_bytes(), BIND_ADDRESS_WHY);
+    }
+    rendering.fill_paths(settings.layout);
+    rendering.fill_safety(settings);
+    rendering.fill_client(settings.layout);
+    Rendered {
+        file: rendering.file,
+        choices: rendering.choices,
+        unread: template.includes().collect(),
+    }
+}
+
+const PORT_WHY: &str =
+    "given by the platform; this file is rendered at every start, edit the my.cnf you push";
+const BIND_ADDRESS_WHY: &str = "from MYSQL_BIND_ADDRESS";
+
+/// Groups that the clients read besides `[client]` and `[mysqladmin]`, which always get the port.
+const OTHER_CLIENT_GROUPS: [&str; 7] = [
+    "client-server",
+    "client-mariadb",
+    "mysql",
+    "mysqldump",
+    "mariadb-client",
+    "mariadb-admin",
+    "mariadb-dump",
+];
+
+/// A rendering in the making. What the user set is looked up in the template, whose line numbers
+/// they know.
+struct Rendering<'a> {
+    template: &'a OptionFile,
+    server_groups: Vec<String>,
+    file: OptionFile,
+    choices: Vec<Choice>,
+}
+
+impl Rendering<'_> {
+    fn impose_port(&mut self, port: u16) {
+        let port = port.to_string();
+        self.impose("port", port.as_bytes(), PORT_WHY);
+        for group in ["client", "mysqladmin"] {
+            self.file.set(group, "port", &port, PORT_WHY);
+        }
+        for group in OTHER_CLIENT_GROUPS {
+            if self.template.get(&[group], "port").is_some() {
+                self.file.set(group, "port", &port, PORT_WHY);
+            }
+        }
+    }
+
+    fn fill_paths(&mut self, layout: &Layout) {
+        for (option, path, why) in [
+            ("basedir", layout.install(), "the current release"),
+            ("datadir", layout.data_dir(), "survives a push"),
+            (
+                "socket",
+                layout.socket(),
+                "outside ~/data: a stale one would travel",
+            ),
+            (
+                "pid-file",
+                layout.pid_file(),
+                "outside ~/data: a stale one would travel",
+            ),
+            (
+                "log-error",
+                layout.error_log(),
+                "survives a push, outside the data directory",
+            ),
+        ] {
+            self.fill(option, option, path.as_os_str().as_bytes(), why);
+        }
+    }
+
+    fn fill_safety(&mut self, settings: &Settings<'_>) {
+        let Settings {
+            layout, version, ..
+        } = *settings;
+        let mysql = settings.flavour != Flavour::MariaDb;
+        if !mysql || version < Version::new(5, 7, 7) {
+            let why = "this server leaves the binary log to the system's cache otherwise: power \
+                       lost, commits lost";
+            self.fill("sync-binlog", "sync-binlog", b"1", why);
+        }
+        if mysql && version >= Version::new(5, 7, 6) {
+            let why = "as in the vendor's tarballs; other builds refuse to start without their \
+                       package's /var/lib/mysql-files";
+            self.fill("secure-file-priv", "secure-file-priv", b"NULL", why);
+        }
+        if mysql && version >= Version::new(8, 0, 11) {
+            self.fill_x_plugin(layout);
+        }
+    }
+
+    /// The X plugin is on by default from 8.0.11, on port 33060 of every interface, for which the
+    /// platform has given us no port. Whoever sets any of its addresses wants it.
+    fn fill_x_plugin(&mut self, layout: &Layout) {
+        let wanted = ["mysqlx-port", "mysqlx-bind-address", "mysqlx-socket"]
+            .iter()
+            .any(|option| self.user_set(option).is_some());
+        // `loose-`: a server may be built without the plugin.
+        if !wanted {
+            let why = "the X protocol would listen on port 33060 of every interface";
+            self.fill("mysqlx", "loose-mysqlx", b"0", why);
+        }
+        if wanted || self.user_set("mysqlx").is_some() {
+            let socket = layout.run_dir().join("mysqlx.sock");
+            let why = "the default is one in /tmp for all servers of the machine";
+            let socket = socket.as_os_str().as_bytes();
+            self.fill("mysqlx-socket", "loose-mysqlx-socket", socket, why);
+        }
+    }
+
+    fn fill_client(&mut self, layout: &Layout) {
+        if self.template.get(&["client"], "socket").is_none() {
+            let server_socket = self.user_set("socket").and_then(|found| found.value);
+            let socket = match server_socket {
+                // A relative one is relative to the server's data directory.
+                Some(socket) => layout.data_dir().join(OsStr::from_bytes(&socket)),
+                None => layout.socket(),
+            };
+            let why = "the server's";
+            self.file
+                .set("client", "socket", socket.as_os_str().as_bytes(), why);
+        }
+        let why = "root's name and password for the clients";
+        self.file.add_include(&includable(layout), why);
+    }
+
+    /// What the user set `option` to for the server.
+    fn user_set(&self, option: &str) -> Option<Value> {
+        let groups: Vec<&str> = self.server_groups.iter().map(String::as_str).collect();
+        self.template.get(&groups, option)
+    }
+
+    /// `option` for the server, whatever the user's file says, in every group it says it.
+    fn impose(&mut self, option: &'static str, value: &[u8], why: &'static str) {
+        let instead_of = self
+            .user_set(option)
+            .filter(|found| found.value.as_deref() != Some(value))
+            .map(|found| found.line);
+        for group in &self.server_groups {
+            if group == MAIN_GROUP || self.template.get(&[group], option).is_some() {
+                self.file.set(group, option, value, why);
+            }
+        }
+        self.choose(option, value, Origin::Imposed { why, instead_of });
+    }
+
+    /// `option` for the server, spelled `spelling`, unless the user's file has it.
+    fn fill(&mut self, option: &'static str, spelling: &str, value: &[u8], why: &'static str) {
+        if let Some(found) = self.user_set(option) {
+            let value = found.value.unwrap_or_default();
+            self.choose(option, &value, Origin::Kept { line: found.line });
+        } else {
+            self.file.set(MAIN_GROUP, spelling, value, why);
+            self.choose(option, value, Origin::Added { why });
+        }
+    }
+
+    fn choose(&mut self, option: &'static str, value: &[u8], origin: Origin) {
+        self.choices.push(Choice {
+            option,
+            value: String::from_utf8_lossy(value).into_owned(),
+            origin,
+        });
+    }
+}
+
+/// The credentials file's path for `!include`, which has no quotes: a line break ends it, and for
+/// MySQL 8 and later so does a `#`. Such a home directory is left to the client's own `$HOME`.
+fn includable(layout: &Layout) -> PathBuf {
+    let path = layout.credentials();
+    if path
+        .as_os_str()
+        .as_bytes()
+        .iter()
+        .any(|byte| matches!(byte, b'#' | b'\n' | b'\r'))
+    {
+        let below_home = path.strip_prefix(layout.home()).unwrap_or(&path);
+        return Path::new("~").join(below_home);
+    }
+    path
+}
