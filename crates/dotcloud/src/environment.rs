@@ -1,13 +1,16 @@
 //! What a service is told: `SERVICE_*`, `PORT_*`, `DOTCLOUD_*` and the user's variables, as Unix
-//! variables and as environment files.
+//! variables and as environment files. Sets nothing: the runtime does.
+
+mod files;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::build_file::{PortKind, Service};
+
+pub(crate) use files::{EnvironmentFilesError, write_files};
 
 /// Who an instance is.
 #[derive(Clone, Copy, Debug)]
@@ -33,54 +36,327 @@ pub(crate) struct Endpoint {
     pub(crate) number: u16,
 }
 
-/// `SERVICE_*`, from the service's part of the build file.
-pub(crate) fn service_variables(_service: &Service) -> BTreeMap<String, String> {
-    BTreeMap::new()
+/// In the environment files of every container, and only there: these are ports of the platform,
+/// not of the service. As Unix variables they would look like ports to bind, and a service that
+/// takes the only `PORT_*` it is given would find three. JSON numbers, as on the platform; a
+/// service's own ports are strings.
+const PLATFORM_PORTS: [(&str, u16); 2] = [("PORT_SSH", 22), ("PORT_HTTP", 80)];
+
+/// `SERVICE_*`, from the service's part of the build file: mappings are flattened one level, the
+/// rest of the nesting is text that is not meant to be parsed.
+pub(crate) fn service_variables(service: &Service) -> BTreeMap<String, String> {
+    let mut variables = BTreeMap::new();
+    for (key, value) in &service.dictionary {
+        let name = format!("SERVICE_{}", key.to_uppercase());
+        if let Value::Object(entries) = value {
+            for (entry, value) in entries {
+                let name = format!("{name}_{}", entry.to_uppercase());
+                variables.insert(name, outer_text(value));
+            }
+        } else {
+            variables.insert(name, outer_text(value));
+        }
+    }
+    // Keys are free, but the kernel ends a variable's name at the first '='.
+    variables.retain(|name, _| !name.contains(['=', '\0']));
+    variables
 }
 
-/// The content of the environment files.
+fn outer_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        nested => python_text(nested),
+    }
+}
+
+/// The form in which the platform, written in Python, printed what is nested.
+fn python_text(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.contains('\'') && !text.contains('"') => {
+            format!(
+                "\"{}\"",
+                text.escape_debug().to_string().replace("\\'", "'")
+            )
+        }
+        Value::String(text) => {
+            format!(
+                "'{}'",
+                text.escape_debug().to_string().replace("\\\"", "\"")
+            )
+        }
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(python_text).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(entries) => {
+            let entries: Vec<String> = entries
+                .iter()
+                .map(|(key, value)| format!("{}: {}", python_text(&json!(key)), python_text(value)))
+                .collect();
+            format!("{{{}}}", entries.join(", "))
+        }
+        scalar => scalar.to_string(),
+    }
+}
+
+/// The content of the environment files. `bind_ports` are the instance's own, `endpoints` those of
+/// the whole application, `user` the user's variables, which the platform's override.
+///
+/// There are no `DOTCLOUD_<SERVICE>_SSH_*` keys: no sshd runs here, and a reader is better served
+/// by a missing key than by an address that refuses.
 pub(crate) fn platform_variables(
-    _identity: &Identity<'_>,
-    _bind_ports: &BTreeMap<String, u16>,
-    _endpoints: &[Endpoint],
-    _user: &BTreeMap<String, String>,
+    identity: &Identity<'_>,
+    bind_ports: &BTreeMap<String, u16>,
+    endpoints: &[Endpoint],
+    user: &BTreeMap<String, String>,
 ) -> BTreeMap<String, Value> {
-    BTreeMap::new()
+    let mut variables: BTreeMap<String, Value> = BTreeMap::new();
+    let mut set = |name: String, value: Value| drop(variables.insert(name, value));
+    for (name, value) in user {
+        set(name.clone(), json!(value));
+    }
+    for (name, number) in PLATFORM_PORTS {
+        set(name.to_owned(), json!(number));
+    }
+    for (name, number) in bind_ports {
+        let name = format!("PORT_{}", name.to_uppercase());
+        set(name, json!(number.to_string()));
+    }
+    let own = [
+        ("PROJECT", identity.application),
+        ("ENVIRONMENT", "default"),
+        ("FLAVOR", identity.flavor),
+        ("USERNAME", identity.username),
+        ("EMAIL", identity.email),
+        ("SERVICE_NAME", identity.service),
+        ("SERVICE_ID", &identity.instance.to_string()),
+    ];
+    for (name, value) in own {
+        set(format!("DOTCLOUD_{name}"), json!(value));
+    }
+    let mut instances: BTreeMap<String, u32> = BTreeMap::new();
+    for endpoint in endpoints {
+        for (name, value) in endpoint_keys(endpoint) {
+            if endpoint.instance == 0 {
+                set(name.clone(), json!(value));
+            }
+            set(format!("{name}_{}", endpoint.instance), json!(value));
+        }
+        let count = instances.entry(endpoint.service.to_uppercase());
+        let count = count.or_default();
+        *count = (*count).max(endpoint.instance + 1);
+    }
+    for (service, count) in instances {
+        set(format!("DOTCLOUD_{service}_INSTANCES"), json!(count));
+    }
+    variables
+}
+
+/// The keys of one endpoint, without the instance's suffix.
+fn endpoint_keys(endpoint: &Endpoint) -> Vec<(String, String)> {
+    let Endpoint { host, number, .. } = endpoint;
+    let service = endpoint.service.to_uppercase();
+    let port = endpoint.port.to_uppercase();
+    let scheme = match endpoint.kind {
+        // The word HTTP instead of the port's name, and no _PORT.
+        PortKind::Http => {
+            let prefix = format!("DOTCLOUD_{service}_HTTP");
+            return vec![
+                (format!("{prefix}_HOST"), host.clone()),
+                (format!("{prefix}_URL"), format!("http://{host}:{number}/")),
+            ];
+        }
+        PortKind::Tcp => "tcp",
+        PortKind::Udp => "udp",
+    };
+    let prefix = format!("DOTCLOUD_{service}_{port}");
+    vec![
+        (format!("{prefix}_HOST"), host.clone()),
+        (format!("{prefix}_PORT"), number.to_string()),
+        (
+            format!("{prefix}_URL"),
+            format!("{scheme}://{host}:{number}"),
+        ),
+    ]
 }
 
 /// The same as Unix variables, without the platform's own ports.
-pub(crate) fn unix_variables(_variables: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
-    BTreeMap::new()
-}
-
-/// Writes `environment.json`, `environment.yml` and the link `environment.yaml` into `home`.
-pub(crate) fn write_files(
-    _home: &Path,
-    _variables: &BTreeMap<String, Value>,
-) -> Result<(), EnvironmentFilesError> {
-    Ok(())
+pub(crate) fn unix_variables(variables: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
+    let is_platform_port = |name: &str, value: &Value| {
+        value.is_number() && PLATFORM_PORTS.iter().any(|(port, _)| *port == name)
+    };
+    variables
+        .iter()
+        .filter(|(name, value)| !is_platform_port(name, value))
+        .map(|(name, value)| (name.clone(), outer_text(value)))
+        .collect()
 }
 
 /// Whether a user may set `name`.
-pub(crate) fn check_variable_name(_name: &str) -> Result<(), VariableNameError> {
+pub(crate) fn check_variable_name(name: &str) -> Result<(), VariableNameError> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let begins_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if !begins_well || !name.chars().all(legal) {
+        return Err(VariableNameError::Form { name: name.into() });
+    }
+    if name.starts_with("DOTCLOUD_") {
+        return Err(VariableNameError::Reserved { name: name.into() });
+    }
     Ok(())
 }
 
 /// A name that the user may not give to a variable.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub(crate) enum VariableNameError {
+    /// A shell could not use it.
     #[error("'{name}' is not a variable name")]
     Form { name: String },
+    /// It would pose as the platform's.
     #[error("'{name}' begins with DOTCLOUD_, which is the platform's")]
     Reserved { name: String },
 }
 
-/// An environment file cannot be written.
-#[derive(Debug, Error)]
-pub(crate) enum EnvironmentFilesError {
-    #[error("cannot write {path}")]
-    Write {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::build_file::BuildFile;
+
+    fn endpoint(service: &str, instance: u32, port: &str, kind: PortKind, number: u16) -> Endpoint {
+        Endpoint {
+            service: service.to_owned(),
+            instance,
+            port: port.to_owned(),
+            kind,
+            host: "127.0.0.1".to_owned(),
+            number,
+        }
+    }
+
+    fn variables() -> BTreeMap<String, Value> {
+        let identity = Identity {
+            application: "shop",
+            flavor: "live",
+            username: "me",
+            email: "me@example.com",
+            service: "db",
+            instance: 1,
+        };
+        let endpoints = [
+            endpoint("db", 0, "pgsql", PortKind::Tcp, 20001),
+            endpoint("db", 1, "pgsql", PortKind::Tcp, 20002),
+            endpoint("web_1", 0, "front", PortKind::Http, 20003),
+            endpoint("web_1", 0, "stats", PortKind::Udp, 20004),
+        ];
+        let user = [("MODE", "yes"), ("DOTCLOUD_PROJECT", "forged")];
+        let user = user.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let ports = BTreeMap::from([("pgsql".to_owned(), 42800)]);
+        platform_variables(&identity, &ports, &endpoints, &BTreeMap::from(user))
+    }
+
+    #[test]
+    fn service_variables_mappings_are_flattened_once() {
+        let text = "\
+db:
+  type: custom
+  systempackages: [libaio-dev]
+  words: [it's, b, {c: d}]
+  ports: {pg: tcp}
+  config: {version: 5.10, deep: {a: b}}
+  'a=b': lost
+";
+        let file = BuildFile::parse(Path::new("dotcloud.yml"), text).unwrap();
+        let variables = service_variables(&file.services["db"]);
+        let expected = [
+            ("SERVICE_APPROOT", "."),
+            ("SERVICE_BUILDSCRIPT", ""),
+            ("SERVICE_CONFIG_DEEP", "{'a': 'b'}"),
+            ("SERVICE_CONFIG_VERSION", "5.10"),
+            ("SERVICE_INSTANCES", "1"),
+            ("SERVICE_NAME", "db"),
+            ("SERVICE_PORTS_PG", "tcp"),
+            ("SERVICE_POSTBUILD", ""),
+            ("SERVICE_POSTINSTALL", ""),
+            ("SERVICE_PREBUILD", ""),
+            ("SERVICE_PROCESS", ""),
+            ("SERVICE_REQUIREMENTS", "[]"),
+            ("SERVICE_SYSTEMPACKAGES", "['libaio-dev']"),
+            ("SERVICE_TYPE", "custom"),
+            ("SERVICE_WORDS", "[\"it's\", 'b', {'c': 'd'}]"),
+        ];
+        let variables: Vec<_> = variables.iter().map(|(k, v)| (&**k, &**v)).collect();
+        assert_eq!(variables, expected);
+    }
+
+    #[test]
+    fn platform_variables_have_plain_and_suffixed_endpoints() {
+        assert_eq!(
+            json!(variables()),
+            json!({
+                "DOTCLOUD_DB_INSTANCES": 2,
+                "DOTCLOUD_DB_PGSQL_HOST": "127.0.0.1",
+                "DOTCLOUD_DB_PGSQL_HOST_0": "127.0.0.1",
+                "DOTCLOUD_DB_PGSQL_HOST_1": "127.0.0.1",
+                "DOTCLOUD_DB_PGSQL_PORT": "20001",
+                "DOTCLOUD_DB_PGSQL_PORT_0": "20001",
+                "DOTCLOUD_DB_PGSQL_PORT_1": "20002",
+                "DOTCLOUD_DB_PGSQL_URL": "tcp://127.0.0.1:20001",
+                "DOTCLOUD_DB_PGSQL_URL_0": "tcp://127.0.0.1:20001",
+                "DOTCLOUD_DB_PGSQL_URL_1": "tcp://127.0.0.1:20002",
+                "DOTCLOUD_EMAIL": "me@example.com",
+                "DOTCLOUD_ENVIRONMENT": "default",
+                "DOTCLOUD_FLAVOR": "live",
+                "DOTCLOUD_PROJECT": "shop",
+                "DOTCLOUD_SERVICE_ID": "1",
+                "DOTCLOUD_SERVICE_NAME": "db",
+                "DOTCLOUD_USERNAME": "me",
+                "DOTCLOUD_WEB_1_HTTP_HOST": "127.0.0.1",
+                "DOTCLOUD_WEB_1_HTTP_HOST_0": "127.0.0.1",
+                "DOTCLOUD_WEB_1_HTTP_URL": "http://127.0.0.1:20003/",
+                "DOTCLOUD_WEB_1_HTTP_URL_0": "http://127.0.0.1:20003/",
+                "DOTCLOUD_WEB_1_INSTANCES": 1,
+                "DOTCLOUD_WEB_1_STATS_HOST": "127.0.0.1",
+                "DOTCLOUD_WEB_1_STATS_HOST_0": "127.0.0.1",
+                "DOTCLOUD_WEB_1_STATS_PORT": "20004",
+                "DOTCLOUD_WEB_1_STATS_PORT_0": "20004",
+                "DOTCLOUD_WEB_1_STATS_URL": "udp://127.0.0.1:20004",
+                "DOTCLOUD_WEB_1_STATS_URL_0": "udp://127.0.0.1:20004",
+                "MODE": "yes",
+                "PORT_HTTP": 80,
+                "PORT_PGSQL": "42800",
+                "PORT_SSH": 22,
+            })
+        );
+    }
+
+    #[test]
+    fn unix_variables_show_the_services_own_ports_only() {
+        let mut variables = variables();
+        let ports = |variables: &BTreeMap<String, Value>| -> Vec<String> {
+            let unix = unix_variables(variables);
+            let ports = unix.keys().filter(|name| name.starts_with("PORT_"));
+            ports.cloned().collect()
+        };
+        assert_eq!(ports(&variables), ["PORT_PGSQL"]);
+        assert_eq!(unix_variables(&variables)["DOTCLOUD_DB_INSTANCES"], "2");
+        // A port that the service itself calls 'http'.
+        variables.insert("PORT_HTTP".to_owned(), json!("42801"));
+        assert_eq!(ports(&variables), ["PORT_HTTP", "PORT_PGSQL"]);
+    }
+
+    #[test]
+    fn check_variable_name_rules_are_enforced() {
+        for good in ["A", "_a", "MYSQL_ROOT_PASSWORD", "a1", "DOTCLOUDY"] {
+            assert_eq!(check_variable_name(good), Ok(()));
+        }
+        let text = |name| check_variable_name(name).unwrap_err().to_string();
+        for bad in ["", "1A", "A-B", "A=B", "É"] {
+            assert_eq!(text(bad), format!("'{bad}' is not a variable name"));
+        }
+        assert_eq!(
+            text("DOTCLOUD_X"),
+            "'DOTCLOUD_X' begins with DOTCLOUD_, which is the platform's"
+        );
+    }
 }

@@ -1,0 +1,153 @@
+//! `environment.json` and `environment.yml` in a container's home: the platform's variables for
+//! programs that read files.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, fchown, symlink};
+use std::path::{Path, PathBuf};
+
+use saphyr::{Mapping, Scalar, Yaml, YamlEmitter};
+use serde_json::{Value, json};
+use thiserror::Error;
+
+/// Writes `environment.json`, `environment.yml` and the link `environment.yaml` into `home`, for
+/// the owner of `home` alone: they hold every secret of the application.
+pub(crate) fn write_files(
+    home: &Path,
+    variables: &BTreeMap<String, Value>,
+) -> Result<(), EnvironmentFilesError> {
+    // One key per line: recipes read these files with grep and cut.
+    write_file(
+        home,
+        "environment.json",
+        &format!("{:#}\n", json!(variables)),
+    )?;
+    write_file(home, "environment.yml", &yaml(variables))?;
+    let link = home.join("environment.yaml");
+    replace_link(home, &link).map_err(|source| EnvironmentFilesError::Write { path: link, source })
+}
+
+fn write_file(home: &Path, name: &str, content: &str) -> Result<(), EnvironmentFilesError> {
+    let path = home.join(name);
+    let write = || -> io::Result<()> {
+        let owner = home.metadata()?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".environment-")
+            .tempfile_in(home)?;
+        file.write_all(content.as_bytes())?;
+        fchown(file.as_file(), Some(owner.uid()), Some(owner.gid()))?;
+        file.as_file().sync_all()?;
+        file.persist(&path)?;
+        File::open(home)?.sync_all()
+    };
+    write().map_err(|source| EnvironmentFilesError::Write { path, source })
+}
+
+fn replace_link(home: &Path, link: &Path) -> io::Result<()> {
+    let beside = tempfile::Builder::new()
+        .prefix(".environment-")
+        .make_in(home, |path| symlink("environment.yml", path))?;
+    beside.persist(link)?;
+    File::open(home)?.sync_all()
+}
+
+/// Block style, one key per line, quoted where YAML would read something else than the string.
+fn yaml(variables: &BTreeMap<String, Value>) -> String {
+    let mut mapping = Mapping::new();
+    for (name, value) in variables {
+        let scalar = match value.as_i64() {
+            Some(number) => Scalar::Integer(number),
+            None => Scalar::String(super::outer_text(value).into()),
+        };
+        mapping.insert(Yaml::value_from_str(name), Yaml::Value(scalar));
+    }
+    let mut text = String::new();
+    // Writing to a String cannot fail, and the tree above holds nothing that has no YAML form.
+    let _ = YamlEmitter::new(&mut text).dump(&Yaml::Mapping(mapping));
+    let body = text.strip_prefix("---\n").unwrap_or(&text);
+    format!("{}\n", body.trim_end())
+}
+
+/// An environment file cannot be written.
+#[derive(Debug, Error)]
+pub(crate) enum EnvironmentFilesError {
+    #[error("cannot write {path}")]
+    Write { path: PathBuf, source: io::Error },
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use saphyr::LoadableYamlNode;
+
+    use super::*;
+
+    #[test]
+    fn write_files_both_forms_are_private_and_equal() {
+        let home = tempfile::tempdir().unwrap();
+        let mut variables = BTreeMap::from([
+            ("DOTCLOUD_PROJECT".to_owned(), json!("shop")),
+            ("DOTCLOUD_SERVICE_ID".to_owned(), json!("1")),
+            ("PORT_SSH".to_owned(), json!(22)),
+        ]);
+        for (index, value) in ["", "a: b", "#x", "two\nlines", "1e3", "é\"'\\"]
+            .iter()
+            .enumerate()
+        {
+            variables.insert(format!("HARD_{index}"), json!(value));
+        }
+        write_files(home.path(), &BTreeMap::new()).unwrap();
+        write_files(home.path(), &variables).unwrap();
+
+        let read = |name: &str| fs::read_to_string(home.path().join(name)).unwrap();
+        let from_json: BTreeMap<String, Value> =
+            serde_json::from_str(&read("environment.json")).unwrap();
+        assert_eq!(from_json, variables);
+        let yaml_text = read("environment.yaml");
+        let from_yaml = Yaml::load_from_str(&yaml_text).unwrap().remove(0);
+        for (name, value) in &variables {
+            let node = from_yaml.as_mapping_get(name).unwrap();
+            match value {
+                Value::String(text) => assert_eq!(node.as_str(), Some(&**text), "{name}"),
+                number => assert_eq!(node.as_integer(), number.as_i64(), "{name}"),
+            }
+        }
+        for line in ["  \"DOTCLOUD_SERVICE_ID\": \"1\",", "  \"PORT_SSH\": 22"] {
+            assert!(
+                read("environment.json").lines().any(|l| l == line),
+                "{line}"
+            );
+        }
+        for line in [
+            "DOTCLOUD_PROJECT: shop",
+            "DOTCLOUD_SERVICE_ID: \"1\"",
+            "PORT_SSH: 22",
+        ] {
+            assert!(
+                yaml_text.lines().any(|l| l == line),
+                "{line} in {yaml_text}"
+            );
+        }
+        assert_eq!(yaml_text.lines().count(), variables.len());
+        for name in ["environment.json", "environment.yml"] {
+            let mode = home
+                .path()
+                .join(name)
+                .metadata()
+                .unwrap()
+                .permissions()
+                .mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn write_files_absent_home_is_refused_with_exact_text() {
+        let error = write_files(Path::new("/nowhere"), &BTreeMap::new()).unwrap_err();
+        assert_eq!(error.to_string(), "cannot write /nowhere/environment.json");
+    }
+}
