@@ -153,7 +153,7 @@ impl Credentials {
 /// The offending line may be the password's.
 fn hide_lines(mut error: OptionFileError) -> OptionFileError {
     for problem in &mut error.problems {
-        problem.text = "(line not shown: this file holds a password)".to_owned();
+        "(line not shown: this file holds a password)".clone_into(&mut problem.text);
     }
     error
 }
@@ -206,4 +206,98 @@ pub enum CredentialsError {
         /// Why.
         source: PasswordError,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password(text: &str) -> Password {
+        Password::new(OsStr::new(text)).unwrap()
+    }
+
+    #[test]
+    fn random_is_32_characters_and_never_the_same() {
+        let (one, other) = (Password::random().unwrap(), Password::random().unwrap());
+        assert_eq!(one.expose().len(), 32);
+        assert!(one.expose().bytes().all(|byte| ALPHABET.contains(&byte)));
+        assert_ne!(one.expose(), other.expose());
+    }
+
+    #[test]
+    fn new_unusable_password_is_refused_with_exact_text() {
+        for (bytes, text) in [
+            (&b""[..], "the password is empty"),
+            (b"a\0", "the password holds a line break or a NUL byte"),
+            (b"a\n", "the password holds a line break or a NUL byte"),
+            (b"\xff", "the password is not UTF-8"),
+            (&[b'x'; 1025], "the password is longer than 1024 bytes"),
+        ] {
+            let error = Password::new(OsStr::from_bytes(bytes)).unwrap_err();
+            assert_eq!(error.to_string(), text);
+        }
+        let source = getrandom::Error::UNSUPPORTED;
+        assert_eq!(
+            PasswordError::Random { source }.to_string(),
+            "cannot get random bytes for a password"
+        );
+    }
+
+    #[test]
+    fn debug_password_is_hidden() {
+        let credentials = Credentials::root(password("secret"));
+        assert!(!format!("{credentials:?}").contains("secret"));
+    }
+
+    #[test]
+    fn sql_literal_specials_are_doubled() {
+        assert_eq!(password("plain").sql_literal(), "'plain'");
+        assert_eq!(
+            password("it's \\ \"q\"").sql_literal(),
+            "'it''s \\\\ \"q\"'"
+        );
+    }
+
+    #[test]
+    fn render_credentials_read_back() {
+        let path = Path::new("mysql-credentials.cnf");
+        let credentials = Credentials::root(password(" a#'\"\\ "));
+        let text = credentials.render(path);
+        assert_eq!(
+            String::from_utf8_lossy(&text),
+            "[client]\n# made by mysql-on-dotcloud; ~/.my.cnf includes it\nuser = root\n\
+             # keep this file private (mode 0600)\npassword = \" a#'\\\"\\\\ \"\n"
+        );
+        assert_eq!(Credentials::parse(path, &text).unwrap(), credentials);
+    }
+
+    #[test]
+    fn parse_unusable_file_has_exact_text_and_shows_no_line() {
+        let fail =
+            |text: &str| Credentials::parse(Path::new("/d/c.cnf"), text.as_bytes()).unwrap_err();
+        let text = |text: &str| fail(text).to_string();
+        assert_eq!(
+            text("[client]\npassword=x\n"),
+            "/d/c.cnf sets no user in [client]"
+        );
+        assert_eq!(
+            text("[client]\nuser=x\npassword\n"),
+            "/d/c.cnf sets no password in [client]"
+        );
+        assert_eq!(
+            text("[client]\nuser=x\npassword=\n"),
+            "/d/c.cnf holds an unusable password"
+        );
+        let error = fail("password=secret\n");
+        assert_eq!(error.to_string(), "cannot use the credentials file");
+        assert!(!format!("{error:?}").contains("secret"));
+        let CredentialsError::Parse { source } = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(
+            source.to_string(),
+            "/d/c.cnf:1:1: option before any [group]"
+        );
+        assert!(!source.detail().contains("secret"));
+    }
 }

@@ -172,3 +172,54 @@ fn switch(value: Option<&[u8]>, on: bool) -> Vec<u8> {
     let on = on != (value == Some(b"0"));
     if on { b"1".to_vec() } else { b"0".to_vec() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> OptionFile {
+        OptionFile::parse(Path::new("my.cnf"), text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn get_last_line_of_the_groups_wins_in_the_files_order() {
+        let file = file("[server]\nport=1\n[mysqld]\nport=2\n[client]\nport=3\n[SERVER]\nport=4\n");
+        let found = file.get(&["mysqld", "server"], "port").unwrap();
+        assert_eq!(
+            found,
+            Value {
+                name: b"port".to_vec(),
+                value: Some(b"4".to_vec()),
+                group: b"SERVER".to_vec(),
+                line: 8,
+            }
+        );
+        assert_eq!(file.get(&["mysqld"], "port").unwrap().line, 4);
+        assert_eq!(file.get(&["mysqld"], "socket"), None);
+    }
+
+    #[test]
+    fn get_prefixes_switch_as_the_servers_do() {
+        for (line, value) in [
+            ("log-bin", None),
+            ("log_bin = x", Some("x")),
+            ("skip-log-bin", Some("0")),
+            ("skip_log_bin = 1", Some("0")),
+            ("skip-log-bin = 0", Some("1")),
+            ("loose-disable-log-bin", Some("0")),
+            ("enable-log-bin", Some("1")),
+            ("enable-log-bin = 0", Some("0")),
+        ] {
+            let found = file(&format!("[mysqld]\n{line}\n")).get(&["mysqld"], "log_bin");
+            let value = value.map(|value| value.as_bytes().to_vec());
+            assert_eq!(found.unwrap().value, value, "{line}");
+        }
+    }
+
+    #[test]
+    fn includes_are_told_and_not_followed() {
+        let file = file("!include /a b.cnf \n[mysqld]\n  ! includedir\t/c\n!included /d\n");
+        let includes: Vec<_> = file.includes().map(|i| (i.path, i.line)).collect();
+        assert_eq!(includes, [("/a b.cnf".into(), 1), ("/c".into(), 3)]);
+    }
+}

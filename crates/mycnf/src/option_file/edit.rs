@@ -13,14 +13,13 @@ impl OptionFile {
     /// If the group sets it, the line that counts is changed in place, with a comment above it that
     /// says `why` and what it was; else the option is added below the group's last one, with `why`
     /// above it; a missing group is added at the end of the file. A line that says the same already
-    /// stays as it is.
+    /// stays as it is. Not for replacing secrets: the comment would tell the old one.
     pub fn set(&mut self, group: &str, option: &str, value: impl AsRef<[u8]>, why: &str) {
         let value = value.as_ref();
         match self.effective_line(group, option) {
             Some((at, Form::Plain)) => self.replace(at, value, why),
             Some((at, Form::Off | Form::On)) => {
-                // `skip-port` has no place for a value.
-                self.comment_out(at);
+                // `skip-port` has no place for a value; a later line overrules it.
                 self.insert_option(at + 1, option, value, why);
             }
             None => {
@@ -71,12 +70,6 @@ impl OptionFile {
         };
         let comment = self.comment(&was);
         self.lines.insert(at, comment);
-    }
-
-    fn comment_out(&mut self, at: usize) {
-        let line = &mut self.lines[at];
-        line.bytes.splice(0..0, *b"# ");
-        line.meaning = Meaning::Nothing;
     }
 
     fn insert_option(&mut self, at: usize, option: &str, value: &[u8], why: &str) {
@@ -134,8 +127,9 @@ impl OptionFile {
     }
 
     fn comment(&self, text: &str) -> Line {
-        // A line break in it would start an option.
-        let text = text.replace(['\n', '\r'], " ");
+        // A line break would start an option, and so would the rest of a line too long to be read
+        // at once: the text may quote an old value.
+        let text: String = text.replace(['\n', '\r'], " ").chars().take(500).collect();
         self.line(format!("# {text}").as_bytes())
     }
 
@@ -197,7 +191,7 @@ mod tests {
         assert_renders(
             &file,
             "[mysqld]\n# why (it had no value)\nlog_error = e.log # here\n\
-             # skip-log-bin\n# why\nlog-bin = b\n",
+             skip-log-bin\n# why\nlog-bin = b\n",
         );
         assert_eq!(
             file.get(&["mysqld"], "log_error").unwrap().value.unwrap(),

@@ -23,7 +23,7 @@ pub struct Problem {
     pub line: usize,
     /// Byte position in the line, from 1.
     pub column: usize,
-    /// The line, invisible characters shown, long ones shortened.
+    /// The line, invisible characters shown, long ones shortened, passwords left out.
     pub text: String,
 }
 
@@ -70,7 +70,7 @@ impl Flaw {
 }
 
 impl OptionFileError {
-    /// Each offending line with a mark under the place and the accepted form, for people.
+    /// Each problem with its line and the accepted form, for [`hook::Advice::detail`].
     #[must_use]
     pub fn detail(&self) -> String {
         self.problems
@@ -112,12 +112,17 @@ fn place(problems: &[Problem]) -> String {
     format!("{}:{}: {}{more}", first.line, first.column, first.flaw)
 }
 
-/// `line` without its terminator, on one line of printable characters.
+/// `line` without its terminator, on one line of printable characters; a password is left out.
 fn visible(line: &[u8]) -> String {
     const SHOWN: usize = 60;
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let text = String::from_utf8_lossy(line);
+    if let Some((name, _)) = text.split_once('=')
+        && name.to_ascii_lowercase().contains("password")
+    {
+        return "(line not shown: it holds a password)".to_owned();
+    }
     let mut shown: String = text
         .chars()
         .take(SHOWN)
@@ -132,4 +137,75 @@ fn visible(line: &[u8]) -> String {
         shown.push('…');
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::OptionFile;
+
+    use super::*;
+
+    fn refused(bytes: &[u8]) -> OptionFileError {
+        OptionFile::parse(Path::new("/home/me/my.cnf"), bytes).unwrap_err()
+    }
+
+    #[test]
+    fn display_every_flaw_has_exact_text() {
+        let long = [b"[mysqld]\n#", &[b'x'; 4094][..], b"\n"].concat();
+        for (bytes, text) in [
+            (
+                &b"\xef\xbb\xbf[mysqld]\nport=1\n"[..],
+                "1:1: the file starts with a byte order mark",
+            ),
+            (
+                b"[client]\n [mysqld\nport=1\n",
+                "2:2: group header without its closing ']'",
+            ),
+            (b"# x\n\tport=1\n", "2:2: option before any [group]"),
+            (b"[mysqld]\n= 1\n", "2:1: value without an option name"),
+            (b"[mysqld]\n!include \n", "2:1: !include without a path"),
+            (&long, "2:4095: line longer than 4094 bytes"),
+            (b"[mysqld]\nport=1\0\n", "2:7: NUL byte in the line"),
+        ] {
+            assert_eq!(
+                refused(bytes).to_string(),
+                format!("/home/me/my.cnf:{text}")
+            );
+        }
+    }
+
+    #[test]
+    fn detail_shows_every_problem_with_invisible_characters() {
+        let error = refused(b"po\x01rt\xc2\xa0= 1\r\n[mysqld\n=\tx\n");
+        assert_eq!(
+            error.to_string(),
+            "/home/me/my.cnf:1:1: option before any [group] (and 2 more)"
+        );
+        assert_eq!(
+            error.detail(),
+            "1:1: option before any [group]\n\
+             \x20 po\\u{1}rt<NBSP>= 1\n\
+             \x20 accepted: a [group] line above the first option\n\
+             2:1: group header without its closing ']'\n\
+             \x20 [mysqld\n\
+             \x20 accepted: [mysqld]\n\
+             3:1: value without an option name\n\
+             \x20 =\\tx\n\
+             \x20 accepted: option = value"
+        );
+    }
+
+    #[test]
+    fn detail_password_is_not_shown() {
+        let detail = refused(b"Master_Password = secret\n").detail();
+        assert!(!detail.contains("secret"), "{detail}");
+    }
+
+    #[test]
+    fn detail_long_line_is_shortened() {
+        let error = refused(&[&[b'x'; 70][..], b"=1\n"].concat());
+        assert_eq!(error.problems[0].text, format!("{}…", "x".repeat(60)));
+    }
 }

@@ -1,0 +1,203 @@
+//! What a rendered option file holds, for each kind of server.
+
+use std::path::Path;
+
+use mycnf::{Flavour, Layout, OptionFile, Origin, Rendered, Settings, Version, render_my_cnf};
+
+const MYSQL_9: (Flavour, Version) = (Flavour::MySql, Version::new(9, 7, 4));
+const MYSQL_5_6: (Flavour, Version) = (Flavour::MySql, Version::new(5, 6, 24));
+const MARIADB: (Flavour, Version) = (Flavour::MariaDb, Version::new(10, 11, 19));
+
+fn render(
+    template: &str,
+    (flavour, version): (Flavour, Version),
+    bind_address: Option<&str>,
+) -> Rendered {
+    let layout = Layout::new("/home/me");
+    let template = OptionFile::parse(Path::new("my.cnf"), template.as_bytes()).unwrap();
+    let settings = Settings {
+        layout: &layout,
+        port: 41000,
+        flavour,
+        version,
+        bind_address,
+    };
+    render_my_cnf(&template, &settings)
+}
+
+fn text(rendered: &Rendered) -> String {
+    String::from_utf8(rendered.file.render()).unwrap()
+}
+
+fn origin<'a>(rendered: &'a Rendered, option: &str) -> &'a Origin {
+    let choice = rendered.choices.iter().find(|c| c.option == option);
+    &choice.unwrap().origin
+}
+
+#[test]
+fn render_small_file_is_filled_in() {
+    let rendered = render(
+        "[mysqld]\nport = 3306\n\n# mine\n[mysql]\nquick\n",
+        MYSQL_9,
+        None,
+    );
+    assert_eq!(
+        text(&rendered),
+        "[mysqld]\n\
+         # given by the platform; this file is rendered at every start, edit the my.cnf you \
+         push (it was 3306)\n\
+         port = 41000\n\
+         # the current release\n\
+         basedir = /home/me/mysql/install\n\
+         # survives a push\n\
+         datadir = /home/me/data/mysqldb\n\
+         # outside ~/data: a stale one would travel\n\
+         socket = /home/me/mysql/run/mysqld.sock\n\
+         # outside ~/data: a stale one would travel\n\
+         pid-file = /home/me/mysql/run/mysqld.pid\n\
+         # survives a push, outside the data directory\n\
+         log-error = /home/me/data/logs/error.log\n\
+         # as in the vendor's tarballs; other builds refuse to start without their package's \
+         /var/lib/mysql-files\n\
+         secure-file-priv = NULL\n\
+         # the X protocol would listen on port 33060 of every interface\n\
+         loose-mysqlx = 0\n\
+         \n# mine\n[mysql]\nquick\n\
+         \n[client]\n\
+         # given by the platform; this file is rendered at every start, edit the my.cnf you \
+         push\n\
+         port = 41000\n\
+         # the server's\n\
+         socket = /home/me/mysql/run/mysqld.sock\n\
+         \n[mysqladmin]\n\
+         # given by the platform; this file is rendered at every start, edit the my.cnf you \
+         push\n\
+         port = 41000\n\
+         \n# root's name and password for the clients\n\
+         !include /home/me/data/mysql-credentials.cnf\n"
+    );
+    assert!(matches!(
+        origin(&rendered, "port"),
+        Origin::Imposed {
+            instead_of: Some(2),
+            ..
+        }
+    ));
+}
+
+#[test]
+fn render_what_the_user_set_is_kept_and_told() {
+    let user = "[mysqld]\ndatadir=/elsewhere\nlog_error\nloose-skip-mysqlx\n\
+                secure_file_priv=/tmp\npid_file=/p\nsocket=my.sock\n[server]\nbasedir=/b\n\
+                user=mysql\n";
+    let rendered = render(user, MYSQL_9, None);
+    for (option, line) in [
+        ("datadir", 2),
+        ("log-error", 3),
+        ("mysqlx", 4),
+        ("basedir", 9),
+    ] {
+        assert_eq!(
+            *origin(&rendered, option),
+            Origin::Kept { line },
+            "{option}"
+        );
+    }
+    assert!(text(&rendered).contains("user=mysql\n"));
+    let client = rendered.file.get(&["client"], "socket").unwrap();
+    assert_eq!(
+        client.value.unwrap(),
+        b"/home/me/data/mysqldb/my.sock",
+        "relative to the server's data directory"
+    );
+}
+
+#[test]
+fn render_port_is_ours_in_every_group_that_counts() {
+    let user = "[mysqld-10.11]\nport=1\n[mariadb]\nport=2\n[mysqldump]\nport=3\n\
+                [client-elsewhere]\nport=4\n";
+    let file = render(user, MARIADB, None).file;
+    for group in [
+        "mysqld",
+        "mysqld-10.11",
+        "mariadb",
+        "client",
+        "mysqladmin",
+        "mysqldump",
+    ] {
+        let found = file.get(&[group], "port").unwrap();
+        assert_eq!(found.value.unwrap(), b"41000", "{group}");
+    }
+    let elsewhere = file.get(&["client-elsewhere"], "port").unwrap();
+    assert_eq!(
+        elsewhere.value.unwrap(),
+        b"4",
+        "read only with a group suffix"
+    );
+}
+
+#[test]
+fn render_bind_address_input_overrules_the_file() {
+    let user = "[mysqld]\nbind_address = 0.0.0.0\n";
+    let bind = |input| {
+        let file = render(user, MYSQL_9, input).file;
+        file.get(&["mysqld"], "bind-address")
+            .unwrap()
+            .value
+            .unwrap()
+    };
+    assert_eq!(bind(None), b"0.0.0.0");
+    assert_eq!(bind(Some("127.0.0.1")), b"127.0.0.1");
+    let silent = render("", MYSQL_9, None).file;
+    assert_eq!(silent.get(&["mysqld"], "bind-address"), None);
+}
+
+#[test]
+fn render_x_plugin_wanted_gets_a_private_socket() {
+    for user in ["mysqlx=1", "mysqlx_port=33070"] {
+        let file = render(&format!("[mysqld]\n{user}\n"), MYSQL_9, None).file;
+        let socket = file
+            .get(&["mysqld"], "mysqlx_socket")
+            .unwrap()
+            .value
+            .unwrap();
+        assert_eq!(socket, b"/home/me/mysql/run/mysqlx.sock", "{user}");
+        assert_ne!(
+            file.get(&["mysqld"], "mysqlx")
+                .and_then(|found| found.value),
+            Some(b"0".to_vec()),
+            "{user}"
+        );
+    }
+}
+
+#[test]
+fn render_options_a_server_lacks_are_left_out() {
+    let has = |server, option| {
+        render("", server, None)
+            .file
+            .get(&["mysqld"], option)
+            .is_some()
+    };
+    for (option, in_9, in_5_6, in_mariadb) in [
+        ("mysqlx", true, false, false),
+        ("secure-file-priv", true, false, false),
+        ("sync-binlog", false, true, true),
+    ] {
+        assert_eq!(has(MYSQL_9, option), in_9, "{option}");
+        assert_eq!(has(MYSQL_5_6, option), in_5_6, "{option}");
+        assert_eq!(has(MARIADB, option), in_mariadb, "{option}");
+    }
+}
+
+#[test]
+fn render_twice_gives_the_same() {
+    let user = "[mysqld]\r\nport=1\r\n!include /x.cnf";
+    let once = render(user, MARIADB, Some("::1"));
+    assert_eq!(text(&once), text(&render(user, MARIADB, Some("::1"))));
+    assert_eq!(once.unread.len(), 1, "ours is not among them");
+    assert!(
+        !text(&once).replace("\r\n", "").contains('\n'),
+        "line ends follow the file"
+    );
+}
