@@ -33,6 +33,17 @@ impl Environment {
             .filter(|value| !value.is_empty())
     }
 
+    /// The input `name`: the variable itself, else `SERVICE_CONFIG_<name>`, which is how the
+    /// platform hands over `config:` of dotcloud.yml (contract §4.2). With the variable's name.
+    #[must_use]
+    pub fn input(&self, name: &str) -> Option<(&OsStr, String)> {
+        let configured = format!("SERVICE_CONFIG_{name}");
+        match self.get(name) {
+            Some(value) => Some((value, name.to_owned())),
+            None => self.get(&configured).map(|value| (value, configured)),
+        }
+    }
+
     /// Every variable, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.0.iter().map(|(name, value)| (&**name, &**value))
@@ -90,6 +101,28 @@ mod tests {
         assert_eq!(environment.get("SET"), Some(OsStr::new("1")));
         assert_eq!(environment.get("EMPTY"), None);
         assert_eq!(environment.get("ABSENT"), None);
+    }
+
+    #[test]
+    fn input_environment_wins_over_config() {
+        let environment: Environment = [
+            ("MYSQL_MEMORY", "512M"),
+            ("SERVICE_CONFIG_MYSQL_MEMORY", "256M"),
+            ("SERVICE_CONFIG_MYSQL_TARBALL", "a.tar.gz"),
+        ]
+        .into_iter()
+        .collect();
+        let input = |name| {
+            let (value, origin) = environment.input(name)?;
+            Some((value.to_str()?.to_owned(), origin))
+        };
+        let expected = |value: &str, origin: &str| Some((value.to_owned(), origin.to_owned()));
+        assert_eq!(input("MYSQL_MEMORY"), expected("512M", "MYSQL_MEMORY"));
+        assert_eq!(
+            input("MYSQL_TARBALL"),
+            expected("a.tar.gz", "SERVICE_CONFIG_MYSQL_TARBALL")
+        );
+        assert_eq!(input("MYSQL_DATABASE"), None);
     }
 
     #[test]

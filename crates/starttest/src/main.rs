@@ -1,1 +1,12 @@
-fn main() {}
+//! The starttest executable.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let program = hook::Program {
+        name: "starttest",
+        version: env!("CARGO_PKG_VERSION"),
+        about: starttest::ABOUT,
+    };
+    hook::main(&program, starttest::run)
+}

@@ -1,0 +1,185 @@
+//! What to do about each failure of the build.
+
+use hook::{Advice, Explain, Kind};
+use mycnf::ProbeError;
+use thiserror::Error;
+
+use crate::files::FilesError;
+use crate::libraries::{LibrariesError, package_of};
+use crate::release::ReleaseError;
+use crate::settings::SettingsError;
+use crate::tarball::TarballError;
+use crate::unpack::UnpackError;
+
+/// Why the build failed. The previous build is untouched.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// Its inputs.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// Which tarball.
+    #[error(transparent)]
+    Tarball(#[from] TarballError),
+    /// The approot's files.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// Installing the release.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+}
+
+impl Explain for Error {
+    fn advice(&self) -> Advice {
+        match self {
+            Self::Settings(error) => settings(error),
+            Self::Tarball(error) => tarball(error),
+            Self::Files(error) => files(error),
+            Self::Release(error) => release(error),
+        }
+    }
+}
+
+fn settings(error: &SettingsError) -> Advice {
+    match error {
+        SettingsError::Home(_) | SettingsError::FindHome { .. } => Advice::new(
+            Kind::Environment,
+            "set HOME to the service's home directory, as an absolute path that exists",
+        ),
+        SettingsError::FindApproot { .. } => Advice::new(
+            Kind::Configuration,
+            "correct approot in dotcloud.yml, or call builder in the directory of dotcloud.yml",
+        ),
+        SettingsError::HomeIsApproot { .. } => Advice::new(
+            Kind::Environment,
+            "set HOME to a directory of its own: builder copies the approot's files there",
+        ),
+    }
+}
+
+fn tarball(error: &TarballError) -> Advice {
+    match error {
+        TarballError::ReadApproot { .. } | TarballError::Read { .. } => Advice::new(
+            Kind::Environment,
+            "make it readable for this user, push again",
+        ),
+        TarballError::None { .. } => Advice::new(
+            Kind::Configuration,
+            "put the vendor's Linux tarball (.tar.gz or .tar.xz) there, best made small with \
+             'repack', push again; git does not upload what .gitignore names",
+        ),
+        TarballError::Several { .. } => Advice::new(
+            Kind::Configuration,
+            "keep one of them there, or set MYSQL_TARBALL to its name, push again",
+        ),
+        TarballError::Unknown { names, .. } => Advice::new(
+            Kind::Configuration,
+            if names.is_empty() {
+                "put that tarball there, push again".to_owned()
+            } else {
+                format!("set MYSQL_TARBALL to one of: {}", names.join(", "))
+            },
+        ),
+    }
+}
+
+fn files(error: &FilesError) -> Advice {
+    match error {
+        FilesError::Read { .. } => Advice::new(
+            Kind::Configuration,
+            "the approot needs my.cnf, profile, postinstall and starttest ('make hooks' builds the \
+             last two); add it, push again",
+        ),
+        FilesError::OptionFile(error) => {
+            Advice::new(Kind::Configuration, "correct my.cnf, push again").detail(error.detail())
+        }
+        FilesError::Write { .. } => room_or_rights(),
+    }
+}
+
+fn release(error: &ReleaseError) -> Advice {
+    match error {
+        ReleaseError::Prepare { .. } | ReleaseError::PutInPlace { .. } => room_or_rights(),
+        ReleaseError::Unpack(error) => unpack(error),
+        ReleaseError::Libraries(error) => libraries(error),
+        ReleaseError::Probe(error) => probe(error),
+    }
+}
+
+fn unpack(error: &UnpackError) -> Advice {
+    match error {
+        UnpackError::Read { .. } => Advice::new(
+            Kind::Configuration,
+            "fetch the tarball again (it is cut short or damaged), compare its checksum with the \
+             vendor's, push again",
+        ),
+        UnpackError::NotATarball { .. } | UnpackError::Empty { .. } => Advice::new(
+            Kind::Configuration,
+            "put the vendor's Linux tarball there; a download page saved under its name is the \
+             usual mistake",
+        ),
+        UnpackError::SeveralTops { .. }
+        | UnpackError::Name { .. }
+        | UnpackError::Refused { .. } => Advice::new(
+            Kind::Configuration,
+            "no vendor's tarball has that: fetch it again from the vendor and compare its \
+                 checksum",
+        ),
+        UnpackError::Write { .. } => room_or_rights(),
+    }
+}
+
+fn libraries(error: &LibrariesError) -> Advice {
+    match error {
+        LibrariesError::ReadExecutable { .. } | LibrariesError::Parse { .. } => Advice::new(
+            Kind::Configuration,
+            "fetch the tarball again and compare its checksum with the vendor's",
+        ),
+        LibrariesError::Architecture { here, .. } => Advice::new(
+            Kind::Configuration,
+            format!("put the vendor's tarball for Linux on {here} there, push again"),
+        ),
+        LibrariesError::Missing { libraries } => Advice::new(
+            Kind::Configuration,
+            "list the packages that have them under systempackages in dotcloud.yml, push again",
+        )
+        .detail(
+            libraries
+                .iter()
+                .map(|library| match package_of(library) {
+                    Some(package) => format!("{library}: package {package}\n"),
+                    None => format!("{library}: 'apt-file search {library}' names the package\n"),
+                })
+                .collect::<String>(),
+        ),
+    }
+}
+
+fn probe(error: &ProbeError) -> Advice {
+    match error {
+        ProbeError::NoServer { .. } => Advice::new(
+            Kind::Configuration,
+            "put a tarball with bin/mysqld or bin/mariadbd there: not the source, the client or \
+             the test suite alone",
+        ),
+        ProbeError::RunServer { source } => Advice::new(
+            Kind::Configuration,
+            "put the vendor's tarball for this machine's processor and C library there",
+        )
+        .detail(source.last_words()),
+        ProbeError::UnknownVersion { .. } => Advice::new(
+            Kind::Configuration,
+            "put a tarball of MySQL, Percona Server or MariaDB there",
+        ),
+        ProbeError::ReadStamp { .. } => Advice::new(
+            Kind::Environment,
+            "remove that release's directory, or push --clean",
+        ),
+    }
+}
+
+fn room_or_rights() -> Advice {
+    Advice::new(
+        Kind::Environment,
+        "make room on the disk, or make it writable for this user, push again",
+    )
+}

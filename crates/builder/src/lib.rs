@@ -1,0 +1,56 @@
+//! builder: from a vendor's tarball and the service's files to a home directory that is ready to be
+//! snapshotted. Run by the dotCloud Builder in the code root (contract §6); `PORT_*` is unknown here.
+
+mod error;
+mod files;
+mod libraries;
+mod release;
+mod settings;
+mod tarball;
+mod unpack;
+
+use std::path::Path;
+
+use hook::{Environment, Report};
+use mycnf::Layout;
+
+pub use error::Error;
+
+use files::Files;
+use settings::Settings;
+use tarball::Tarball;
+
+/// The text of `--help`.
+pub const ABOUT: &str = "\
+Builds the service: unpacks the MySQL or MariaDB tarball of the approot into
+~/mysql/releases, checks that this machine can run it, and copies postinstall,
+starttest, profile and my.cnf to ~. Run twice, it does the work once.
+
+Reads:
+  HOME             where to build
+  SERVICE_APPROOT  the directory with the tarball and the files, below the
+                   working directory [default: .]
+  MYSQL_TARBALL    which tarball, if there are several
+  HOOK_LOG=debug   more detail
+
+Example (the platform does this):
+  cd code && HOME=/home/dotcloud SERVICE_APPROOT=hooks hooks/builder
+
+Exit status: 0 built; 1 failed, and the previous build is untouched; 2 called
+with arguments; 70 a defect of builder.
+";
+
+/// Builds the service in `code_root`.
+pub fn run(code_root: &Path, environment: &Environment, report: &mut Report) -> Result<(), Error> {
+    let settings = Settings::from_environment(environment, code_root)?;
+    let layout = Layout::new(&settings.home);
+    let tarball = Tarball::find(&settings.approot, settings.tarball.as_deref())?;
+    report.bullet(format!("tarball {}", tarball.path.display()));
+    let files = Files::read(&settings.approot, &layout)?;
+    let id = tarball.release_id()?;
+    let server = release::install(&tarball.path, &id, &layout, report)?;
+    files.write()?;
+    release::activate(&id, &layout, report)?;
+    report.bullet(format!("{server} is ready in {}", settings.home.display()));
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! A release: the unpacked server under `~/mysql/releases/ID`, complete or not there at all.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use hook::Report;
+use mycnf::{Layout, ProbeError, Server};
+use thiserror::Error;
+
+use crate::libraries::{self, LibrariesError};
+use crate::unpack::{UnpackError, unpack};
+
+/// Directories with this prefix are ours and unfinished.
+const UNFINISHED: &str = ".unpacking-";
+
+/// Makes sure that the release `id` is unpacked, checked and identified.
+///
+/// Killed at any point, it leaves at most an unfinished directory, which the next run removes.
+pub(crate) fn install(
+    tarball: &Path,
+    id: &str,
+    layout: &Layout,
+    report: &mut Report,
+) -> Result<Server, ReleaseError> {
+    let releases = layout.releases();
+    let release = releases.join(id);
+    if release.is_dir() {
+        report.bullet(format!("kept release {id}, the same tarball as before"));
+        return Ok(Server::stamped(&release)?);
+    }
+    let prepare = |source| ReleaseError::Prepare {
+        path: releases.clone(),
+        source,
+    };
+    fs::create_dir_all(&releases).map_err(prepare)?;
+    remove_unfinished(&releases).map_err(prepare)?;
+    let unfinished = tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .tempdir_in(&releases)
+        .map_err(prepare)?;
+    let unpacked = unpack(tarball, unfinished.path())?;
+    report.bullet(format!(
+        "unpacked {} files, {} MB",
+        unpacked.files,
+        unpacked.bytes / 1_000_000
+    ));
+    libraries::check(&unpacked.top)?;
+    let mut server = Server::probe(&unpacked.top)?;
+    report.bullet(format!("found {server}, as the server itself says"));
+    put_in_place(&server, &release).map_err(|source| ReleaseError::PutInPlace {
+        path: release.clone(),
+        source,
+    })?;
+    server.executable = release.join(
+        server
+            .executable
+            .strip_prefix(&server.basedir)
+            .unwrap_or(&server.executable),
+    );
+    server.basedir = release;
+    Ok(server)
+}
+
+/// Points `~/mysql/install` at the release and drops the others.
+pub(crate) fn activate(id: &str, layout: &Layout, report: &mut Report) -> Result<(), ReleaseError> {
+    let (releases, install) = (layout.releases(), layout.install());
+    point(&install, &Path::new("releases").join(id)).map_err(|source| {
+        ReleaseError::PutInPlace {
+            path: install,
+            source,
+        }
+    })?;
+    drop_others(&releases, id, report).map_err(|source| ReleaseError::Prepare {
+        path: releases,
+        source,
+    })
+}
+
+fn drop_others(releases: &Path, id: &str, report: &mut Report) -> io::Result<()> {
+    for entry in fs::read_dir(releases)? {
+        let entry = entry?;
+        if entry.file_name() != id {
+            fs::remove_dir_all(entry.path())?;
+            report.bullet(format!("dropped release {}", entry.file_name().display()));
+        }
+    }
+    Ok(())
+}
+
+fn remove_unfinished(releases: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(releases)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn put_in_place(server: &Server, release: &Path) -> io::Result<()> {
+    let (stamp, text) = server.stamp();
+    fs::write(stamp, text)?;
+    rustix::fs::syncfs(File::open(&server.basedir)?)?;
+    fs::rename(&server.basedir, release)?;
+    release
+        .parent()
+        .map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}
+
+/// Replaces the symbolic link `link` in one step.
+fn point(link: &Path, target: &Path) -> io::Result<()> {
+    let beside = link.with_extension("new");
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => symlink(target, &beside)?,
+    }
+    fs::rename(&beside, link)
+}
+
+/// The release is not installed; the previous one, if any, is untouched.
+#[derive(Debug, Error)]
+pub(crate) enum ReleaseError {
+    /// The directory of releases.
+    #[error("cannot prepare {path}", path = path.display())]
+    Prepare {
+        /// It, or what is in it.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The tarball.
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
+    /// What the server needs of this machine.
+    #[error(transparent)]
+    Libraries(#[from] LibrariesError),
+    /// What the server is.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// Sync, rename or link.
+    #[error("cannot put {path} in place", path = path.display())]
+    PutInPlace {
+        /// The final name.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn activate_repoints_and_drops_older_releases() {
+        let home = tempfile::tempdir().unwrap();
+        let layout = Layout::new(home.path());
+        for id in ["old-1", "new-2"] {
+            fs::create_dir_all(layout.releases().join(id).join("bin")).unwrap();
+        }
+        let mut report = Report::to_writer(io::sink());
+        activate("old-1", &layout, &mut report).unwrap();
+        fs::create_dir_all(layout.releases().join("new-2")).unwrap();
+        activate("new-2", &layout, &mut report).unwrap();
+        assert_eq!(
+            fs::read_link(layout.install()).unwrap(),
+            Path::new("releases/new-2")
+        );
+        assert!(!layout.releases().join("old-1").exists());
+    }
+
+    #[test]
+    fn errors_have_exact_texts() {
+        let source = || io::Error::other("x");
+        let path = PathBuf::from("/h/mysql/releases");
+        let prepare = ReleaseError::Prepare {
+            path: path.clone(),
+            source: source(),
+        };
+        assert_eq!(prepare.to_string(), "cannot prepare /h/mysql/releases");
+        let put = ReleaseError::PutInPlace {
+            path,
+            source: source(),
+        };
+        assert_eq!(put.to_string(), "cannot put /h/mysql/releases in place");
+    }
+}

@@ -1,0 +1,79 @@
+//! What builder reads, checked before the first write.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use hook::{Environment, EnvironmentError};
+use thiserror::Error;
+
+/// Builder's inputs.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// `$HOME`: where the result goes.
+    pub home: PathBuf,
+    /// The service's directory in the code, with the tarball, the hooks and my.cnf.
+    pub approot: PathBuf,
+    /// `MYSQL_TARBALL`: which tarball, where there are several.
+    pub tarball: Option<OsString>,
+}
+
+impl Settings {
+    /// From the environment; `code_root` is the working directory (contract §6).
+    pub(crate) fn from_environment(
+        environment: &Environment,
+        code_root: &Path,
+    ) -> Result<Self, SettingsError> {
+        let home = environment.home()?;
+        let approot = code_root.join(environment.get("SERVICE_APPROOT").unwrap_or(".".as_ref()));
+        let settings = Self {
+            home: home
+                .canonicalize()
+                .map_err(|source| SettingsError::FindHome { path: home, source })?,
+            approot: approot
+                .canonicalize()
+                .map_err(|source| SettingsError::FindApproot {
+                    path: approot,
+                    source,
+                })?,
+            tarball: environment
+                .input("MYSQL_TARBALL")
+                .map(|(name, _)| name.to_owned()),
+        };
+        if settings.home == settings.approot {
+            return Err(SettingsError::HomeIsApproot {
+                path: settings.home,
+            });
+        }
+        Ok(settings)
+    }
+}
+
+/// An input is missing or unusable.
+#[derive(Debug, Error)]
+pub(crate) enum SettingsError {
+    /// No usable `$HOME`.
+    #[error(transparent)]
+    Home(#[from] EnvironmentError),
+    /// `$HOME` is not there.
+    #[error("cannot find the home directory {path}", path = path.display())]
+    FindHome {
+        /// As `$HOME` names it.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The approot is not there.
+    #[error("cannot find the approot {path}", path = path.display())]
+    FindApproot {
+        /// As `SERVICE_APPROOT` names it, below the working directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Copying the hooks onto themselves would empty them.
+    #[error("the home directory and the approot are the same, {path}", path = path.display())]
+    HomeIsApproot {
+        /// Both of them.
+        path: PathBuf,
+    },
+}

@@ -1,0 +1,145 @@
+//! Where everything is in a container's home directory (design.md, section 3). Pure path
+//! arithmetic: nothing here looks at the disk.
+
+use std::path::{Path, PathBuf};
+
+/// The paths below one home directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    home: PathBuf,
+}
+
+impl Layout {
+    /// The layout below `home`, which must be absolute.
+    #[must_use]
+    pub fn new(home: impl Into<PathBuf>) -> Self {
+        Self { home: home.into() }
+    }
+
+    /// `~`
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// `~/.my.cnf`, the rendered option file of the server and of every client.
+    #[must_use]
+    pub fn option_file(&self) -> PathBuf {
+        self.home.join(".my.cnf")
+    }
+
+    /// `~/mysql/my.cnf`, the user's option file as it was pushed.
+    #[must_use]
+    pub fn template(&self) -> PathBuf {
+        self.home.join("mysql/my.cnf")
+    }
+
+    /// `~/mysql/install`, a symbolic link to the current release.
+    #[must_use]
+    pub fn install(&self) -> PathBuf {
+        self.home.join("mysql/install")
+    }
+
+    /// `~/mysql/releases`, one directory for each unpacked release.
+    #[must_use]
+    pub fn releases(&self) -> PathBuf {
+        self.home.join("mysql/releases")
+    }
+
+    /// `~/mysql/initdb.d`, the user's first-run SQL.
+    #[must_use]
+    pub fn first_run_files(&self) -> PathBuf {
+        self.home.join("mysql/initdb.d")
+    }
+
+    /// `~/mysql/run`, for what must not travel with the data.
+    #[must_use]
+    pub fn run_dir(&self) -> PathBuf {
+        self.home.join("mysql/run")
+    }
+
+    /// `~/mysql/run/mysqld.sock`
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.run_dir().join("mysqld.sock")
+    }
+
+    /// `~/mysql/run/mysqld.pid`
+    #[must_use]
+    pub fn pid_file(&self) -> PathBuf {
+        self.run_dir().join("mysqld.pid")
+    }
+
+    /// `~/data`, the one directory that survives a push.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.home.join("data")
+    }
+
+    /// `~/data/mysqldb`, the data directory. The name exists only once it is complete.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.data().join("mysqldb")
+    }
+
+    /// `~/data/mysqldb.initialising`, a data directory in the making: ours, never used, removed by
+    /// whoever holds the lock.
+    #[must_use]
+    pub fn unfinished_data_dir(&self) -> PathBuf {
+        self.data().join("mysqldb.initialising")
+    }
+
+    /// `~/data/mysqldb.lock`, locked by whoever may write the data directory: a hook, then the
+    /// server it became.
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.data().join("mysqldb.lock")
+    }
+
+    /// `~/data/logs`, beside the data directory: a server takes every directory in it for a
+    /// database.
+    #[must_use]
+    pub fn logs(&self) -> PathBuf {
+        self.data().join("logs")
+    }
+
+    /// `~/data/logs/error.log`
+    #[must_use]
+    pub fn error_log(&self) -> PathBuf {
+        self.logs().join("error.log")
+    }
+
+    /// `~/data/logs/initialise.log`, what the server said while the data directory was made.
+    #[must_use]
+    pub fn initialise_log(&self) -> PathBuf {
+        self.logs().join("initialise.log")
+    }
+
+    /// `~/data/mysql-credentials.cnf`, root's name and password for `[client]`, mode 0600.
+    #[must_use]
+    pub fn credentials(&self) -> PathBuf {
+        self.data().join("mysql-credentials.cnf")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layout_what_must_not_travel_is_outside_data() {
+        let layout = Layout::new("/home/dotcloud");
+        for path in [layout.socket(), layout.pid_file(), layout.option_file()] {
+            assert!(!path.starts_with(layout.data()), "{}", path.display());
+        }
+        for path in [layout.data_dir(), layout.error_log(), layout.credentials()] {
+            assert!(path.starts_with(layout.data()), "{}", path.display());
+        }
+        assert!(!layout.logs().starts_with(layout.data_dir()));
+        assert_eq!(
+            layout.unfinished_data_dir().parent(),
+            layout.data_dir().parent(),
+            "a rename stays on one filesystem"
+        );
+    }
+}

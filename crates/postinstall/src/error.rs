@@ -1,0 +1,171 @@
+//! What to do about each failure on the way to a server that can be started.
+
+use std::fs;
+use std::path::Path;
+
+use hook::{Advice, CommandError, Explain, Kind};
+use mycnf::{InitialiseError, LockError, ProbeError};
+use thiserror::Error;
+
+use crate::prepare::PrepareError;
+use crate::settings::SettingsError;
+
+/// Why postinstall failed.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// Its inputs.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// Its work.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+}
+
+impl Explain for Error {
+    fn advice(&self) -> Advice {
+        match self {
+            Self::Settings(error) => error.advice(),
+            Self::Prepare(error) => error.advice(),
+        }
+    }
+}
+
+impl Explain for SettingsError {
+    fn advice(&self) -> Advice {
+        match self {
+            Self::Home(_) | Self::FindHome { .. } => Advice::new(
+                Kind::Environment,
+                "set HOME to the service's home directory, as an absolute path that exists",
+            ),
+            Self::NoPort => Advice::new(
+                Kind::Configuration,
+                "give the service a tcp port in dotcloud.yml (ports: {testbeddb: tcp}), push again",
+            ),
+            Self::WhichPort { .. } => Advice::new(
+                Kind::Configuration,
+                "set MYSQL_PORT_NAME to the name of the database's port, as in dotcloud.yml's \
+                 ports, push again",
+            ),
+            Self::PortNumber { .. } => Advice::new(
+                Kind::Environment,
+                "the platform sets it: run the hook through 'dotcloud push', or set a number from \
+                 1 to 65535",
+            ),
+            Self::RootPassword { .. } => Advice::new(
+                Kind::Configuration,
+                "choose another one, or unset it to get a random one, push again",
+            ),
+            Self::OneWord { .. } => Advice::new(
+                Kind::Configuration,
+                "set it to one word without spaces, push again",
+            ),
+            Self::Flag { .. } => Advice::new(Kind::Configuration, "set it to 1 or 0, push again"),
+        }
+    }
+}
+
+impl Explain for PrepareError {
+    fn advice(&self) -> Advice {
+        let environment = |next: &str| Advice::new(Kind::Environment, next);
+        let configuration = |next: &str| Advice::new(Kind::Configuration, next);
+        match self {
+            Self::SocketPath { .. } => environment(
+                "use a shorter home directory: with 'dotcloud', set DOTCLOUD_HOME to a short path",
+            ),
+            Self::Probe(error) => probe(error),
+            Self::MakeDirectory { .. } | Self::Write(_) => environment(
+                "make room on the disk, or make the directory writable for this user, start again",
+            ),
+            Self::Lock(LockError::Held { .. }) => environment(
+                "stop that process ('kill PID' stops a server cleanly), start again; two servers \
+                 on one data directory would destroy it",
+            ),
+            Self::Lock(LockError::Open { .. }) => {
+                environment("make its directory writable for this user, start again")
+            }
+            Self::ReadCredentials { .. } => {
+                environment("make it readable for this user (mode 0600), start again")
+            }
+            Self::Credentials(_) => configuration(
+                "write user and password below [client] in that file, as ~/.my.cnf would have \
+                 them, start again",
+            ),
+            Self::Password(_) => environment("set MYSQL_ROOT_PASSWORD to a password, push again"),
+            Self::ReadTemplate { .. } => environment(
+                "push again: builder copies my.cnf there; if it is there, make it readable",
+            ),
+            Self::OptionFile(error) => {
+                configuration("correct my.cnf, push again").detail(error.detail())
+            }
+            Self::ValidateConfig { source } => {
+                configuration("correct that option in my.cnf, push again")
+                    .detail(source.last_words())
+            }
+            Self::DataDirOutside { .. } => configuration(
+                "remove datadir from my.cnf (~/data/mysqldb is the default), push again: only \
+                 ~/data survives a push",
+            ),
+            Self::Inspect(_) => environment("make it readable for this user, start again"),
+            Self::OtherLineage { .. } => configuration(
+                "the data is untouched: push a tarball of the server that made it, and move the \
+                 data with a dump",
+            ),
+            Self::Unrecognised { .. } => environment(
+                "nothing was touched: move these files away to get a fresh database, or put the \
+                 real data directory there",
+            ),
+            Self::DataRequired { .. } => environment(
+                "put the data back, or unset MYSQL_REQUIRE_DATA to begin with a fresh database",
+            ),
+            Self::Initialise(error) => initialise(error),
+        }
+    }
+}
+
+fn probe(error: &ProbeError) -> Advice {
+    let next = match error {
+        ProbeError::NoServer { .. } | ProbeError::ReadStamp { .. } => {
+            "push again: builder puts the server there"
+        }
+        ProbeError::RunServer { .. } | ProbeError::UnknownVersion { .. } => {
+            "push a tarball of MySQL, Percona Server or MariaDB for this machine"
+        }
+    };
+    Advice::new(Kind::Environment, next)
+}
+
+fn initialise(error: &InitialiseError) -> Advice {
+    let advice = |next: &str| Advice::new(Kind::Environment, next);
+    match error {
+        InitialiseError::Prepare { .. }
+        | InitialiseError::PrepareAccounts { .. }
+        | InitialiseError::PutInPlace { .. } => {
+            advice("make room on the disk, or make it writable for this user, start again")
+        }
+        InitialiseError::FindInitialiser { .. } | InitialiseError::ReadSystemTables { .. } => {
+            advice("push the vendor's tarball, or repack it again: it was cut too short")
+        }
+        InitialiseError::RunInitialiser { log, source } => advice(
+            "correct what it says (a full disk, an option in my.cnf), start again: nothing was \
+             left behind that counts",
+        )
+        .detail(evidence(log, source)),
+    }
+}
+
+/// The initialiser's own log if it wrote one, else its last words.
+fn evidence(log: &Path, source: &CommandError) -> String {
+    let text = fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let errors: Vec<&str> = text
+        .lines()
+        .filter(|line| line.to_ascii_uppercase().contains("ERROR"))
+        .collect();
+    let last = &errors[errors.len().saturating_sub(6)..];
+    [last.join("\n").as_str(), source.last_words()]
+        .iter()
+        .filter(|part| !part.is_empty())
+        .copied()
+        .collect::<Vec<_>>()
+        .join("\n")
+}

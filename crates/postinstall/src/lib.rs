@@ -1,0 +1,45 @@
+//! postinstall: prepares a new container. Run by the dotCloud Deployer once the snapshot is
+//! unpacked and `PORT_*` is known (contract §7, step 14). On a re-push the previous `~/data` is not
+//! there yet, and what this makes of it is replaced by the real one.
+
+mod error;
+mod prepare;
+mod settings;
+
+use hook::{Environment, Report};
+
+pub use error::Error;
+pub use prepare::{PrepareError, Prepared, prepare, server_command};
+pub use settings::{Port, Settings, SettingsError};
+
+/// The text of `--help`.
+pub const ABOUT: &str = "\
+Prepares the new container: writes the port into ~/.my.cnf, makes ~/data, chooses
+root's password and initialises the database if there is none. Run twice, it does
+the work once.
+
+Reads:
+  HOME                 the home directory that builder built
+  PORT_<NAME>          the port to bind; of several, PORT_MYSQL or the one that
+                       MYSQL_PORT_NAME names
+  MYSQL_ROOT_PASSWORD  root's password at the first start [default: random]
+  MYSQL_BIND_ADDRESS   the address to bind [default: as my.cnf says, else all]
+  MYSQL_REQUIRE_DATA   1: never make a fresh database [default: 0]
+  HOOK_LOG=debug       more detail
+Each MYSQL_* may also come from config: in dotcloud.yml.
+
+Writes: ~/.my.cnf, ~/data/mysql-credentials.cnf (both mode 0600), ~/data/mysqldb
+
+Example (the platform does this):
+  HOME=/home/dotcloud PORT_TESTBEDDB=42800 ~/postinstall
+
+Exit status: 0 prepared; 1 failed, and no data was touched; 2 called with
+arguments; 70 a defect of postinstall.
+";
+
+/// Prepares the container.
+pub fn run(environment: &Environment, report: &mut Report) -> Result<(), Error> {
+    let settings = Settings::from_environment(environment)?;
+    prepare(&settings, report)?;
+    Ok(())
+}

@@ -1,0 +1,317 @@
+//! What postinstall and starttest read, checked before the first write.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use hook::{Environment, EnvironmentError};
+use mycnf::{Password, PasswordError};
+use thiserror::Error;
+
+/// Ports of the platform itself, which every environment has (contract §4.3).
+const PLATFORM_PORTS: [&str; 2] = ["PORT_SSH", "PORT_HTTP"];
+
+/// Where there are several ports, this one is the database's.
+const PREFERRED_PORT: &str = "PORT_MYSQL";
+
+/// The inputs of the hooks that run in the new container.
+#[derive(Debug)]
+pub struct Settings {
+    /// `$HOME`.
+    pub home: PathBuf,
+    /// The port to bind.
+    pub port: Port,
+    /// `MYSQL_BIND_ADDRESS`: the address to bind, which overrules my.cnf.
+    pub bind_address: Option<String>,
+    /// `MYSQL_ROOT_PASSWORD`: root's password at the first start.
+    pub root_password: Option<Password>,
+    /// `MYSQL_REQUIRE_DATA`: never make a fresh database.
+    pub require_data: bool,
+    /// The container's host name.
+    pub host_name: String,
+}
+
+/// A port and the variable that gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// The TCP port.
+    pub number: u16,
+    /// Such as `PORT_TESTBEDDB`.
+    pub variable: String,
+}
+
+impl Settings {
+    /// From the environment.
+    pub fn from_environment(environment: &Environment) -> Result<Self, SettingsError> {
+        let home = environment.home()?;
+        let home = match home.canonicalize() {
+            Ok(canonical) => canonical,
+            Err(source) => return Err(SettingsError::FindHome { path: home, source }),
+        };
+        Ok(Self {
+            home,
+            port: port(environment)?,
+            bind_address: text_input(environment, "MYSQL_BIND_ADDRESS")?,
+            root_password: root_password(environment)?,
+            require_data: flag_input(environment, "MYSQL_REQUIRE_DATA")?,
+            host_name: host_name(environment),
+        })
+    }
+}
+
+fn port(environment: &Environment) -> Result<Port, SettingsError> {
+    let candidates: Vec<(&str, &OsStr)> = environment
+        .iter()
+        .filter_map(|(name, value)| Some((name.to_str()?, value)))
+        .filter(|(name, _)| name.starts_with("PORT_") && !PLATFORM_PORTS.contains(name))
+        .collect();
+    let seen = || {
+        candidates
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect()
+    };
+    let wanted = text_input(environment, "MYSQL_PORT_NAME")?
+        .map(|name| format!("PORT_{}", name.to_uppercase()));
+    let chosen = match (&candidates[..], &wanted) {
+        ([], None) => return Err(SettingsError::NoPort),
+        ([only], None) => *only,
+        (several, wanted) => {
+            let wanted = wanted.as_deref().unwrap_or(PREFERRED_PORT);
+            match several.iter().find(|(name, _)| *name == wanted) {
+                Some(found) => *found,
+                None => {
+                    return Err(SettingsError::WhichPort {
+                        wanted: wanted.to_owned(),
+                        seen: seen(),
+                    });
+                }
+            }
+        }
+    };
+    let (variable, value) = chosen;
+    let number = value.to_str().and_then(|text| text.parse().ok());
+    match number {
+        Some(number) if number != 0 => Ok(Port {
+            number,
+            variable: variable.to_owned(),
+        }),
+        _ => Err(SettingsError::PortNumber {
+            variable: variable.to_owned(),
+            value: value.to_owned(),
+        }),
+    }
+}
+
+fn root_password(environment: &Environment) -> Result<Option<Password>, SettingsError> {
+    let Some((value, variable)) = environment.input("MYSQL_ROOT_PASSWORD") else {
+        return Ok(None);
+    };
+    match Password::new(value) {
+        Ok(password) => Ok(Some(password)),
+        Err(source) => Err(SettingsError::RootPassword { variable, source }),
+    }
+}
+
+fn text_input(environment: &Environment, name: &str) -> Result<Option<String>, SettingsError> {
+    let Some((value, variable)) = environment.input(name) else {
+        return Ok(None);
+    };
+    match value.to_str() {
+        Some(text) if !text.contains(|c: char| c.is_whitespace() || c.is_control()) => {
+            Ok(Some(text.to_owned()))
+        }
+        _ => Err(SettingsError::OneWord {
+            variable,
+            value: value.to_owned(),
+        }),
+    }
+}
+
+fn flag_input(environment: &Environment, name: &str) -> Result<bool, SettingsError> {
+    let Some((value, variable)) = environment.input(name) else {
+        return Ok(false);
+    };
+    match value.to_str() {
+        Some("1") => Ok(true),
+        Some("0") => Ok(false),
+        _ => Err(SettingsError::Flag {
+            variable,
+            value: value.to_owned(),
+        }),
+    }
+}
+
+/// `$HOSTNAME` where the platform sets it, else what the kernel says.
+fn host_name(environment: &Environment) -> String {
+    environment.get("HOSTNAME").map_or_else(
+        || {
+            rustix::system::uname()
+                .nodename()
+                .to_string_lossy()
+                .into_owned()
+        },
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+/// An input is missing or unusable.
+#[derive(Debug, Error)]
+pub enum SettingsError {
+    /// No usable `$HOME`.
+    #[error(transparent)]
+    Home(#[from] EnvironmentError),
+    /// `$HOME` is not there.
+    #[error("cannot find the home directory {path}", path = path.display())]
+    FindHome {
+        /// As `$HOME` names it.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No `PORT_*` at all.
+    #[error("no port to listen on: no PORT_* variable is set")]
+    NoPort,
+    /// Several, none of which is the wanted one.
+    #[error("no {wanted} among the ports of this service: {list}", list = if seen.is_empty() { "none".to_owned() } else { seen.join(", ") })]
+    WhichPort {
+        /// The variable looked for.
+        wanted: String,
+        /// The `PORT_*` variables there are.
+        seen: Vec<String>,
+    },
+    /// Not a port number.
+    #[error("{variable} is '{value}', which is not a port number", value = value.display())]
+    PortNumber {
+        /// The variable.
+        variable: String,
+        /// Its value.
+        value: OsString,
+    },
+    /// Root's password cannot be used. Its value is not shown.
+    #[error("the password in {variable} cannot be used")]
+    RootPassword {
+        /// The variable.
+        variable: String,
+        /// Why.
+        source: PasswordError,
+    },
+    /// White space where none can be.
+    #[error("{variable} is '{value}', which is not one word", value = value.display())]
+    OneWord {
+        /// The variable.
+        variable: String,
+        /// Its value.
+        value: OsString,
+    },
+    /// Neither 0 nor 1.
+    #[error("{variable} is '{value}', which is neither 0 nor 1", value = value.display())]
+    Flag {
+        /// The variable.
+        variable: String,
+        /// Its value.
+        value: OsString,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        let environment: Environment = [("HOME", "/tmp")].iter().chain(pairs).copied().collect();
+        Settings::from_environment(&environment)
+    }
+
+    #[test]
+    fn port_which_variable_is_taken() {
+        let cases: [(&[(&str, &str)], &str, &str); 5] = [
+            (
+                &[("PORT_TESTBEDDB", "42800")],
+                "PORT_TESTBEDDB",
+                "the only one",
+            ),
+            (
+                &[("PORT_A", "1"), ("PORT_MYSQL", "2")],
+                "PORT_MYSQL",
+                "the one called so",
+            ),
+            (
+                &[("PORT_A", "1"), ("PORT_B", "2"), ("MYSQL_PORT_NAME", "b")],
+                "PORT_B",
+                "the one asked for",
+            ),
+            (
+                &[("PORT_SSH", "22"), ("PORT_HTTP", "80"), ("PORT_DB", "3")],
+                "PORT_DB",
+                "the platform's own do not count",
+            ),
+            (
+                &[
+                    ("PORT_A", "1"),
+                    ("PORT_B", "2"),
+                    ("SERVICE_CONFIG_MYSQL_PORT_NAME", "a"),
+                ],
+                "PORT_A",
+                "asked for in dotcloud.yml",
+            ),
+        ];
+        for (pairs, variable, reason) in cases {
+            assert_eq!(settings(pairs).unwrap().port.variable, variable, "{reason}");
+        }
+    }
+
+    #[test]
+    fn from_environment_bad_inputs_have_exact_texts() {
+        let port = ("PORT_DB", "42800");
+        let cases: [(&[(&str, &str)], &str); 9] = [
+            (&[], "no port to listen on: no PORT_* variable is set"),
+            (
+                &[("PORT_A", "1"), ("PORT_B", "2")],
+                "no PORT_MYSQL among the ports of this service: PORT_A, PORT_B",
+            ),
+            (
+                &[("MYSQL_PORT_NAME", "db")],
+                "no PORT_DB among the ports of this service: none",
+            ),
+            (
+                &[("PORT_DB", "http")],
+                "PORT_DB is 'http', which is not a port number",
+            ),
+            (
+                &[("PORT_DB", "0")],
+                "PORT_DB is '0', which is not a port number",
+            ),
+            (
+                &[port, ("MYSQL_ROOT_PASSWORD", "one\ntwo")],
+                "the password in MYSQL_ROOT_PASSWORD cannot be used",
+            ),
+            (
+                &[port, ("MYSQL_BIND_ADDRESS", "127.0.0.1 #x")],
+                "MYSQL_BIND_ADDRESS is '127.0.0.1 #x', which is not one word",
+            ),
+            (
+                &[port, ("SERVICE_CONFIG_MYSQL_REQUIRE_DATA", "yes")],
+                "SERVICE_CONFIG_MYSQL_REQUIRE_DATA is 'yes', which is neither 0 nor 1",
+            ),
+            (
+                &[port, ("HOME", "/nowhere")],
+                "cannot find the home directory /nowhere",
+            ),
+        ];
+        for (pairs, text) in cases {
+            assert_eq!(settings(pairs).unwrap_err().to_string(), text);
+        }
+        let empty = Environment::default();
+        assert_eq!(
+            Settings::from_environment(&empty).unwrap_err().to_string(),
+            "HOME is not set"
+        );
+    }
+
+    #[test]
+    fn host_name_platforms_name_wins() {
+        let named = settings(&[("PORT_DB", "1"), ("HOSTNAME", "app-default-db-0")]).unwrap();
+        assert_eq!(named.host_name, "app-default-db-0");
+        assert!(!settings(&[("PORT_DB", "1")]).unwrap().host_name.is_empty());
+    }
+}
