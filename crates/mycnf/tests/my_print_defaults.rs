@@ -1,5 +1,10 @@
 //! The servers' own `my_print_defaults` is the judge: same file, same answer. The programs come
-//! from the tarballs that `make fixtures` assembles.
+//! from the tarballs that `make test` assembles under target/fixtures.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "clippy's allowance for tests does not reach their helpers"
+)]
 
 use std::ffi::{OsStr, OsString};
 use std::fs;

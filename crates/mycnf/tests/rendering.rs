@@ -1,4 +1,8 @@
 //! What a rendered option file holds, for each kind of server.
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy's allowance for tests does not reach their helpers"
+)]
 
 use std::path::Path;
 
