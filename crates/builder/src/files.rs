@@ -72,7 +72,7 @@ fn put(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
 
 /// A file of the approot cannot go along.
 #[derive(Debug, Error)]
-pub(crate) enum FilesError {
+pub enum FilesError {
     /// It is not there or not readable.
     #[error("cannot read {path}", path = path.display())]
     Read {

@@ -15,6 +15,12 @@ use hook::{Environment, Report};
 use mycnf::Layout;
 
 pub use error::Error;
+pub use files::FilesError;
+pub use libraries::LibrariesError;
+pub use release::ReleaseError;
+pub use settings::SettingsError;
+pub use tarball::TarballError;
+pub use unpack::UnpackError;
 
 use files::Files;
 use settings::Settings;

@@ -150,7 +150,7 @@ pub(crate) fn package_of(library: &str) -> Option<&'static str> {
 
 /// This machine cannot run the server.
 #[derive(Debug, Error)]
-pub(crate) enum LibrariesError {
+pub enum LibrariesError {
     /// The executable cannot be read.
     #[error("cannot read {path}", path = path.display())]
     ReadExecutable {

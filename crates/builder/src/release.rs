@@ -121,7 +121,7 @@ fn point(link: &Path, target: &Path) -> io::Result<()> {
 
 /// The release is not installed; the previous one, if any, is untouched.
 #[derive(Debug, Error)]
-pub(crate) enum ReleaseError {
+pub enum ReleaseError {
     /// The directory of releases.
     #[error("cannot prepare {path}", path = path.display())]
     Prepare {

@@ -50,7 +50,7 @@ impl Settings {
 
 /// An input is missing or unusable.
 #[derive(Debug, Error)]
-pub(crate) enum SettingsError {
+pub enum SettingsError {
     /// No usable `$HOME`.
     #[error(transparent)]
     Home(#[from] EnvironmentError),

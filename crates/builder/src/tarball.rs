@@ -98,7 +98,7 @@ fn stem(name: &str) -> &str {
 
 /// No tarball to install.
 #[derive(Debug, Error)]
-pub(crate) enum TarballError {
+pub enum TarballError {
     /// The approot cannot be listed.
     #[error("cannot read the approot {path}", path = path.display())]
     ReadApproot {

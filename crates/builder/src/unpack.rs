@@ -180,7 +180,7 @@ fn check_links(links: &[PathBuf], top: &Path, into: &Path) -> Result<(), UnpackE
 
 /// The tarball cannot be unpacked.
 #[derive(Debug, Error)]
-pub(crate) enum UnpackError {
+pub enum UnpackError {
     /// It cannot be read or inflated to its end.
     #[error("cannot read {path} to its end", path = path.display())]
     Read {
