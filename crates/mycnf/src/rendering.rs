@@ -30,7 +30,7 @@ pub struct Rendered {
     /// Each value that was chosen or found, for narration.
     pub choices: Vec<Choice>,
     /// Files that the user's file includes. They were not looked into: what they set may overrule
-    /// a choice.
+    /// a choice or, higher up in the file, be overruled by one.
     pub unread: Vec<Include>,
 }
 
