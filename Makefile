@@ -1,0 +1,63 @@
+# The one entry point. `make` alone lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.ONESHELL:
+
+# Which server `make run` assembles (mysql-9, mariadb, mysql-5.6), or the vendor's tarball to use.
+SERVER ?= mysql-9
+TARBALL ?=
+# The application's name.
+APP ?= mysql
+
+# The hooks must run in a container whose glibc is from 2010: static, whatever builds them.
+HOST = $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+BUILT = target/$(HOST)/release
+HOOKS = builder postinstall starttest
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+
+.PHONY: run
+run: ## put a real MySQL behind a push: SERVER=mysql-9|mariadb|mysql-5.6, or TARBALL=/path/to/vendor.tar.xz
+	@scripts/setup run "$(SERVER)"
+	$(MAKE) --no-print-directory hooks
+	scripts/run "$(APP)" "$(SERVER)" "$(TARBALL)"
+
+.PHONY: stop
+stop: ## stop what `make run` started; the data stays, and `make run` starts it again
+	@target/bin/dotcloud --application "$(APP)" down
+
+.PHONY: clean
+clean: ## undo everything, the database of `make run` included (asks first)
+	@scripts/clean "$(APP)"
+
+.PHONY: hooks
+hooks: ## build the static executables: the hooks into hooks/, dotcloud and repack into target/bin/
+	@scripts/setup build
+	RUSTFLAGS="-C target-feature=+crt-static" cargo build --quiet --release --locked --target "$$(rustc -vV | sed -n 's/^host: //p')"
+	mkdir -p target/bin
+	for name in $(HOOKS); do install -m 755 "$(BUILT)/$$name" "hooks/$$name.new"; mv "hooks/$$name.new" "hooks/$$name"; done
+	for name in dotcloud repack; do install -m 755 "$(BUILT)/$$name" "target/bin/$$name.new"; mv "target/bin/$$name.new" "target/bin/$$name"; done
+
+.PHONY: fixtures
+fixtures: ## assemble the real servers that the tests use, below target/fixtures/
+	@scripts/setup test
+	fixtures/assemble --all >/dev/null
+
+.PHONY: test
+test: ## install what the tests need, build, assemble the servers, run every test
+	@scripts/setup test
+	$(MAKE) --no-print-directory hooks fixtures
+	cargo test --locked --workspace --no-fail-fast
+	scripts/leftovers
+
+.PHONY: check
+check: ## formatting, lints and documentation, all warnings denied
+	@scripts/setup build
+	cargo fmt --all --check
+	scripts/lints-inherited
+	cargo clippy --quiet --locked --workspace --all-targets -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" cargo doc --quiet --locked --workspace --no-deps --document-private-items
