@@ -1,43 +1,19 @@
-//! The container's supervisord: its configuration, the command that starts it, and talking to it
-//! through supervisorctl. Spawns nothing that stays: the runtime does.
+//! The container's supervisord: its configuration, the command that becomes it, and talking to it
+//! through supervisorctl. Starts no supervisord itself: the runtime does, as the container's user.
 
-use std::collections::BTreeMap;
+mod config;
+mod control;
+mod executables;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-use hook::{CommandError, Environment};
+use hook::CommandError;
 use thiserror::Error;
 
-/// Where supervisord and supervisorctl are on this machine.
-#[derive(Clone, Debug)]
-pub(crate) struct Executables {
-    pub(crate) supervisord: PathBuf,
-    pub(crate) supervisorctl: PathBuf,
-}
-
-impl Executables {
-    /// `$DOTCLOUD_SUPERVISORD`, else `supervisord` on `$PATH`; `supervisorctl` is beside it.
-    pub(crate) fn find(_environment: &Environment) -> Result<Self, SupervisorError> {
-        Err(SupervisorError::NotFound)
-    }
-}
-
-/// What one supervisord has to know of its container.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Container<'a> {
-    /// The file to write. Its directory must not be writable by the container's user: the
-    /// configuration can make supervisorctl load code, and we run that as ourselves.
-    pub(crate) config: &'a Path,
-    /// Socket and pid file; writable by the container's user.
-    pub(crate) run_dir: &'a Path,
-    /// Writable by the container's user.
-    pub(crate) log_dir: &'a Path,
-    /// Where programs start.
-    pub(crate) home: &'a Path,
-    /// Program name to command line.
-    pub(crate) programs: &'a BTreeMap<String, String>,
-}
+pub(crate) use config::{Container, write_config};
+pub(crate) use control::{pid, restart, shutdown, status, stop_all};
+pub(crate) use executables::Executables;
 
 /// Supervisor's state of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,11 +38,6 @@ pub(crate) struct ProgramStatus {
     pub(crate) text: String,
 }
 
-/// Writes the configuration and returns its path.
-pub(crate) fn write_config(container: &Container<'_>) -> Result<PathBuf, SupervisorError> {
-    Ok(container.config.to_owned())
-}
-
 /// The command that is supervisord, in the foreground; environment and user are the caller's.
 pub(crate) fn start_command(executables: &Executables, config: &Path) -> Command {
     let mut command = Command::new(&executables.supervisord);
@@ -74,66 +45,142 @@ pub(crate) fn start_command(executables: &Executables, config: &Path) -> Command
     command
 }
 
-/// The state of every program.
-pub(crate) fn status(
-    _executables: &Executables,
-    _config: &Path,
-) -> Result<Vec<ProgramStatus>, SupervisorError> {
-    Ok(Vec::new())
+/// `NAME  STATE  TEXT`, where the text of a running program is `pid N, uptime …`.
+fn parse_status(line: &str) -> Option<ProgramStatus> {
+    let (name, rest) = line.trim().split_once(char::is_whitespace)?;
+    let rest = rest.trim_start();
+    let (state, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let text = text.trim_start();
+    let state = match state {
+        "STOPPED" => ProgramState::Stopped,
+        "STARTING" => ProgramState::Starting,
+        "RUNNING" => ProgramState::Running,
+        "BACKOFF" => ProgramState::Backoff,
+        "STOPPING" => ProgramState::Stopping,
+        "EXITED" => ProgramState::Exited,
+        "FATAL" => ProgramState::Fatal,
+        "UNKNOWN" => ProgramState::Unknown,
+        _ => return None,
+    };
+    let pid = text
+        .strip_prefix("pid ")
+        .and_then(|rest| rest.split(',').next()?.parse().ok());
+    Some(ProgramStatus {
+        name: name.to_owned(),
+        state,
+        pid,
+        text: text.to_owned(),
+    })
 }
 
-/// Stops every program (TERM, after 10 s KILL) and waits for their end; supervisord stays.
-pub(crate) fn stop_all(_executables: &Executables, _config: &Path) -> Result<(), SupervisorError> {
-    Ok(())
-}
-
-/// Stops and starts every program.
-pub(crate) fn restart(_executables: &Executables, _config: &Path) -> Result<(), SupervisorError> {
-    Ok(())
-}
-
-/// Stops every program and supervisord itself, and waits until its process is gone.
-pub(crate) fn shutdown(
-    _executables: &Executables,
-    _config: &Path,
-    _limit: Duration,
-) -> Result<(), SupervisorError> {
-    Ok(())
-}
-
-/// Supervisord cannot be found, configured or talked to.
+/// supervisord cannot be found, configured or talked to.
 #[derive(Debug, Error)]
 pub(crate) enum SupervisorError {
-    /// No supervisord on this machine.
-    #[error("cannot find supervisord")]
+    /// There is none on this machine.
+    #[error("cannot find supervisord on PATH")]
     NotFound,
-    /// A supervisord without its supervisorctl.
-    #[error("there is no supervisorctl beside {supervisord}")]
-    NoControl { supervisord: PathBuf },
-    /// A Unix socket's path is limited by the kernel.
-    #[error("{socket} is too long for a socket: {length} bytes, at most {limit} fit")]
+    /// What was asked for, or what belongs to it, is no program.
+    #[error("{path} is not an executable file", path = path.display())]
+    NotExecutable { path: PathBuf },
+    /// The kernel limits the path of a Unix socket.
+    #[error(
+        "{socket} is {length} bytes long, and at most {limit} fit for supervisord's socket",
+        socket = socket.display()
+    )]
     SocketTooLong {
         socket: PathBuf,
         length: usize,
         limit: usize,
     },
-    /// A path that the configuration's syntax cannot hold.
-    #[error("a supervisord configuration cannot hold the path {path}", path = path.display())]
+    /// The configuration's syntax has no form for this path.
+    #[error("a supervisord configuration cannot hold the path {path:?}")]
     Unwritable { path: PathBuf },
     /// The configuration cannot be written.
-    #[error("cannot write {path}")]
+    #[error("cannot write {path}", path = path.display())]
     WriteConfig {
         path: PathBuf,
         source: std::io::Error,
     },
-    /// supervisorctl failed.
-    #[error("cannot {action} with {config}")]
+    /// The configuration that was written cannot be read back.
+    #[error("cannot read {path}", path = path.display())]
+    ReadConfig {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    /// The socket is there, but not for us.
+    #[error("cannot connect to {socket}", socket = socket.display())]
+    Connect {
+        socket: PathBuf,
+        source: std::io::Error,
+    },
+    /// Nobody answers.
+    #[error("no supervisord answers for {config}", config = config.display())]
+    NotRunning { config: PathBuf },
+    /// supervisorctl failed; its last words are in the source.
+    #[error("cannot {action} with {config}", config = config.display())]
     Control {
         action: &'static str,
         config: PathBuf,
         source: CommandError,
     },
-    /// supervisord outlived its deadline.
+    /// The kernel does not tell when it ends.
+    #[error("cannot wait for supervisord (pid {pid})")]
+    Wait { pid: u32, source: std::io::Error },
+    /// It outlived its deadline.
     #[error("supervisord (pid {pid}) is still there {seconds} s after it was told to shut down")]
     StillThere { pid: u32, seconds: u64 },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parse_status_lines_are_understood() {
+        let parsed = parse_status("db    RUNNING   pid 12, uptime 0:00:05").unwrap();
+        assert_eq!(parsed.name, "db");
+        assert_eq!(parsed.state, ProgramState::Running);
+        assert_eq!(parsed.pid, Some(12));
+        assert_eq!(parsed.text, "pid 12, uptime 0:00:05");
+        let states = [
+            ("STOPPED", ProgramState::Stopped),
+            ("STARTING", ProgramState::Starting),
+            ("BACKOFF", ProgramState::Backoff),
+            ("STOPPING", ProgramState::Stopping),
+            ("EXITED", ProgramState::Exited),
+            ("FATAL", ProgramState::Fatal),
+            ("UNKNOWN", ProgramState::Unknown),
+        ];
+        for (word, state) in states {
+            let parsed = parse_status(&format!("db  {word}   Exited too quickly")).unwrap();
+            assert_eq!((parsed.state, parsed.pid), (state, None));
+            assert_eq!(parsed.text, "Exited too quickly");
+        }
+        assert_eq!(parse_status("db: ERROR (no such process)"), None);
+        assert_eq!(parse_status(""), None);
+    }
+
+    #[test]
+    fn supervisor_errors_have_exact_texts() {
+        let executables = Executables {
+            supervisord: "/nowhere/supervisord".into(),
+            supervisorctl: "/nowhere/supervisorctl".into(),
+        };
+        let absent = pid(Path::new("/nowhere/c")).unwrap_err();
+        assert_eq!(absent.to_string(), "cannot read /nowhere/c");
+        let connect = SupervisorError::Connect {
+            socket: "/run/s".into(),
+            source: std::io::Error::other("x"),
+        };
+        assert_eq!(connect.to_string(), "cannot connect to /run/s");
+        let error = stop_all(&executables, Path::new("/run/c")).unwrap_err();
+        assert_eq!(error.to_string(), "cannot run supervisorctl with /run/c");
+        let source = std::error::Error::source(&error).unwrap();
+        assert_eq!(source.to_string(), "cannot run /nowhere/supervisorctl");
+        let wait = SupervisorError::Wait {
+            pid: 12,
+            source: std::io::Error::other("x"),
+        };
+        assert_eq!(wait.to_string(), "cannot wait for supervisord (pid 12)");
+    }
 }

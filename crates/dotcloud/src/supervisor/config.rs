@@ -1,0 +1,232 @@
+//! supervisord's configuration, as the platform made it for custom services: one section per
+//! program, Supervisor's defaults for everything that the contract does not mention.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::SupervisorError;
+use crate::files::{self, FileError};
+
+/// `sun_path` is 108 bytes with its NUL, and supervisord binds `SOCKET.PID` before it renames;
+/// a pid has up to 7 digits.
+const SOCKET_LIMIT: usize = 107 - ".4194304".len();
+
+/// What one supervisord has to know of its container.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Container<'a> {
+    /// The file to write. Its directory must not be writable by the container's user: a
+    /// configuration can make supervisorctl load code, and we run that as ourselves.
+    pub(crate) config: &'a Path,
+    /// Socket and pid file; writable by the container's user.
+    pub(crate) run_dir: &'a Path,
+    /// Writable by the container's user.
+    pub(crate) log_dir: &'a Path,
+    /// Where programs start.
+    pub(crate) home: &'a Path,
+    /// Program name to command line, as the build file's reader leaves them.
+    pub(crate) programs: &'a BTreeMap<String, String>,
+}
+
+/// Writes the configuration and returns its path.
+pub(crate) fn write_config(container: &Container<'_>) -> Result<PathBuf, SupervisorError> {
+    let text = render(container)?;
+    // Readable by the container's user; command lines are no secrets, any `ps` shows them.
+    match files::replace(container.config, text.as_bytes(), 0o644) {
+        Ok(()) => Ok(container.config.to_owned()),
+        Err(FileError { path, source, .. }) => Err(SupervisorError::WriteConfig { path, source }),
+    }
+}
+
+fn render(container: &Container<'_>) -> Result<String, SupervisorError> {
+    let socket = container.run_dir.join("supervisor.sock");
+    let length = socket.as_os_str().len();
+    if length > SOCKET_LIMIT {
+        return Err(SupervisorError::SocketTooLong {
+            socket,
+            length,
+            limit: SOCKET_LIMIT,
+        });
+    }
+    let socket = value(&socket)?;
+    let pid_file = value(&container.run_dir.join("supervisord.pid"))?;
+    let log_dir = value(container.log_dir)?;
+    let home = value(container.home)?;
+    // In the foreground, so that whoever starts it knows its pid; then it would also log to
+    // standard output, hence 'silent'.
+    let mut text = format!(
+        "; Written by dotcloud at every deployment.\n\
+         [supervisord]\n\
+         nodaemon=true\n\
+         silent=true\n\
+         logfile={log_dir}/supervisord.log\n\
+         pidfile={pid_file}\n\
+         childlogdir={log_dir}\n\
+         \n\
+         [unix_http_server]\n\
+         file={socket}\n\
+         chmod=0700\n\
+         \n\
+         [rpcinterface:supervisor]\n\
+         supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\
+         \n\
+         [supervisorctl]\n\
+         serverurl=unix://{socket}\n"
+    );
+    for (name, line) in container.programs {
+        // Supervisor 4 narrowed the default of exitcodes to 0; the platform's release had both.
+        let _ = write!(
+            text,
+            "\n\
+             [program:{name}]\n\
+             command={command}\n\
+             directory={home}\n\
+             exitcodes=0,2\n\
+             stdout_logfile={log_dir}/{name}.log\n\
+             stderr_logfile={log_dir}/{name}_error.log\n",
+            command = command(line),
+        );
+    }
+    Ok(text)
+}
+
+/// A login bash that sources `~/profile` and execs the command line: `~` and `$PORT_X` work, what
+/// follows a `;` or `&&` is never reached.
+///
+/// Without the profiles of /etc and of other login shells: they belong to this machine, not to the
+/// container, and Debian's replaces the `PATH` that the runtime chose.
+fn command(line: &str) -> String {
+    format!(
+        "/bin/bash --noprofile --login -c \"if [ -f ~/profile ]; then . ~/profile; fi; exec {}\"",
+        quoted(line)
+    )
+}
+
+/// For the inside of double quotes, past both of Supervisor's readers: the one of the file, to
+/// which ` ;` and ` #` begin a comment and `%` an expansion, and the one of the command, which
+/// knows `\"` and `\\` in quotes and any escape outside of them.
+fn quoted(line: &str) -> String {
+    let mut text = String::with_capacity(line.len());
+    for c in line.chars() {
+        match c {
+            '"' | '\\' => text.extend(['\\', c]),
+            '%' => text.push_str("%%"),
+            // Closes the quotes, escapes, opens them again: no blank is left in front of it.
+            ';' | '#' => text.extend(['"', '\\', c, '"']),
+            // A line break would begin another setting.
+            c if c.is_control() => text.push(' '),
+            c => text.push(c),
+        }
+    }
+    text
+}
+
+/// A path as the value of a setting.
+fn value(path: &Path) -> Result<String, SupervisorError> {
+    let writable = |text: &&str| {
+        let comment = text
+            .split(char::is_whitespace)
+            .skip(1)
+            .any(|word| word.starts_with([';', '#']));
+        // Supervisor expands '%' once in some settings and twice in others.
+        !comment && text.trim() == *text && !text.contains(|c: char| c == '%' || c.is_control())
+    };
+    match path.to_str().filter(writable) {
+        Some(text) => Ok(text.to_owned()),
+        None => Err(SupervisorError::Unwritable {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn container<'a>(path: &'a Path, programs: &'a BTreeMap<String, String>) -> Container<'a> {
+        Container {
+            config: path,
+            run_dir: path,
+            log_dir: Path::new("/var/log/supervisor"),
+            home: Path::new("/home/dotcloud"),
+            programs,
+        }
+    }
+
+    #[test]
+    fn render_program_has_the_platforms_form() {
+        let programs = BTreeMap::from([("db".to_owned(), "~/starttest".to_owned())]);
+        let text = render(&container(Path::new("/run/a b"), &programs)).unwrap();
+        assert_eq!(
+            text,
+            "\
+; Written by dotcloud at every deployment.
+[supervisord]
+nodaemon=true
+silent=true
+logfile=/var/log/supervisor/supervisord.log
+pidfile=/run/a b/supervisord.pid
+childlogdir=/var/log/supervisor
+
+[unix_http_server]
+file=/run/a b/supervisor.sock
+chmod=0700
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+
+[supervisorctl]
+serverurl=unix:///run/a b/supervisor.sock
+
+[program:db]
+command=/bin/bash --noprofile --login -c \"if [ -f ~/profile ]; then . ~/profile; fi; \
+exec ~/starttest\"
+directory=/home/dotcloud
+exitcodes=0,2
+stdout_logfile=/var/log/supervisor/db.log
+stderr_logfile=/var/log/supervisor/db_error.log
+"
+        );
+    }
+
+    #[test]
+    fn quoted_specials_are_escaped_for_both_readers() {
+        let cases = [
+            (r#"a "b c""#, r#"a \"b c\""#),
+            (r"a\b", r"a\\b"),
+            ("date +%s", "date +%%s"),
+            ("a ;b #c", r#"a "\;"b "\#"c"#),
+            ("a\n[program:x]", "a [program:x]"),
+            ("$HOME '~'", "$HOME '~'"),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(quoted(line), expected);
+        }
+    }
+
+    #[test]
+    fn write_config_unusable_paths_are_refused_with_exact_text() {
+        let programs = BTreeMap::new();
+        let text = |path: &str| {
+            let error = write_config(&container(Path::new(path), &programs)).unwrap_err();
+            error.to_string()
+        };
+        let long = format!("/{}", "x".repeat(83));
+        assert_eq!(
+            text(&long),
+            format!(
+                "{long}/supervisor.sock is 100 bytes long, and at most 99 fit for supervisord's \
+                 socket"
+            )
+        );
+        assert!(render(&container(Path::new(&long[..83]), &programs)).is_ok());
+        for path in ["/run/a #b", "/run/a\nb", "/run/100%"] {
+            let socket = format!("{path}/supervisor.sock");
+            assert_eq!(
+                text(path),
+                format!("a supervisord configuration cannot hold the path {socket:?}")
+            );
+        }
+        assert_eq!(text("/nowhere/conf"), "cannot write /nowhere/conf");
+    }
+}

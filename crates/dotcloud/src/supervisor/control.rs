@@ -1,0 +1,361 @@
+//! Talking to a running supervisord through supervisorctl, whose exit status is the answer's kind.
+
+use std::io::{self, ErrorKind};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use hook::CommandError;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::sockopt::socket_peercred;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::{Executables, ProgramStatus, SupervisorError, parse_status};
+
+/// The process id of the supervisord that answers, if any.
+pub(crate) fn pid(config: &Path) -> Result<Option<u32>, SupervisorError> {
+    Ok(supervisord(config)?.map(number))
+}
+
+/// Whom the kernel names as the socket's other end: right even for one that is about to end, which
+/// answers no question any more, and for one in a pid namespace of its own.
+fn supervisord(config: &Path) -> Result<Option<Pid>, SupervisorError> {
+    let socket = socket(config)?;
+    let peer = UnixStream::connect(&socket).and_then(|stream| Ok(socket_peercred(&stream)?));
+    match peer {
+        Ok(peer) => Ok(Some(peer.pid)),
+        // It was never started, or it was killed and could not remove its socket.
+        Err(error)
+            if [ErrorKind::NotFound, ErrorKind::ConnectionRefused].contains(&error.kind()) =>
+        {
+            Ok(None)
+        }
+        Err(source) => Err(SupervisorError::Connect { socket, source }),
+    }
+}
+
+fn number(pid: Pid) -> u32 {
+    pid.as_raw_nonzero().get().unsigned_abs()
+}
+
+/// The configuration is our own, so its form is known.
+fn socket(config: &Path) -> Result<PathBuf, SupervisorError> {
+    let failed = |source| SupervisorError::ReadConfig {
+        path: config.to_owned(),
+        source,
+    };
+    let text = std::fs::read_to_string(config).map_err(failed)?;
+    text.lines()
+        .find_map(|line| line.strip_prefix("serverurl=unix://"))
+        .map(PathBuf::from)
+        .ok_or_else(|| {
+            failed(io::Error::new(
+                ErrorKind::InvalidData,
+                "it has no serverurl",
+            ))
+        })
+}
+
+/// The state of every program.
+pub(crate) fn status(
+    executables: &Executables,
+    config: &Path,
+) -> Result<Vec<ProgramStatus>, SupervisorError> {
+    let text = control(executables, config, &["status"], "ask for the status")?;
+    Ok(text.lines().filter_map(parse_status).collect())
+}
+
+/// Stops every program (TERM, after 10 s KILL) and waits for their end; supervisord stays.
+pub(crate) fn stop_all(executables: &Executables, config: &Path) -> Result<(), SupervisorError> {
+    control(executables, config, &["stop", "all"], "stop the programs").map(drop)
+}
+
+/// Stops and starts every program. Fails when one of them does not stay up.
+pub(crate) fn restart(executables: &Executables, config: &Path) -> Result<(), SupervisorError> {
+    let action = "restart the programs";
+    control(executables, config, &["restart", "all"], action).map(drop)
+}
+
+/// Stops every program and supervisord itself, and waits until its process is gone. It is no error
+/// if it was gone before.
+pub(crate) fn shutdown(
+    executables: &Executables,
+    config: &Path,
+    limit: Duration,
+) -> Result<(), SupervisorError> {
+    let Some(pid) = supervisord(config)? else {
+        return Ok(());
+    };
+    let failed = |source: Errno| SupervisorError::Wait {
+        pid: number(pid),
+        source: source.into(),
+    };
+    // Held before it is told to go: the number may belong to somebody else a moment later.
+    let process = match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(process) => process,
+        Err(Errno::SRCH) => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    match control(executables, config, &["shutdown"], "shut supervisord down") {
+        Ok(_) | Err(SupervisorError::NotRunning { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    let timeout = Timespec::try_from(limit).map_err(|_| failed(Errno::INVAL))?;
+    let mut gone = [PollFd::new(&process, PollFlags::IN)];
+    match retry_on_intr(|| poll(&mut gone, Some(&timeout))).map_err(failed)? {
+        0 => Err(SupervisorError::StillThere {
+            pid: number(pid),
+            seconds: limit.as_secs(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// What supervisorctl said.
+struct Answer {
+    status: ExitStatus,
+    stdout: String,
+    stderr: String,
+}
+
+impl Answer {
+    fn into_error(
+        self,
+        executables: &Executables,
+        config: &Path,
+        action: &'static str,
+    ) -> SupervisorError {
+        // It reports most failures on standard output.
+        let spoken = if self.stderr.trim().is_empty() {
+            self.stdout
+        } else {
+            self.stderr
+        };
+        SupervisorError::Control {
+            action,
+            config: config.to_owned(),
+            source: CommandError::Fail {
+                program: executables.supervisorctl.clone().into(),
+                status: self.status,
+                last_words: spoken.trim().to_owned(),
+            },
+        }
+    }
+}
+
+fn control(
+    executables: &Executables,
+    config: &Path,
+    arguments: &[&str],
+    action: &'static str,
+) -> Result<String, SupervisorError> {
+    let answer = supervisorctl(executables, config, arguments)?;
+    match (arguments, answer.status.code()) {
+        // 3: some program is not running, which is an answer.
+        (_, Some(0)) | (["status"], Some(3)) => Ok(answer.stdout),
+        // These say that supervisord is not there, or that a program did not start.
+        (_, Some(4 | 7)) if supervisord(config)?.is_none() => Err(SupervisorError::NotRunning {
+            config: config.to_owned(),
+        }),
+        _ => Err(answer.into_error(executables, config, action)),
+    }
+}
+
+fn supervisorctl(
+    executables: &Executables,
+    config: &Path,
+    arguments: &[&str],
+) -> Result<Answer, SupervisorError> {
+    let program = &executables.supervisorctl;
+    let output = Command::new(program)
+        .arg("--configuration")
+        .arg(config)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|source| SupervisorError::Control {
+            action: "run supervisorctl",
+            config: config.to_owned(),
+            source: CommandError::Start {
+                program: program.into(),
+                source,
+            },
+        })?;
+    Ok(Answer {
+        status: output.status,
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::process::Child;
+    use std::time::Instant;
+
+    use hook::Environment;
+    use tempfile::TempDir;
+
+    use super::super::{Container, ProgramState, start_command, write_config};
+    use super::*;
+
+    /// A container's directories with a real supervisord; none is left behind.
+    struct Running {
+        executables: Executables,
+        config: PathBuf,
+        directory: TempDir,
+        child: Child,
+    }
+
+    impl Running {
+        fn start(programs: &[(&str, &str)], profile: &str) -> Self {
+            let executables = Executables::find(&Environment::of_process())
+                .expect("these tests need a real supervisord: apt-get install supervisor");
+            // The blank is part of the test.
+            let directory = TempDir::with_prefix("a b").unwrap();
+            let [run_dir, log_dir, home] = ["run", "log", "home"].map(|name| {
+                let path = directory.path().join(name);
+                fs::create_dir(&path).unwrap();
+                path
+            });
+            fs::write(home.join("profile"), profile).unwrap();
+            let programs: BTreeMap<String, String> = programs
+                .iter()
+                .map(|(name, line)| ((*name).to_owned(), (*line).to_owned()))
+                .collect();
+            let config = write_config(&Container {
+                config: &directory.path().join("supervisord.conf"),
+                run_dir: &run_dir,
+                log_dir: &log_dir,
+                home: &home,
+                programs: &programs,
+            })
+            .unwrap();
+            let child = start_command(&executables, &config)
+                .env_clear()
+                .env("HOME", &home)
+                .env("PATH", "/usr/bin:/bin")
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap();
+            Self {
+                executables,
+                config,
+                directory,
+                child,
+            }
+        }
+
+        fn states(&self) -> Vec<(String, ProgramState)> {
+            let programs = status(&self.executables, &self.config).unwrap_or_default();
+            programs.into_iter().map(|p| (p.name, p.state)).collect()
+        }
+
+        /// Each look takes supervisorctl's own start-up time: no need to sleep in between.
+        fn wait_for(&self, expected: &[(&str, ProgramState)]) {
+            let deadline = Instant::now() + Duration::from_secs(30);
+            loop {
+                let states = self.states();
+                if states
+                    .iter()
+                    .map(|(name, state)| (&**name, *state))
+                    .eq(expected.iter().copied())
+                {
+                    return;
+                }
+                assert!(
+                    Instant::now() < deadline,
+                    "{states:?} instead of {expected:?}"
+                );
+            }
+        }
+
+        fn log(&self, name: &str) -> String {
+            fs::read_to_string(self.directory.path().join("log").join(name)).unwrap()
+        }
+    }
+
+    impl Drop for Running {
+        fn drop(&mut self) {
+            let _ = shutdown(&self.executables, &self.config, Duration::from_secs(20));
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+
+    #[test]
+    fn supervisord_runs_stops_restarts_and_goes() {
+        let speak = r#"sh -c 'echo "$MARK 100% ;ok #x \ $0"; echo oops >&2; exec sleep 600' "a b""#;
+        let running = Running::start(
+            &[("web", speak), ("worker", "~/run")],
+            "export MARK=marked\n",
+        );
+        running.wait_for(&[
+            ("web", ProgramState::Running),
+            ("worker", ProgramState::Fatal),
+        ]);
+        assert_eq!(running.log("web.log"), "marked 100% ;ok #x \\ a b\n");
+        assert_eq!(running.log("web_error.log"), "oops\n");
+        assert!(running.log("worker_error.log").contains("No such file"));
+
+        let (executables, config) = (&running.executables, &running.config);
+        let supervisord = pid(config).unwrap();
+        assert_eq!(supervisord, Some(running.child.id()));
+        let web = || status(executables, config).unwrap().remove(0);
+        let before = web();
+        let command = fs::read(format!("/proc/{}/cmdline", before.pid.unwrap())).unwrap();
+        assert_eq!(
+            command, b"sleep\x00600\0",
+            "exec, without a shell in between"
+        );
+        let home = running.directory.path().join("home");
+        let cwd = fs::read_link(format!("/proc/{}/cwd", before.pid.unwrap())).unwrap();
+        assert_eq!(cwd, home);
+
+        stop_all(executables, config).unwrap();
+        assert_eq!(web().state, ProgramState::Stopped);
+        let error = restart(executables, config).unwrap_err();
+        let text = format!("cannot restart the programs with {}", config.display());
+        assert_eq!(error.to_string(), text);
+        let SupervisorError::Control { source, .. } = &error else {
+            panic!("{error}");
+        };
+        assert!(source.last_words().contains("worker: ERROR"), "{source:?}");
+        let after = web();
+        assert_eq!(after.state, ProgramState::Running);
+        assert_ne!(after.pid, before.pid);
+
+        shutdown(executables, config, Duration::from_secs(20)).unwrap();
+        assert_eq!(pid(config).unwrap(), None);
+        shutdown(executables, config, Duration::from_secs(20)).unwrap();
+        for result in [
+            stop_all(executables, config),
+            status(executables, config).map(drop),
+        ] {
+            let text = result.unwrap_err().to_string();
+            assert_eq!(
+                text,
+                format!("no supervisord answers for {}", config.display())
+            );
+        }
+    }
+
+    #[test]
+    fn shutdown_past_its_deadline_is_an_error() {
+        let running = Running::start(&[("deaf", "sh -c 'trap \"\" TERM; exec sleep 600'")], "");
+        running.wait_for(&[("deaf", ProgramState::Running)]);
+        let error = shutdown(&running.executables, &running.config, Duration::ZERO).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "supervisord (pid {}) is still there 0 s after it was told to shut down",
+                running.child.id()
+            )
+        );
+    }
+}
