@@ -1,1 +1,23 @@
 //! Everything that knows MySQL.
+
+mod credentials;
+mod data_dir;
+mod initialise;
+mod layout;
+mod lock;
+mod option_file;
+mod rendering;
+mod server;
+mod write;
+
+pub use credentials::{
+    Credentials, CredentialsError, Password, PasswordError, SQL_LITERAL_PRELUDE,
+};
+pub use data_dir::{DataDirState, InspectError, Lineage, inspect};
+pub use initialise::{Initialisation, InitialiseError, remove_unfinished};
+pub use layout::Layout;
+pub use lock::{DataLock, LockError};
+pub use option_file::{Flaw, Include, OptionFile, OptionFileError, Problem, Value};
+pub use rendering::{Choice, Origin, Rendered, Settings, render_my_cnf, server_groups};
+pub use server::{Flavour, ProbeError, SERVER_EXECUTABLES, Server, Version};
+pub use write::{WriteError, write_private};
