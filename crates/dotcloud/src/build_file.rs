@@ -259,6 +259,8 @@ dotcloud.yml:6:5: 'DOTCLOUD_PASSWORD' begins with DOTCLOUD_, which is the platfo
         }
         assert!(problems("db: [\n")[0].contains("this is not YAML: "));
         let twice = problems("db:\n  type: custom\n  type: custom\n");
+        let one = parse("db:\n").unwrap_err();
+        assert_eq!(one.to_string(), "dotcloud.yml has 1 problem");
         assert_eq!(twice, ["3:3: this is not YAML: duplicated key in mapping"]);
     }
 
@@ -352,6 +354,7 @@ dotcloud.yml:6:5: 'DOTCLOUD_PASSWORD' begins with DOTCLOUD_, which is the platfo
             ("environment: {A: [b]}", "3:20: 'A' is a list"),
             ("instances: 0", "3:14: '0' is not a number of instances"),
             ("instances: two", "3:14: 'two' is not a number of instances"),
+            ("config: [a]", "3:11: 'config' is a list"),
             (
                 "config: {<<: {a: b}}",
                 "3:12: merge keys ('<<') are not supported",
@@ -361,6 +364,14 @@ dotcloud.yml:6:5: 'DOTCLOUD_PASSWORD' begins with DOTCLOUD_, which is the platfo
             let text = format!("db:\n  type: custom\n  {keys}\n");
             assert_eq!(problems(&text), [expected], "{text}");
         }
+    }
+
+    #[test]
+    fn parse_windows_text_and_aliases_are_read() {
+        let text = "\u{feff}db: &db\r\n  type: custom\r\n  process: ~/a # not this\r\nweb: *db\r\n";
+        let services = parse(text).unwrap().services;
+        assert_eq!(services["db"].programs["db"], "~/a");
+        assert_eq!(services["web"].programs["web"], "~/a");
     }
 
     #[test]

@@ -77,6 +77,7 @@ fn read(entry: Entry<'_, '_>, problems: &mut Problems) -> Option<Service> {
         entries,
         problems,
     };
+    keys.check_config();
     Some(Service {
         kind: keys.kind(),
         approot: PathBuf::from(keys.tree_path("approot").unwrap_or(".")),
@@ -293,6 +294,14 @@ impl<'n, 't> Keys<'n, 't, '_> {
         let what = format!("'{text}' is not a number of instances");
         self.problems.add(place, what, accepted);
         1
+    }
+
+    /// Only that it is a mapping: what is in it is the service's own business.
+    fn check_config(&mut self) {
+        let config = self.get("config").map(|entry| entry.value);
+        if config.is_some_and(|value| !tree::is_mapping(value)) {
+            self.mapping("config", "a mapping, exported as SERVICE_CONFIG_*");
+        }
     }
 
     /// The entries of the mapping `key`; none if it is not there.

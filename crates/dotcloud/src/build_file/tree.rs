@@ -195,6 +195,10 @@ pub(super) fn is_scalar(node: &Node<'_>) -> bool {
     matches!(node.data, YamlData::Representation(..))
 }
 
+pub(super) fn is_mapping(node: &Node<'_>) -> bool {
+    matches!(node.data, YamlData::Mapping(..))
+}
+
 fn unless_null(text: &str, style: ScalarStyle) -> &str {
     match (text, style) {
         ("~" | "null" | "Null" | "NULL", ScalarStyle::Plain) => "",
