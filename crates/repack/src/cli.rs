@@ -1,0 +1,142 @@
+//! The command line: what may be asked for, and where the answer goes. stdout gets the result
+//! only (the path written, the JSON, a dry run's table); everything else goes to stderr.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::panic::catch_unwind;
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use hook::{ExitStatus, render};
+use signal_hook::low_level::emulate_default_handler;
+
+use crate::error::Error;
+use crate::output::default_output;
+use crate::prune::Glob;
+use crate::repack::{Job, repack};
+use crate::summary::Summary;
+
+const AFTER_HELP: &str = "\
+GLOBs match whole paths below the tarball's top directory, or any directory above a path:
+'mysql-test' is the whole tree, 'bin/*' the files in bin, '**/*.a' an extension at any depth.
+--keep wins over --drop, and both win over the profile.
+
+Examples:
+  repack mysql-8.4.6-linux-glibc2.28-x86_64.tar.xz
+  repack -o hooks/mysql.tar.gz mysql-8.4.6-linux-glibc2.28-x86_64.tar.xz
+  repack --dry-run --drop man --drop docs mariadb-11.4.5-linux-systemd-x86_64.tar.gz
+  tarball=$(repack --keep 'lib/libmysqlclient.a' mysql-5.7.44-linux-glibc2.12-x86_64.tar.gz)
+
+Exit status: 0 done, 1 failed (nothing written), 2 wrong usage, 70 a defect of repack.";
+
+/// Shrink a MySQL, Percona Server or MariaDB binary tarball to what a server needs.
+#[derive(Debug, Parser)]
+#[command(version, after_help = AFTER_HELP)]
+struct Cli {
+    /// The vendor's tarball, gzip or xz; recognised by content, whatever its name
+    #[arg(value_name = "IN")]
+    input: PathBuf,
+
+    /// The file to write [default: IN's name with -repacked.tar.gz, beside IN]
+    #[arg(short, long, value_name = "OUT")]
+    output: Option<PathBuf>,
+
+    /// What to leave out
+    #[arg(long, value_enum, default_value_t = Profile::Standard)]
+    profile: Profile,
+
+    /// Keep what matches, whatever the profile or --drop says; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    keep: Vec<Glob>,
+
+    /// Leave out what matches as well; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    drop: Vec<Glob>,
+
+    /// Compression, from 1 (fast) to 9 (small)
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=9))]
+    level: u32,
+
+    /// Write no file; print the table of what would be kept and left out
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Print the result as one JSON object instead of a path and a table
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Profile {
+    /// No test suites, debug builds, benchmarks, static or embedded libraries
+    Standard,
+}
+
+/// Runs the command line `arguments` and says how to exit.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() {
+                ExitStatus::Usage
+            } else {
+                ExitStatus::Ok
+            };
+        }
+    };
+    // The panic's own message is on stderr already.
+    catch_unwind(|| run(cli)).unwrap_or(ExitStatus::Bug)
+}
+
+fn run(cli: Cli) -> ExitStatus {
+    let Profile::Standard = cli.profile;
+    let job = Job {
+        output: (!cli.dry_run).then(|| cli.output.unwrap_or_else(|| default_output(&cli.input))),
+        input: cli.input,
+        keep: cli.keep,
+        drop: cli.drop,
+        level: cli.level,
+    };
+    match repack(&job) {
+        Ok(summary) => {
+            answer(&summary, cli.json);
+            ExitStatus::Ok
+        }
+        Err(error) => {
+            let status = render("repack", &error, &mut io::stderr());
+            if let Error::Stopped { signal } = error {
+                // So that a shell's loop ends, as with any program that does not catch the signal.
+                let _ = emulate_default_handler(signal);
+            }
+            status
+        }
+    }
+}
+
+fn answer(summary: &Summary, json: bool) {
+    let (mut stdout, mut stderr) = (io::stdout().lock(), io::stderr().lock());
+    let _ = write!(stderr, "{}", summary.notes());
+    let _ = match (&summary.output, json) {
+        (_, true) => writeln!(stdout, "{}", summary.json()),
+        (None, false) => write!(stdout, "{}", summary.table()),
+        (Some(output), false) => write!(stderr, "{}", summary.table()).and_then(|()| {
+            stdout.write_all(output.as_os_str().as_bytes())?;
+            stdout.write_all(b"\n")
+        }),
+    };
+    let _ = stdout.flush();
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn command_line_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

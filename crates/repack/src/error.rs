@@ -1,0 +1,150 @@
+//! Every way a run can fail, and what its reader can do next.
+
+use std::io;
+
+use hook::{Advice, Explain, Kind};
+use thiserror::Error;
+
+use crate::input::InputError;
+use crate::output::OutputError;
+use crate::refusal::{Refusal, StreamError};
+
+#[derive(Debug, Error)]
+pub(crate) enum Error {
+    #[error("cannot catch signals")]
+    CatchSignals { source: io::Error },
+    #[error("stopped by signal {signal}; nothing was written")]
+    Stopped { signal: i32 },
+    #[error(transparent)]
+    Input(#[from] InputError),
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    #[error(transparent)]
+    Output(#[from] OutputError),
+}
+
+const FETCH_AGAIN: &str = "compare its size and checksum with the vendor's, and download it again";
+const CONVERT: &str = "convert it: unpack it and run 'tar czf NAME.tar.gz DIRECTORY'";
+
+impl Explain for Error {
+    fn advice(&self) -> Advice {
+        match self {
+            Self::CatchSignals { .. } | Self::Stopped { .. } => {
+                Advice::new(Kind::Environment, "run it again")
+            }
+            Self::Input(error) => error.advice(),
+            Self::Stream(error) => error.advice(),
+            Self::Output(error) => error.advice(),
+        }
+    }
+}
+
+impl Explain for InputError {
+    fn advice(&self) -> Advice {
+        match self {
+            Self::Open { .. } => {
+                Advice::new(Kind::Environment, "check the path and its permissions")
+            }
+            Self::NotAFile { .. } => Advice::new(
+                Kind::Configuration,
+                "pass the tarball itself, not what was unpacked from it",
+            ),
+            Self::Read { .. } => Advice::new(Kind::Environment, "check the disk it is on"),
+            Self::Empty { .. } | Self::UnknownFormat { .. } => {
+                Advice::new(Kind::Configuration, FETCH_AGAIN)
+            }
+            Self::OtherFormat { what, .. } => Advice::new(
+                Kind::Configuration,
+                match *what {
+                    "a web page" => {
+                        "open it to see why the vendor sent it; download the tarball again"
+                    }
+                    "an uncompressed tar file" => {
+                        "run 'gzip' on it; if it wraps a .tar.xz, unpack that first"
+                    }
+                    _ => CONVERT,
+                },
+            ),
+        }
+    }
+}
+
+impl Explain for StreamError {
+    fn advice(&self) -> Advice {
+        match self {
+            Self::Read { .. } => Advice::new(Kind::Environment, "check the disk it is on"),
+            Self::Truncated { .. } | Self::Corrupt { .. } => {
+                Advice::new(Kind::Configuration, FETCH_AGAIN)
+            }
+            Self::TooMuchMemory { .. } => Advice::new(
+                Kind::Configuration,
+                "recompress it: 'xz -dc FILE | gzip > NAME.tar.gz'",
+            ),
+            Self::NotTar { .. } | Self::NoEntries { .. } => Advice::new(
+                Kind::Configuration,
+                "pass the vendor's binary tarball (linux-generic, not the source)",
+            ),
+            Self::NoServer { .. } => Advice::new(
+                Kind::Configuration,
+                "pass the vendor's binary tarball (linux-generic, not the source, not \
+                 the test suite), without --drop patterns that match bin/mysqld or bin/mariadbd",
+            ),
+            Self::Refused { refusal, .. } => refusal.advice(),
+            Self::Write { .. } => Advice::new(
+                Kind::Environment,
+                "make room there, or choose another place with -o",
+            ),
+        }
+    }
+}
+
+impl Explain for Refusal {
+    fn advice(&self) -> Advice {
+        let next = match self {
+            Self::Name(_) | Self::AfterEnd => {
+                "do not unpack it either: get the tarball from the vendor, and compare its checksum"
+                    .to_owned()
+            }
+            Self::Place(_) | Self::NoTarget | Self::HardLinkToNothing { .. } => {
+                FETCH_AGAIN.to_owned()
+            }
+            Self::NotInDirectory | Self::SecondTop { .. } => {
+                "pack one directory that holds bin, lib and share".to_owned()
+            }
+            Self::Special { .. } | Self::LinkLeadsOut { .. } => {
+                "leave it out with --drop and its path below the top directory, if you trust the rest"
+                    .to_owned()
+            }
+            Self::HardLinkToDropped { link, target } => {
+                format!("keep both with --keep '{target}', or leave out both with --drop '{link}'")
+            }
+        };
+        Advice::new(Kind::Configuration, next)
+    }
+}
+
+impl Explain for OutputError {
+    fn advice(&self) -> Advice {
+        match self {
+            Self::IsInput { .. } | Self::NotAFile { .. } => {
+                Advice::new(Kind::Configuration, "choose another file with -o")
+            }
+            Self::Create { .. } | Self::Place { .. } => Advice::new(
+                Kind::Environment,
+                "check that the directory exists and is yours, or choose another place with -o",
+            ),
+            Self::Busy { .. } => Advice::new(
+                Kind::Environment,
+                "wait for it, or choose another file with -o",
+            ),
+            Self::NotOurs { .. } => Advice::new(
+                Kind::Environment,
+                "move it away, or choose another file with -o",
+            ),
+            Self::Sync { .. } | Self::SyncDirectory { .. } => Advice::new(
+                Kind::Environment,
+                "check the disk it is on, and run it again",
+            ),
+        }
+    }
+}

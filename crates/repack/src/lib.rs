@@ -1,0 +1,20 @@
+//! Prunes a MySQL, Percona Server or MariaDB binary tarball in one streaming pass. Reads the
+//! input only; writes one file, under its name only when it is complete and checked.
+
+mod cli;
+mod codec;
+mod entry;
+mod error;
+mod input;
+mod name;
+mod output;
+mod progress;
+mod prune;
+mod refusal;
+mod repack;
+mod rules;
+mod stream;
+mod summary;
+mod tree;
+
+pub use cli::main;

@@ -1,0 +1,92 @@
+//! Entry names as they stand in the archive, made into a top directory and a path below it.
+//! Refuses names that could lead out of the directory one unpacks in.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use thiserror::Error;
+
+/// `top/inner`; `inner` is empty for the top directory itself.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Name {
+    pub(crate) top: OsString,
+    pub(crate) inner: PathBuf,
+}
+
+/// Why a name is refused.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub(crate) enum NameError {
+    #[error("is an absolute path")]
+    Absolute,
+    #[error("contains '..'")]
+    Parent,
+    #[error("contains a NUL byte")]
+    Nul,
+}
+
+impl Name {
+    /// Reads a name; `None` for `./`, which many tarballs start with.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Self>, NameError> {
+        if bytes.contains(&0) {
+            return Err(NameError::Nul);
+        }
+        let mut parts = Vec::new();
+        for component in Path::new(OsStr::from_bytes(bytes)).components() {
+            match component {
+                Component::Normal(part) => parts.push(part),
+                Component::CurDir => {}
+                Component::ParentDir => return Err(NameError::Parent),
+                Component::RootDir | Component::Prefix(_) => return Err(NameError::Absolute),
+            }
+        }
+        Ok(parts.split_first().map(|(top, inner)| Self {
+            top: top.into(),
+            inner: inner.iter().collect(),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_of_each_shape_is_split_or_refused() {
+        let name = |top: &str, inner: &str| {
+            let (top, inner) = (top.into(), inner.into());
+            Ok(Some(Name { top, inner }))
+        };
+        let rows: &[(&[u8], _, &str)] = &[
+            (b"top/bin/mysqld", name("top", "bin/mysqld"), "the usual"),
+            (b"./top/bin/", name("top", "bin"), "tar -C dir ."),
+            (b"top", name("top", ""), "the top directory"),
+            (b"top//a/./b", name("top", "a/b"), "redundant parts"),
+            (b"./", Ok(None), "the directory packed"),
+            (b"", Ok(None), "no name at all"),
+            (b"/etc/passwd", Err(NameError::Absolute), "absolute"),
+            (b"top/../../x", Err(NameError::Parent), "leads out"),
+            (
+                b"top/a/../b",
+                Err(NameError::Parent),
+                "stays in, but no vendor writes it",
+            ),
+            (b"top/..a/b..", name("top", "..a/b.."), "dots inside a name"),
+            (
+                b"top/a\0b",
+                Err(NameError::Nul),
+                "only a PAX header can hold it",
+            ),
+        ];
+        for (bytes, expected, reason) in rows {
+            assert_eq!(&Name::parse(bytes), expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn name_error_of_each_kind_has_exact_text() {
+        assert_eq!(NameError::Absolute.to_string(), "is an absolute path");
+        assert_eq!(NameError::Parent.to_string(), "contains '..'");
+        assert_eq!(NameError::Nul.to_string(), "contains a NUL byte");
+    }
+}

@@ -1,0 +1,210 @@
+//! The file to write: beside its final name until it is complete and on disk, then renamed.
+//! Never touches a file it cannot prove to be a leftover of ours, and never writes over the input.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use flate2::write::GzEncoder;
+use flate2::{Compression, GzBuilder};
+use thiserror::Error;
+
+/// Stands in the gzip header's comment: by it a leftover is known to be ours.
+const MARK: &[u8] = b"repack";
+
+/// A gzip stream into `out` whose bytes depend on nothing but what is written and `level`.
+pub(crate) fn deflate<W: Write>(out: W, level: u32) -> GzEncoder<W> {
+    const UNIX: u8 = 3;
+    GzBuilder::new()
+        .mtime(0)
+        .operating_system(UNIX)
+        .comment(MARK)
+        .write(out, Compression::new(level))
+}
+
+/// Whether a file that starts like this is a leftover of ours: nothing yet, or our gzip header.
+fn is_ours(start: &[u8]) -> bool {
+    const COMMENT_AT: usize = 10;
+    start.is_empty()
+        || start.starts_with(&[0x1f, 0x8b, 8, 0b1_0000, 0, 0, 0, 0])
+            && start.get(COMMENT_AT..COMMENT_AT + MARK.len()) == Some(MARK)
+}
+
+/// Where the result goes unless told otherwise: IN's name with `-repacked.tar.gz`, beside IN.
+pub(crate) fn default_output(input: &Path) -> PathBuf {
+    let name = input.file_name().unwrap_or_default().as_bytes();
+    let stem = [".tar.gz", ".tar.xz", ".tgz", ".txz", ".gz", ".xz", ".tar"]
+        .iter()
+        .find_map(|suffix| name.strip_suffix(suffix.as_bytes()))
+        .filter(|stem| !stem.is_empty())
+        .unwrap_or(name);
+    let mut output = OsStr::from_bytes(stem).to_owned();
+    output.push("-repacked.tar.gz");
+    input.with_file_name(output)
+}
+
+/// A file being written under a temporary name; dropped before [`Output::place`], it is removed.
+#[derive(Debug)]
+pub(crate) struct Output {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: File,
+    placed: bool,
+}
+
+impl Output {
+    /// Starts writing the file that will be `path`. `input` must not be that file.
+    pub(crate) fn create(path: &Path, input: &Metadata) -> Result<Self, OutputError> {
+        match fs::symlink_metadata(path) {
+            Ok(old) if same_file(&old, input) => Err(OutputError::IsInput { path: path.into() }),
+            // Renaming over a device, a directory or a link would not do what was meant.
+            Ok(old) if !old.is_file() => Err(OutputError::NotAFile { path: path.into() }),
+            _ => Ok(()),
+        }?;
+        let temporary = temporary_name(path);
+        let file = claim(&temporary)?;
+        Ok(Self {
+            path: path.into(),
+            temporary,
+            file,
+            placed: false,
+        })
+    }
+
+    /// Puts the finished file in place and makes that survive a power cut.
+    pub(crate) fn place(mut self) -> Result<u64, OutputError> {
+        let size = self
+            .file
+            .sync_all()
+            .and_then(|()| self.file.metadata())
+            .map_err(|source| OutputError::Sync {
+                path: self.path.clone(),
+                source,
+            })?
+            .len();
+        fs::rename(&self.temporary, &self.path).map_err(|source| OutputError::Place {
+            path: self.path.clone(),
+            source,
+        })?;
+        self.placed = true;
+        let directory = directory_of(&self.path);
+        File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .map_err(|source| OutputError::SyncDirectory {
+                path: directory.into(),
+                source,
+            })?;
+        Ok(size)
+    }
+}
+
+impl Write for &Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&self.file).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if !self.placed {
+            // Ours, for we hold its lock; a failure leaves a leftover the next run takes over.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// Always the same name, so that leftovers of killed runs cannot pile up.
+fn temporary_name(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".repack-partial");
+    path.with_file_name(name)
+}
+
+/// Opens, locks and empties the temporary file, new or a leftover of ours.
+fn claim(temporary: &Path) -> Result<File, OutputError> {
+    let failed = |source| OutputError::Create {
+        path: temporary.into(),
+        source,
+    };
+    loop {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(temporary)
+            .map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(OutputError::Busy {
+                    path: temporary.into(),
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        let opened = file.metadata().map_err(failed)?;
+        match fs::symlink_metadata(temporary) {
+            Ok(named) if same_file(&named, &opened) => {}
+            // The run that held it has just renamed or removed it: what we opened is not ours.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Ok(named) if named.is_file() => continue,
+            Ok(_) => {
+                return Err(OutputError::NotOurs {
+                    path: temporary.into(),
+                });
+            }
+            Err(source) => return Err(failed(source)),
+        }
+        let mut start = Vec::new();
+        (&file).take(64).read_to_end(&mut start).map_err(failed)?;
+        if !opened.is_file() || !is_ours(&start) {
+            return Err(OutputError::NotOurs {
+                path: temporary.into(),
+            });
+        }
+        file.set_len(0).map_err(failed)?;
+        file.rewind().map_err(failed)?;
+        return Ok(file);
+    }
+}
+
+fn same_file(a: &Metadata, b: &Metadata) -> bool {
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// The result cannot be written.
+#[derive(Debug, Error)]
+pub(crate) enum OutputError {
+    #[error("the output {path} is the input itself", path = path.display())]
+    IsInput { path: PathBuf },
+    #[error("the output {path} exists and is not a regular file", path = path.display())]
+    NotAFile { path: PathBuf },
+    #[error("cannot create {path}", path = path.display())]
+    Create { path: PathBuf, source: io::Error },
+    #[error("another repack is writing {path}", path = path.display())]
+    Busy { path: PathBuf },
+    #[error("{path} is in the way, and not a leftover of repack", path = path.display())]
+    NotOurs { path: PathBuf },
+    #[error("cannot sync {path}", path = path.display())]
+    Sync { path: PathBuf, source: io::Error },
+    #[error("cannot put {path} in place", path = path.display())]
+    Place { path: PathBuf, source: io::Error },
+    #[error("cannot sync directory {path}", path = path.display())]
+    SyncDirectory { path: PathBuf, source: io::Error },
+}

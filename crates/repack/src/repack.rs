@@ -1,0 +1,73 @@
+//! One job from end to end: open, create beside, pass, sync, rename.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::error::Error;
+use crate::input::Input;
+use crate::output::{Output, deflate};
+use crate::progress::StopSignal;
+use crate::prune::{Glob, Pruner};
+use crate::refusal::StreamError;
+use crate::rules::STANDARD;
+use crate::stream::prune_stream;
+use crate::summary::Summary;
+
+/// What to do.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) input: PathBuf,
+    /// `None` for a dry run.
+    pub(crate) output: Option<PathBuf>,
+    pub(crate) keep: Vec<Glob>,
+    pub(crate) drop: Vec<Glob>,
+    pub(crate) level: u32,
+}
+
+/// Does the job. On failure nothing is left but what was there before.
+pub(crate) fn repack(job: &Job) -> Result<Summary, Error> {
+    let stop = StopSignal::catch().map_err(|source| Error::CatchSignals { source })?;
+    let result = repack_until(job, &stop);
+    // Whatever the signal made fail, it is the reason.
+    match stop.received() {
+        Some(signal) if result.is_err() => Err(Error::Stopped { signal }),
+        _ => result,
+    }
+}
+
+fn repack_until(job: &Job, stop: &StopSignal) -> Result<Summary, Error> {
+    let start = Instant::now();
+    let mut pruner = Pruner::new(STANDARD, &job.keep, &job.drop);
+    let input = Input::open(&job.input)?;
+    let (metadata, input_size) = (input.metadata.clone(), input.metadata.len());
+    let inflated = input.inflate(stop.clone())?;
+    let source = (job.input.as_path(), inflated);
+    let (tally, output_size) = match &job.output {
+        None => (
+            prune_stream(source, (Path::new(""), io::sink()), &mut pruner)?.0,
+            None,
+        ),
+        Some(path) => {
+            let output = Output::create(path, &metadata)?;
+            let gzip = deflate(&output, job.level);
+            let (tally, gzip) = prune_stream(source, (path, gzip), &mut pruner)?;
+            gzip.finish()
+                .and_then(|mut file| file.flush())
+                .map_err(|source| StreamError::Write {
+                    path: path.clone(),
+                    source,
+                })?;
+            (tally, Some(output.place()?))
+        }
+    };
+    Ok(Summary {
+        input: job.input.clone(),
+        output: job.output.clone(),
+        input_size,
+        output_size,
+        tally,
+        unmatched: pruner.unmatched(),
+        elapsed: start.elapsed(),
+    })
+}

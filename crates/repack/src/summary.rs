@@ -1,0 +1,163 @@
+//! What was done, counted by category: as a table for people, as JSON for programs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::prune::Verdict;
+use crate::rules::Category;
+
+/// Files and links, and the bytes in them before compression.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Count {
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Count {
+    fn add(&mut self, other: Self) {
+        self.files += other.files;
+        self.bytes += other.bytes;
+    }
+}
+
+/// Counts of one pass. Directories do not count.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) kept: Count,
+    pub(crate) dropped: BTreeMap<Category, Count>,
+    /// Symbolic links left out because their target is, with that target.
+    pub(crate) dead_links: Vec<(PathBuf, PathBuf)>,
+}
+
+impl Tally {
+    pub(crate) fn count(&mut self, verdict: Verdict, bytes: u64) {
+        match verdict {
+            Verdict::Keep => &mut self.kept,
+            Verdict::Drop(category) => self.dropped.entry(category).or_default(),
+        }
+        .add(Count { files: 1, bytes });
+    }
+}
+
+/// The result of a job.
+#[derive(Debug)]
+pub(crate) struct Summary {
+    pub(crate) input: PathBuf,
+    pub(crate) output: Option<PathBuf>,
+    pub(crate) input_size: u64,
+    pub(crate) output_size: Option<u64>,
+    pub(crate) tally: Tally,
+    /// Options of the user's that had no effect.
+    pub(crate) unmatched: Vec<String>,
+    pub(crate) elapsed: Duration,
+}
+
+impl Summary {
+    /// What the reader may not have expected.
+    pub(crate) fn notes(&self) -> String {
+        let mut text = String::new();
+        for option in &self.unmatched {
+            let _ = writeln!(text, "- warning: {option} matches nothing in the tarball");
+        }
+        for (link, target) in &self.tally.dead_links {
+            let (link, target) = (link.display(), target.display());
+            let _ = writeln!(text, "- left out the link {link}: {target} is left out");
+        }
+        text
+    }
+
+    pub(crate) fn table(&self) -> String {
+        let mut text = format!("{:<20}{:>10}{:>12}\n", "left out", "files", "size");
+        let mut row = |name: &dyn std::fmt::Display, count: Count| {
+            let (files, size) = (grouped(count.files), decimal(count.bytes));
+            let _ = writeln!(text, "{name:<20}{files:>10}{size:>12}");
+        };
+        let mut left_out = Count::default();
+        for (category, count) in &self.tally.dropped {
+            row(&format_args!("  {category:<18}"), *count);
+            left_out.add(*count);
+        }
+        row(&"  together", left_out);
+        row(&"kept", self.tally.kept);
+        let input = file_name(&self.input);
+        let before = decimal(self.input_size);
+        let seconds = self.elapsed.as_secs_f64();
+        let _ = match (&self.output, self.output_size) {
+            (Some(output), Some(size)) => writeln!(
+                text,
+                "{input} {before} -> {output} {after} ({percent:.1} %) in {seconds:.1} s",
+                output = file_name(output),
+                after = decimal(size),
+                percent = percent(size, self.input_size),
+            ),
+            _ => writeln!(
+                text,
+                "{input} {before}, read in {seconds:.1} s; nothing was written"
+            ),
+        };
+        text
+    }
+
+    pub(crate) fn json(&self) -> String {
+        let report = Json {
+            input: self.input.to_string_lossy().into(),
+            input_bytes: self.input_size,
+            output: self
+                .output
+                .as_ref()
+                .map(|path| path.to_string_lossy().into()),
+            output_bytes: self.output_size,
+            kept: self.tally.kept,
+            dropped: self
+                .tally
+                .dropped
+                .iter()
+                .map(|(category, count)| (category.to_string(), *count))
+                .collect(),
+            dead_links: self
+                .tally
+                .dead_links
+                .iter()
+                .map(|(link, _)| link.to_string_lossy().into())
+                .collect(),
+            seconds: self.elapsed.as_secs_f64(),
+        };
+        // Strings and numbers only: it cannot fail.
+        serde_json::to_string(&report).unwrap_or_default()
+    }
+}
+
+/// Names are part of the interface: docs/repack.md lists them.
+#[derive(Serialize)]
+struct Json {
+    input: String,
+    input_bytes: u64,
+    output: Option<String>,
+    output_bytes: Option<u64>,
+    kept: Count,
+    dropped: BTreeMap<String, Count>,
+    dead_links: Vec<String>,
+    seconds: f64,
+}
+
+fn file_name(path: &Path) -> std::path::Display<'_> {
+    path.file_name().map_or(path, Path::new).display()
+}
+
+/// Bytes in the units that vendors and `ls --si` use.
+fn decimal(bytes: u64) -> String {
+    indicatif::DecimalBytes(bytes).to_string()
+}
+
+fn grouped(number: u64) -> String {
+    indicatif::HumanCount(number).to_string()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people, one decimal")]
+fn percent(part: u64, whole: u64) -> f64 {
+    part as f64 * 100.0 / whole.max(1) as f64
+}
