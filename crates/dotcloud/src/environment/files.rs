@@ -2,12 +2,12 @@
 //! programs that read files.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, fchown, symlink};
 use std::path::{Path, PathBuf};
 
-use saphyr::{Mapping, Scalar, Yaml, YamlEmitter};
 use serde_json::{Value, json};
 use thiserror::Error;
 
@@ -52,21 +52,40 @@ fn replace_link(home: &Path, link: &Path) -> io::Result<()> {
     File::open(home)?.sync_all()
 }
 
-/// Block style, one key per line, quoted where YAML would read something else than the string.
+/// Block style, one key per line.
 fn yaml(variables: &BTreeMap<String, Value>) -> String {
-    let mut mapping = Mapping::new();
-    for (name, value) in variables {
-        let scalar = match value.as_i64() {
-            Some(number) => Scalar::Integer(number),
-            None => Scalar::String(super::outer_text(value).into()),
-        };
-        mapping.insert(Yaml::value_from_str(name), Yaml::Value(scalar));
+    variables
+        .iter()
+        .map(|(name, value)| match value {
+            Value::String(text) => format!("{}: {}\n", yaml_string(name), yaml_string(text)),
+            number => format!("{}: {number}\n", yaml_string(name)),
+        })
+        .collect()
+}
+
+/// Plain where no YAML reader, of whichever version, could take it for anything but this string;
+/// else in double quotes with JSON's escapes, which are YAML's too.
+fn yaml_string(text: &str) -> String {
+    let words = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
+    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_-./:@".contains(c))
+        && !text.ends_with(':')
+        && !words.contains(&&*text.to_lowercase());
+    if plain {
+        return text.to_owned();
     }
-    let mut text = String::new();
-    // Writing to a String cannot fail, and the tree above holds nothing that has no YAML form.
-    let _ = YamlEmitter::new(&mut text).dump(&Yaml::Mapping(mapping));
-    let body = text.strip_prefix("---\n").unwrap_or(&text);
-    format!("{}\n", body.trim_end())
+    let mut quoted = String::new();
+    for c in json!(text).to_string().chars() {
+        // JSON allows some of these as they are.
+        if c.is_control() {
+            let _ = write!(quoted, "\\u{:04x}", u32::from(c));
+        } else {
+            quoted.push(c);
+        }
+    }
+    quoted
 }
 
 /// An environment file cannot be written.
@@ -81,9 +100,28 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
-    use saphyr::LoadableYamlNode;
+    use saphyr::{LoadableYamlNode, Yaml};
 
     use super::*;
+
+    /// Strings that a reader of YAML 1.1 or 1.2 would take for something else if they were plain.
+    const HARD: [&str; 15] = [
+        "",
+        " a",
+        "a: b",
+        "a:",
+        "#x",
+        "two\nlines",
+        "1e3",
+        "0777",
+        "1_000",
+        "2001-01-01",
+        "12:30",
+        "Yes",
+        "~",
+        "\u{7f}\u{85}",
+        "é\"'\\",
+    ];
 
     #[test]
     fn write_files_both_forms_are_private_and_equal() {
@@ -93,10 +131,7 @@ mod tests {
             ("DOTCLOUD_SERVICE_ID".to_owned(), json!("1")),
             ("PORT_SSH".to_owned(), json!(22)),
         ]);
-        for (index, value) in ["", "a: b", "#x", "two\nlines", "1e3", "é\"'\\"]
-            .iter()
-            .enumerate()
-        {
+        for (index, value) in HARD.iter().enumerate() {
             variables.insert(format!("HARD_{index}"), json!(value));
         }
         write_files(home.path(), &BTreeMap::new()).unwrap();
