@@ -1,0 +1,12 @@
+//! The main job on real servers: push, query, push again, kill, fail, scale, destroy.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "helpers of tests"
+)]
+
+mod instances;
+mod main_job;
+mod pruned;
+mod world;
