@@ -159,3 +159,76 @@ fn push_front(ahead: &mut VecDeque<OsString>, target: &Path) {
         ahead.push_front(component.as_os_str().to_owned());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn insert_too_many_names_is_refused_with_exact_text() {
+        let mut tree = Tree::default();
+        let long = "x".repeat(NAMES_LIMIT + 1);
+        let error = tree
+            .insert(Path::new(&long), Kind::Directory, true)
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "is one name too many: they fill more than 32 MiB"
+        );
+    }
+
+    #[test]
+    fn has_server_looks_at_the_result_through_links() {
+        let rows: &[(&[(&str, Kind, bool)], bool, &str)] = &[
+            (
+                &[("sbin/mysqld", program(), true)],
+                true,
+                "where packages have it",
+            ),
+            (&[("bin/mysqld", program(), false)], false, "left out"),
+            (
+                &[("bin/mysqld", Kind::File { executable: false }, true)],
+                false,
+                "not executable",
+            ),
+            (
+                &[("bin/mysqld", Kind::Directory, true)],
+                false,
+                "a directory",
+            ),
+            (
+                &[
+                    ("bin/mysqld", link("mariadbd"), true),
+                    ("bin/mariadbd", program(), true),
+                ],
+                true,
+                "MariaDB's two names",
+            ),
+            (
+                &[("bin/mysqld", link("gone"), true)],
+                false,
+                "a link to nothing",
+            ),
+            (
+                &[("sbin", link("bin"), true), ("bin/mysqld", program(), true)],
+                true,
+                "a linked directory",
+            ),
+        ];
+        for (entries, expected, reason) in rows {
+            let mut tree = Tree::default();
+            for (path, kind, kept) in *entries {
+                tree.insert(Path::new(path), kind.clone(), *kept).unwrap();
+            }
+            assert_eq!(tree.has_server(), *expected, "{reason}");
+        }
+    }
+
+    fn program() -> Kind {
+        Kind::File { executable: true }
+    }
+
+    fn link(target: &str) -> Kind {
+        Kind::Link(target.into())
+    }
+}
