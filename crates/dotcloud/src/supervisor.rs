@@ -12,7 +12,7 @@ use hook::CommandError;
 use thiserror::Error;
 
 pub(crate) use config::{Container, write_config};
-pub(crate) use control::{pid, restart, shutdown, status, stop_all};
+pub(crate) use control::{restart, shutdown, status, stop_all};
 pub(crate) use executables::Executables;
 
 /// Supervisor's state of a program.
@@ -116,6 +116,9 @@ pub(crate) enum SupervisorError {
     /// Nobody answers.
     #[error("no supervisord answers for {config}", config = config.display())]
     NotRunning { config: PathBuf },
+    /// It is there, and stuck.
+    #[error("supervisord has not answered for {seconds} s: {config}", config = config.display())]
+    Silent { config: PathBuf, seconds: u64 },
     /// supervisorctl failed; its last words are in the source.
     #[error("cannot {action} with {config}", config = config.display())]
     Control {
@@ -166,17 +169,26 @@ mod tests {
             supervisord: "/nowhere/supervisord".into(),
             supervisorctl: "/nowhere/supervisorctl".into(),
         };
-        let absent = pid(Path::new("/nowhere/c")).unwrap_err();
+        let limit = std::time::Duration::ZERO;
+        let absent = shutdown(&executables, Path::new("/nowhere/c"), limit).unwrap_err();
         assert_eq!(absent.to_string(), "cannot read /nowhere/c");
         let connect = SupervisorError::Connect {
             socket: "/run/s".into(),
             source: std::io::Error::other("x"),
         };
         assert_eq!(connect.to_string(), "cannot connect to /run/s");
-        let error = stop_all(&executables, Path::new("/run/c")).unwrap_err();
-        assert_eq!(error.to_string(), "cannot run supervisorctl with /run/c");
+        let error = restart(&executables, Path::new("/run/c")).unwrap_err();
+        assert_eq!(error.to_string(), "cannot restart the programs with /run/c");
         let source = std::error::Error::source(&error).unwrap();
         assert_eq!(source.to_string(), "cannot run /nowhere/supervisorctl");
+        let silent = SupervisorError::Silent {
+            config: "/run/c".into(),
+            seconds: 60,
+        };
+        assert_eq!(
+            silent.to_string(),
+            "supervisord has not answered for 60 s: /run/c"
+        );
         let wait = SupervisorError::Wait {
             pid: 12,
             source: std::io::Error::other("x"),

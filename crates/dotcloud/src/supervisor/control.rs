@@ -1,9 +1,10 @@
 //! Talking to a running supervisord through supervisorctl, whose exit status is the answer's kind.
 
 use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use hook::CommandError;
@@ -14,13 +15,11 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::{Executables, ProgramStatus, SupervisorError, parse_status};
 
-/// The process id of the supervisord that answers, if any.
-pub(crate) fn pid(config: &Path) -> Result<Option<u32>, SupervisorError> {
-    Ok(supervisord(config)?.map(number))
-}
+/// Stopping takes 10 s, starting a few: who needs longer is stuck.
+const ANSWER_LIMIT: Duration = Duration::from_mins(1);
 
-/// Whom the kernel names as the socket's other end: right even for one that is about to end, which
-/// answers no question any more, and for one in a pid namespace of its own.
+/// The supervisord that answers, if any. The kernel names the socket's other end: right even for
+/// one that is about to end, and answers no question any more, and for one in a pid namespace.
 fn supervisord(config: &Path) -> Result<Option<Pid>, SupervisorError> {
     let socket = socket(config)?;
     let peer = UnixStream::connect(&socket).and_then(|stream| Ok(socket_peercred(&stream)?));
@@ -102,47 +101,20 @@ pub(crate) fn shutdown(
         Ok(_) | Err(SupervisorError::NotRunning { .. }) => {}
         Err(error) => return Err(error),
     }
-    let timeout = Timespec::try_from(limit).map_err(|_| failed(Errno::INVAL))?;
-    let mut gone = [PollFd::new(&process, PollFlags::IN)];
-    match retry_on_intr(|| poll(&mut gone, Some(&timeout))).map_err(failed)? {
-        0 => Err(SupervisorError::StillThere {
-            pid: number(pid),
-            seconds: limit.as_secs(),
-        }),
-        _ => Ok(()),
+    if ends_within(&process, limit).map_err(failed)? {
+        return Ok(());
     }
+    Err(SupervisorError::StillThere {
+        pid: number(pid),
+        seconds: limit.as_secs(),
+    })
 }
 
-/// What supervisorctl said.
-struct Answer {
-    status: ExitStatus,
-    stdout: String,
-    stderr: String,
-}
-
-impl Answer {
-    fn into_error(
-        self,
-        executables: &Executables,
-        config: &Path,
-        action: &'static str,
-    ) -> SupervisorError {
-        // It reports most failures on standard output.
-        let spoken = if self.stderr.trim().is_empty() {
-            self.stdout
-        } else {
-            self.stderr
-        };
-        SupervisorError::Control {
-            action,
-            config: config.to_owned(),
-            source: CommandError::Fail {
-                program: executables.supervisorctl.clone().into(),
-                status: self.status,
-                last_words: spoken.trim().to_owned(),
-            },
-        }
-    }
+/// Whether `process` is gone after `limit` at the latest; a zombie counts as gone.
+fn ends_within(process: &OwnedFd, limit: Duration) -> rustix::io::Result<bool> {
+    let timeout = Timespec::try_from(limit).map_err(|_| Errno::INVAL)?;
+    let mut gone = [PollFd::new(process, PollFlags::IN)];
+    Ok(retry_on_intr(|| poll(&mut gone, Some(&timeout)))? > 0)
 }
 
 fn control(
@@ -151,42 +123,76 @@ fn control(
     arguments: &[&str],
     action: &'static str,
 ) -> Result<String, SupervisorError> {
-    let answer = supervisorctl(executables, config, arguments)?;
+    let failed = |source| SupervisorError::Control {
+        action,
+        config: config.to_owned(),
+        source,
+    };
+    let answer = supervisorctl(executables, config, arguments, ANSWER_LIMIT).map_err(failed)?;
+    let Some(answer) = answer else {
+        return Err(SupervisorError::Silent {
+            config: config.to_owned(),
+            seconds: ANSWER_LIMIT.as_secs(),
+        });
+    };
+    let stdout = String::from_utf8_lossy(&answer.stdout).into_owned();
     match (arguments, answer.status.code()) {
         // 3: some program is not running, which is an answer.
-        (_, Some(0)) | (["status"], Some(3)) => Ok(answer.stdout),
+        (_, Some(0)) | (["status"], Some(3)) => Ok(stdout),
         // These say that supervisord is not there, or that a program did not start.
         (_, Some(4 | 7)) if supervisord(config)?.is_none() => Err(SupervisorError::NotRunning {
             config: config.to_owned(),
         }),
-        _ => Err(answer.into_error(executables, config, action)),
+        _ => {
+            let stderr = String::from_utf8_lossy(&answer.stderr);
+            // It reports most failures on standard output.
+            Err(failed(CommandError::Fail {
+                program: executables.supervisorctl.clone().into(),
+                status: answer.status,
+                last_words: format!("{stdout}{stderr}").trim().to_owned(),
+            }))
+        }
     }
 }
 
+/// What supervisorctl says; `None` if that takes longer than `limit`: by itself it would wait for
+/// ever.
 fn supervisorctl(
     executables: &Executables,
     config: &Path,
     arguments: &[&str],
-) -> Result<Answer, SupervisorError> {
-    let program = &executables.supervisorctl;
-    let output = Command::new(program)
+    limit: Duration,
+) -> Result<Option<Output>, CommandError> {
+    let program = || executables.supervisorctl.clone().into();
+    let mut child = Command::new(&executables.supervisorctl)
         .arg("--configuration")
         .arg(config)
         .args(arguments)
         .stdin(Stdio::null())
-        .output()
-        .map_err(|source| SupervisorError::Control {
-            action: "run supervisorctl",
-            config: config.to_owned(),
-            source: CommandError::Start {
-                program: program.into(),
-                source,
-            },
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|source| CommandError::Start {
+            program: program(),
+            source,
         })?;
-    Ok(Answer {
-        status: output.status,
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    // What it has to say fits into its pipes.
+    let in_time = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())
+        .and_then(|process| ends_within(&process, limit));
+    if in_time != Ok(true) {
+        // Refused only if it has ended just now.
+        let _ = child.kill();
+    }
+    let output = child.wait_with_output();
+    let source = match (in_time, output) {
+        (Ok(true), Ok(output)) => return Ok(Some(output)),
+        (Ok(false), _) => return Ok(None),
+        (Err(error), _) => error.into(),
+        (_, Err(error)) => error,
+    };
+    Err(CommandError::Talk {
+        program: program(),
+        source,
     })
 }
 
@@ -198,6 +204,7 @@ mod tests {
     use std::time::Instant;
 
     use hook::Environment;
+    use rustix::process::{Signal, kill_process};
     use tempfile::TempDir;
 
     use super::super::{Container, ProgramState, start_command, write_config};
@@ -289,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn supervisord_runs_stops_restarts_and_goes() {
+    fn supervisord_runs_restarts_and_goes() {
         let speak = r#"sh -c 'echo "$MARK 100% ;ok #x \ $0"; echo oops >&2; exec sleep 600' "a b""#;
         let running = Running::start(
             &[("web", speak), ("worker", "~/run")],
@@ -304,8 +311,8 @@ mod tests {
         assert!(running.log("worker_error.log").contains("No such file"));
 
         let (executables, config) = (&running.executables, &running.config);
-        let supervisord = pid(config).unwrap();
-        assert_eq!(supervisord, Some(running.child.id()));
+        let answers = supervisord(config).unwrap();
+        assert_eq!(answers, Some(Pid::from_child(&running.child)));
         let web = || status(executables, config).unwrap().remove(0);
         let before = web();
         let command = fs::read(format!("/proc/{}/cmdline", before.pid.unwrap())).unwrap();
@@ -331,7 +338,7 @@ mod tests {
         assert_ne!(after.pid, before.pid);
 
         shutdown(executables, config, Duration::from_secs(20)).unwrap();
-        assert_eq!(pid(config).unwrap(), None);
+        assert_eq!(supervisord(config).unwrap(), None);
         shutdown(executables, config, Duration::from_secs(20)).unwrap();
         for result in [
             stop_all(executables, config),
@@ -357,5 +364,17 @@ mod tests {
                 running.child.id()
             )
         );
+    }
+
+    #[test]
+    fn supervisorctl_frozen_supervisord_is_given_up() {
+        let running = Running::start(&[("a", "sleep 600")], "");
+        running.wait_for(&[("a", ProgramState::Running)]);
+        let supervisord = Pid::from_child(&running.child);
+        kill_process(supervisord, Signal::STOP).unwrap();
+        let limit = Duration::from_secs(1);
+        let answer = supervisorctl(&running.executables, &running.config, &["status"], limit);
+        kill_process(supervisord, Signal::CONT).unwrap();
+        assert!(answer.unwrap().is_none());
     }
 }
