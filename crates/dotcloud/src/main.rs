@@ -1,1 +1,7 @@
-fn main() {}
+//! `dotcloud`: see the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dotcloud::main()
+}

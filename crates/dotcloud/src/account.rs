@@ -1,0 +1,67 @@
+//! Whom a service runs as: never root. Started by root, the platform's own uid and gid, without
+//! supplementary groups; started by anyone else, that user.
+
+use std::io;
+use std::os::unix::fs::lchown;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+/// `dotcloud` and `www-data` in every container of the platform.
+const SERVICE_UID: u32 = 1000;
+const SERVICE_GID: u32 = 33;
+
+/// The user and group of everything a service owns.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Account {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    /// Whether we have to change into it.
+    drops: bool,
+}
+
+impl Account {
+    /// The account of this machine's services.
+    pub(crate) fn of_services() -> Self {
+        if rustix::process::geteuid().is_root() {
+            Self {
+                uid: SERVICE_UID,
+                gid: SERVICE_GID,
+                drops: true,
+            }
+        } else {
+            Self::current()
+        }
+    }
+
+    /// Whoever we are.
+    pub(crate) fn current() -> Self {
+        Self {
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+            drops: false,
+        }
+    }
+
+    /// Whether we are root and services are not.
+    pub(crate) fn drops(&self) -> bool {
+        self.drops
+    }
+
+    /// Makes `command` run as this account.
+    pub(crate) fn apply(&self, command: &mut Command) {
+        if self.drops {
+            // The standard library drops root's supplementary groups together with its uid.
+            command.gid(self.gid).uid(self.uid);
+        }
+    }
+
+    /// Gives `path`, itself if it is a link, to this account.
+    pub(crate) fn own(&self, path: &Path) -> io::Result<()> {
+        if self.drops {
+            lchown(path, Some(self.uid), Some(self.gid))
+        } else {
+            Ok(())
+        }
+    }
+}

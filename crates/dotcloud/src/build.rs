@@ -1,0 +1,259 @@
+//! Building one service: a build container with the previous result in its `$HOME`, the service's
+//! three hooks, a snapshot of `$HOME`. Nothing of it touches what is running.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use crate::build_file::Service;
+use crate::container::{Paths, Variables};
+use crate::deployment_log::DeploymentLog;
+use crate::environment;
+use crate::files::{self, FileError};
+use crate::hook_run::{self, HookError};
+use crate::launch;
+use crate::orphans::ProcessError;
+use crate::platform::Platform;
+use crate::snapshot::{self, Taken};
+use crate::system_packages::{self, Outcome, PackageError};
+
+/// Makes the hook's file executable, if it is one, and runs the command line; as the service's user.
+const RUN_HOOK: &str = r#"if [ -f "$0" ] && [ ! -x "$0" ]; then chmod +x "$0"; fi; eval "$1""#;
+
+/// Builds `service` of `application` on top of `previous`, a snapshot's name.
+pub(crate) fn build(
+    platform: &Platform,
+    application: &str,
+    service: &Service,
+    previous: Option<&str>,
+    log: &mut DeploymentLog,
+) -> Result<Taken, BuildError> {
+    let container = platform.store.build(application, &service.name);
+    discard(platform, &container)?;
+    let result = build_in(platform, application, service, previous, &container, log);
+    discard(platform, &container)?;
+    result
+}
+
+fn build_in(
+    platform: &Platform,
+    application: &str,
+    service: &Service,
+    previous: Option<&str>,
+    container: &Paths,
+    log: &mut DeploymentLog,
+) -> Result<Taken, BuildError> {
+    let account = platform.runtime.account();
+    let snapshots = platform.store.snapshots(application);
+    container.create(&account)?;
+    if let Some(name) = previous {
+        log.of(&service.name, "Unpacking the result of the previous build");
+        snapshot::unpack(&snapshots.join(name), &container.home(), &account)?;
+    }
+    files::copy_tree(
+        &platform.store.code(application),
+        &container.code(),
+        &account,
+    )?;
+    provide_packages(service, account.drops(), log)?;
+    let mut hooks = Hooks {
+        platform,
+        container,
+        service,
+        variables: build_variables(service),
+        deadline: Instant::now() + platform.limits.build,
+    };
+    let approot = container.code().join(&service.approot);
+    if let Some(line) = &service.prebuild {
+        hooks.run("prebuild", &approot, command_line(line), log)?;
+    }
+    if let Some(path) = &service.buildscript {
+        let script = find_buildscript(&container.code(), path)?;
+        let words = ["exec \"$0\"".into(), script.into_os_string()];
+        hooks.run("buildscript", &container.code(), words.to_vec(), log)?;
+    }
+    if let Some(line) = &service.postbuild {
+        hooks.run("postbuild", &approot, command_line(line), log)?;
+    }
+    // A process that is left could change what is being packed.
+    launch::end_processes(platform, container, &service.name, log)?;
+    Ok(snapshot::take(
+        &container.home(),
+        &snapshots,
+        &service.name,
+    )?)
+}
+
+/// Removes what a build, maybe a killed one, left.
+fn discard(platform: &Platform, container: &Paths) -> Result<(), BuildError> {
+    if files::look(container.root())?.is_some() {
+        crate::orphans::end(|| platform.runtime.processes(container))?;
+        files::remove(container.root())?;
+    }
+    Ok(())
+}
+
+fn provide_packages(
+    service: &Service,
+    root: bool,
+    log: &mut DeploymentLog,
+) -> Result<(), BuildError> {
+    match system_packages::provide(&service.systempackages, root)? {
+        Outcome::Present => {}
+        Outcome::Installed(names) => {
+            log.of(&service.name, format!("Installed {}", names.join(" ")));
+        }
+        Outcome::Unknown => log.warning(
+            &service.name,
+            format!(
+                "this machine has no dpkg: see to it that the equivalent of {} is installed",
+                service.systempackages.join(" ")
+            ),
+        ),
+    }
+    Ok(())
+}
+
+/// No `PORT_*`, no `DOTCLOUD_*`: a build cannot know where its result will run.
+fn build_variables(service: &Service) -> Variables {
+    let mut variables = environment::service_variables(service);
+    variables.extend(service.environment.clone());
+    variables
+}
+
+fn command_line(line: &str) -> Vec<std::ffi::OsString> {
+    let file = line.split_whitespace().next().unwrap_or_default();
+    vec![RUN_HOOK.into(), file.into(), line.into()]
+}
+
+/// The buildscript's path in the code; it is relative to the code root, not to approot.
+fn find_buildscript(code: &Path, path: &str) -> Result<PathBuf, BuildError> {
+    let plain = Path::new(path)
+        .components()
+        .all(|component| matches!(component, Component::Normal(_) | Component::CurDir));
+    let script = code.join(path);
+    let metadata = plain.then(|| script.metadata().ok()).flatten();
+    match metadata {
+        Some(metadata) if !metadata.is_file() => Err(BuildError::NoBuildscript {
+            path: path.to_owned(),
+        }),
+        Some(metadata) if metadata.permissions().mode() & 0o111 == 0 => {
+            Err(BuildError::NotExecutable {
+                path: path.to_owned(),
+            })
+        }
+        Some(_) => Ok(script),
+        None => Err(BuildError::NoBuildscript {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+struct Hooks<'a> {
+    platform: &'a Platform,
+    container: &'a Paths,
+    service: &'a Service,
+    variables: Variables,
+    deadline: Instant,
+}
+
+impl Hooks<'_> {
+    /// Runs `bash -l -c WORDS…` in `directory`.
+    fn run(
+        &mut self,
+        hook: &'static str,
+        directory: &Path,
+        words: Vec<std::ffi::OsString>,
+        log: &mut DeploymentLog,
+    ) -> Result<(), BuildError> {
+        let name = &self.service.name;
+        log.of(name, format!("Running {hook}"));
+        let mut command =
+            self.platform
+                .runtime
+                .command(self.container, OsStr::new("/bin/bash"), &self.variables);
+        command
+            .args(["-l", "-c"])
+            .args(words)
+            .current_dir(directory);
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        hook_run::run(command, left, &self.platform.stop, &mut |line| {
+            log.of(name, line);
+        })
+        .map_err(|source| BuildError::Hook {
+            hook,
+            source: match source {
+                // What is left for this hook is not the limit that its author knows.
+                HookError::TimeOut { .. } => HookError::TimeOut {
+                    limit: self.limit(),
+                },
+                other => other,
+            },
+        })
+    }
+
+    fn limit(&self) -> Duration {
+        self.platform.limits.build
+    }
+}
+
+/// A service cannot be built.
+#[derive(Debug, Error)]
+pub(crate) enum BuildError {
+    #[error("its {hook} failed")]
+    Hook {
+        hook: &'static str,
+        source: HookError,
+    },
+    #[error("its buildscript '{path}' is not in the pushed code")]
+    NoBuildscript { path: String },
+    #[error("its buildscript '{path}' is not executable")]
+    NotExecutable { path: String },
+    #[error(transparent)]
+    Packages(#[from] PackageError),
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn find_buildscript_must_be_an_executable_file_inside() {
+        let code = tempfile::tempdir().unwrap();
+        std::fs::create_dir(code.path().join("hooks")).unwrap();
+        let script = code.path().join("hooks/builder");
+        std::fs::write(&script, "#!/bin/sh\n").unwrap();
+        let text = |path: &str| find_buildscript(code.path(), path).unwrap_err().to_string();
+        assert_eq!(
+            text("hooks/builder"),
+            "its buildscript 'hooks/builder' is not executable"
+        );
+        for outside in ["builder", "hooks", "../x", "/bin/true"] {
+            assert_eq!(
+                text(outside),
+                format!("its buildscript '{outside}' is not in the pushed code")
+            );
+        }
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(
+            find_buildscript(code.path(), "hooks/builder").unwrap(),
+            script
+        );
+    }
+
+    #[test]
+    fn hook_error_has_exact_text() {
+        let error = BuildError::Hook {
+            hook: "prebuild",
+            source: HookError::Interrupted,
+        };
+        assert_eq!(error.to_string(), "its prebuild failed");
+    }
+}

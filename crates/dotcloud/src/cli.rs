@@ -1,0 +1,287 @@
+//! The command line: arguments and their help, no behaviour.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::application::Selection;
+use crate::console::Assume;
+
+/// The dotCloud platform on this machine.
+#[derive(Debug, Parser)]
+#[command(
+    name = "dotcloud",
+    version,
+    disable_version_flag = true,
+    arg_required_else_help = true,
+    after_help = "\
+State is kept in $DOTCLOUD_HOME, else as root in /var/lib/dotcloud, else in
+$XDG_DATA_HOME/dotcloud or ~/.local/share/dotcloud. Started by root, services run
+as uid 1000, gid 33; else as you.
+
+Examples:
+  dotcloud create mysql       make an application, connect this directory to it
+  dotcloud push               build and deploy what is here
+  dotcloud info               what runs, and where"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Options of every verb.
+#[derive(Args, Debug)]
+pub(crate) struct Global {
+    /// Work on APP instead of the application this directory is connected to
+    #[arg(short = 'A', long, global = true, value_name = "APP")]
+    pub(crate) application: Option<String>,
+    /// Say more about failures
+    #[arg(short = 'D', long, global = true)]
+    pub(crate) debug: bool,
+    /// Answer every question with yes
+    #[arg(short = 'y', long, global = true, conflicts_with = "assume_no")]
+    pub(crate) assume_yes: bool,
+    /// Answer every question with no
+    #[arg(short = 'o', long, global = true)]
+    pub(crate) assume_no: bool,
+    /// Print the version
+    #[arg(short = 'v', long, action = clap::ArgAction::Version)]
+    version: Option<bool>,
+}
+
+impl Global {
+    /// How questions are to be answered.
+    pub(crate) fn assume(&self) -> Assume {
+        match (self.assume_yes, self.assume_no) {
+            (true, _) => Assume::Yes,
+            (false, true) => Assume::No,
+            (false, false) => Assume::Nothing,
+        }
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// List all applications
+    #[command(after_help = "\
+The one this directory is connected to is starred.
+
+Example:
+  dotcloud list")]
+    List,
+    /// Create an application
+    #[command(after_help = "\
+Examples:
+  dotcloud create mysql       asks whether to connect this directory to it
+  dotcloud create -y mysql    connects it without asking")]
+    Create(Create),
+    /// Connect this directory to an application
+    #[command(after_help = "\
+The connection is kept in .dotcloud/config; it holds for the directories below, too.
+
+Example:
+  dotcloud connect mysql")]
+    Connect {
+        /// The application, which must exist
+        #[arg(value_name = "APP")]
+        name: String,
+    },
+    /// Disconnect this directory from its application
+    #[command(after_help = "\
+The application itself stays as it is.
+
+Example:
+  dotcloud disconnect")]
+    Disconnect,
+    /// Print the name of the application this directory is connected to
+    #[command(after_help = "\
+Example:
+  dotcloud app")]
+    App,
+    /// Upload, build and deploy
+    #[command(after_help = "\
+Uploads PATH as rsync would, without *.pyc, .git, .hg and what .dotcloudignore lists.
+Every service of dotcloud.yml is built and every instance gets a new container, to which
+~/data moves. Until its own turn comes the old instance keeps serving.
+
+DOTCLOUD_BUILD_LIMIT (900), DOTCLOUD_POSTINSTALL_LIMIT (600) and DOTCLOUD_LAUNCH_LIMIT (60)
+say how many seconds a build, a postinstall and a start may take.
+
+Exit status: 0 deployed, 1 not begun, 2 the deployment failed.
+
+Examples:
+  dotcloud push               what this directory is connected to
+  dotcloud push --clean       without the result of the previous build
+  dotcloud push -A mysql src  the directory src, to the application mysql")]
+    Push(Push),
+    /// Show the application, or one service with its instances
+    #[command(after_help = "\
+Examples:
+  dotcloud info
+  dotcloud info db")]
+    Info {
+        /// Only this service
+        #[arg(value_name = "SERVICE")]
+        service: Option<Selection>,
+    },
+    /// Show whether the instances of a service run
+    #[command(after_help = "\
+Example:
+  dotcloud status db")]
+    Status {
+        /// The service
+        #[arg(value_name = "SERVICE")]
+        service: Selection,
+    },
+    /// Show the public address of every service, or of one
+    #[command(after_help = "\
+Example:
+  dotcloud url db")]
+    Url {
+        /// Only this service
+        #[arg(value_name = "SERVICE")]
+        service: Option<Selection>,
+    },
+    /// Show what the services' programs wrote, and follow it
+    #[command(after_help = "\
+Ends with Ctrl-C, unless -N is given.
+
+Examples:
+  dotcloud logs               everything
+  dotcloud logs db.0 web      one instance, and all instances of another service
+  dotcloud logs -N -n 20 db   the last 20 lines of every log")]
+    Logs(Logs),
+    /// Run a command, or a shell, in an instance
+    #[command(
+        after_help = "\
+The words are joined by spaces and given to a login bash in the container's home, which
+sources ~/profile first: quote what your own shell must not expand. The exit status is the
+command's.
+
+Examples:
+  dotcloud run db                         a shell
+  dotcloud run db.0 env                   one command
+  dotcloud run db 'echo $HOME; ls -l'     expanded in the container",
+        trailing_var_arg = true
+    )]
+    Run(Run),
+    /// Restart the programs of an instance
+    #[command(after_help = "\
+The container stays, with its ~/data; postinstall is not run again.
+
+Example:
+  dotcloud restart db.0")]
+    Restart {
+        /// The instance
+        #[arg(value_name = "SERVICE.N")]
+        instance: Selection,
+    },
+    /// Destroy the application, or one service, and its data
+    #[command(after_help = "\
+~/data of every instance is removed. This cannot be undone.
+
+Examples:
+  dotcloud destroy db         one service; it comes back, empty, with the next push
+                              unless dotcloud.yml loses it, too
+  dotcloud destroy -y         all of the application, without asking")]
+    Destroy {
+        /// Only this service
+        #[arg(value_name = "SERVICE")]
+        service: Option<Selection>,
+    },
+    /// Relay a public port to the instance that serves
+    #[command(hide = true)]
+    Gateway {
+        /// The public address
+        #[arg(long)]
+        listen: SocketAddr,
+        /// The file that tells where the instance is
+        #[arg(long)]
+        route: PathBuf,
+    },
+}
+
+/// Arguments of `create`.
+#[derive(Args, Debug)]
+pub(crate) struct Create {
+    /// Lower-case letters, digits, - and _; at most 32
+    #[arg(value_name = "APP")]
+    pub(crate) name: String,
+    /// What DOTCLOUD_FLAVOR will say
+    #[arg(short, long, default_value = "live")]
+    pub(crate) flavor: String,
+}
+
+/// Arguments of `push`.
+#[derive(Args, Debug)]
+pub(crate) struct Push {
+    /// The directory with dotcloud.yml; default: the connected directory, else this one
+    #[arg(value_name = "PATH")]
+    pub(crate) path: Option<PathBuf>,
+    /// Build from nothing instead of from the previous result
+    #[arg(long)]
+    pub(crate) clean: bool,
+}
+
+/// Arguments of `logs`.
+#[derive(Args, Debug)]
+pub(crate) struct Logs {
+    /// Services or instances; default: all
+    #[arg(value_name = "SERVICE[.N]")]
+    pub(crate) selections: Vec<Selection>,
+    /// Do not wait for more
+    #[arg(short = 'N', long)]
+    pub(crate) no_follow: bool,
+    /// Begin with this many lines of every log
+    #[arg(short = 'n', long, default_value_t = 100)]
+    pub(crate) lines: usize,
+}
+
+/// Arguments of `run`.
+#[derive(Args, Debug)]
+pub(crate) struct Run {
+    /// The instance; of a service with one instance, its name will do
+    #[arg(value_name = "SERVICE[.N]")]
+    pub(crate) instance: Selection,
+    /// The command; default: a shell
+    #[arg(value_name = "COMMAND", allow_hyphen_values = true)]
+    pub(crate) command: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_visible_verb_has_an_example() {
+        for verb in Cli::command().get_subcommands() {
+            let help = verb.get_after_help().map(ToString::to_string);
+            assert!(
+                verb.is_hide_set() || help.is_some_and(|text| text.contains("Example")),
+                "{}",
+                verb.get_name()
+            );
+        }
+    }
+
+    #[test]
+    fn run_takes_options_of_the_command_as_they_are() {
+        let cli = Cli::parse_from(["dotcloud", "run", "db.0", "ls", "-y", "--", "x"]);
+        let Verb::Run(run) = cli.verb else {
+            panic!("{cli:?}");
+        };
+        assert_eq!(run.command, ["ls", "-y", "--", "x"]);
+        assert!(!cli.global.assume_yes);
+    }
+}

@@ -1,0 +1,165 @@
+//! From the command line to a verb and back to an exit status.
+
+mod applications;
+mod connection;
+mod create;
+mod destroy;
+mod info;
+mod logs;
+mod push;
+mod restart;
+mod run;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use hook::{Environment, ExitStatus};
+
+use crate::application::{Application, InstanceName, Selection};
+use crate::cli::{Cli, Global, Verb};
+use crate::console;
+use crate::error::Error;
+use crate::gateway;
+use crate::platform::Platform;
+use crate::project::Project;
+
+/// The executable: does what the arguments say.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // The form of the platform's own client.
+        Err(error) if error.kind() == clap::error::ErrorKind::DisplayVersion => {
+            console::print(concat!("dotcloud/", env!("CARGO_PKG_VERSION")));
+            return ExitStatus::Ok.into();
+        }
+        Err(error) => {
+            let _ = error.print();
+            // The platform's client ended with 1, its 2 means a failed deployment.
+            let status = if error.use_stderr() {
+                ExitStatus::Failed
+            } else {
+                ExitStatus::Ok
+            };
+            return status.into();
+        }
+    };
+    // What we make for others to pass through or to run must be so whatever we were started with.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    match dispatch(cli, &Environment::of_process()) {
+        Ok(()) => ExitStatus::Ok.into(),
+        Err(error) => hook::render("dotcloud", &error, &mut std::io::stderr()).into(),
+    }
+}
+
+fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
+    if let Verb::Gateway { listen, route } = cli.verb {
+        let never = gateway::serve(listen, &route)?;
+        match never {}
+    }
+    let platform = Platform::new(environment)?;
+    let call = Call {
+        platform,
+        global: cli.global,
+        directory: Platform::working_directory()
+            .map_err(|source| Error::WorkingDirectory { source })?,
+    };
+    match cli.verb {
+        Verb::List => applications::list(&call),
+        Verb::App => applications::app(&call),
+        Verb::Create(arguments) => create::create(&call, &arguments),
+        Verb::Connect { name } => connection::connect(&call, &name),
+        Verb::Disconnect => connection::disconnect(&call),
+        Verb::Push(arguments) => push::push(&call, &arguments),
+        Verb::Info { service } => info::info(&call, service.as_ref()),
+        Verb::Status { service } => status::status(&call, &service),
+        Verb::Url { service } => info::url(&call, service.as_ref()),
+        Verb::Logs(arguments) => logs::logs(&call, &arguments),
+        Verb::Run(arguments) => run::run(&call, &arguments, environment),
+        Verb::Restart { instance } => restart::restart(&call, &instance),
+        Verb::Destroy { service } => destroy::destroy(&call, service.as_ref()),
+        Verb::Gateway { .. } => Ok(()),
+    }
+}
+
+/// What every verb is called with.
+struct Call {
+    platform: Platform,
+    global: Global,
+    /// Where the user is.
+    directory: PathBuf,
+}
+
+impl Call {
+    /// The project around the working directory.
+    fn project(&self) -> Result<Option<Project>, Error> {
+        Ok(Project::find(&self.directory)?)
+    }
+
+    /// The name that was given, else of the project around us.
+    fn application_name(&self) -> Result<String, Error> {
+        if let Some(name) = &self.global.application {
+            crate::application::check_application_name(name)?;
+            return Ok(name.clone());
+        }
+        let project = self.project()?.ok_or_else(|| Error::NotConnected {
+            directory: self.directory.clone(),
+        })?;
+        crate::application::check_application_name(&project.application)?;
+        Ok(project.application)
+    }
+
+    /// The record of that application.
+    fn application(&self) -> Result<Application, Error> {
+        Ok(self.platform.store.load(&self.application_name()?)?)
+    }
+
+    /// From here on a request to end is a flag, which hooks and waits obey.
+    fn defer_signals(&self) -> Result<(), Error> {
+        for signal in [
+            signal_hook::consts::SIGINT,
+            signal_hook::consts::SIGTERM,
+            signal_hook::consts::SIGHUP,
+        ] {
+            signal_hook::flag::register(signal, Arc::clone(&self.platform.stop))
+                .map_err(|source| Error::Signals { source })?;
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a service that the application does not have.
+fn check_service(application: &Application, selection: &Selection) -> Result<(), Error> {
+    if application.services.contains_key(&selection.service) {
+        Ok(())
+    } else {
+        Err(Error::NoService {
+            application: application.name.clone(),
+            service: selection.service.clone(),
+            known: application.services.keys().cloned().collect(),
+        })
+    }
+}
+
+/// The one instance that `selection` names; a service's name will do if it has one only.
+fn one_instance(application: &Application, selection: &Selection) -> Result<InstanceName, Error> {
+    check_service(application, selection)?;
+    let found: Vec<InstanceName> = application
+        .instances()
+        .map(|(name, _)| name)
+        .filter(|name| selection.covers(name))
+        .collect();
+    match (&found[..], selection.number) {
+        ([one], _) => Ok(one.clone()),
+        ([], _) => Err(Error::NoInstance {
+            instance: selection.to_string(),
+        }),
+        (_, _) => Err(Error::SeveralInstances {
+            service: selection.service.clone(),
+            count: found.len(),
+        }),
+    }
+}

@@ -1,0 +1,37 @@
+//! `create`: a new application, without services until its first push.
+
+use super::{Call, connection};
+use crate::application::{Application, check_application_name};
+use crate::cli;
+use crate::console;
+use crate::error::Error;
+use crate::files;
+use crate::store::StoreError;
+
+/// Creates the application and offers to connect this directory.
+pub(super) fn create(call: &Call, arguments: &cli::Create) -> Result<(), Error> {
+    let name = &arguments.name;
+    check_application_name(name)?;
+    let store = &call.platform.store;
+    console::info(format!(
+        "Creating a {} application named \"{name}\"",
+        arguments.flavor
+    ));
+    store.prepare(&call.platform.runtime.account())?;
+    {
+        let _lock = store.lock(name, || ())?;
+        match store.load(name) {
+            Err(StoreError::Unknown { .. }) => {}
+            Ok(_) => return Err(Error::Exists { name: name.clone() }),
+            Err(error) => return Err(error.into()),
+        }
+        files::create_directory(&store.directory(name), 0o755)?;
+        store.save(&Application::new(name, &arguments.flavor))?;
+    }
+    console::success(format!("Application \"{name}\" created."));
+    let question = format!("Connect the current directory to \"{name}\"?");
+    if console::ask(&question, true, call.global.assume()) {
+        connection::connect(call, name)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! `info` and `url`: what an application consists of and how to reach it.
+
+use super::{Call, check_service};
+use crate::application::{Application, Instance, InstanceName, PUBLIC_HOST, Selection};
+use crate::build_file::PortKind;
+use crate::console;
+use crate::error::Error;
+
+/// The application as a table, or one service in full.
+pub(super) fn info(call: &Call, service: Option<&Selection>) -> Result<(), Error> {
+    let application = call.application()?;
+    let Some(selection) = service else {
+        show_application(call, &application);
+        return Ok(());
+    };
+    check_service(&application, selection)?;
+    show_service(call, &application, selection);
+    Ok(())
+}
+
+/// The addresses of every service, or of one.
+pub(super) fn url(call: &Call, service: Option<&Selection>) -> Result<(), Error> {
+    let application = call.application()?;
+    if let Some(selection) = service {
+        check_service(&application, selection)?;
+    }
+    for name in application.services.keys() {
+        if service.is_some_and(|selection| selection.service != *name) {
+            continue;
+        }
+        let found = service_urls(&application, name);
+        if !found.is_empty() {
+            console::print(format!("{name}:  {}", found.join(" ; ")));
+        }
+    }
+    Ok(())
+}
+
+fn show_application(call: &Call, application: &Application) {
+    console::print(format!("=== {}", application.name));
+    console::print(format!("flavor:   {}", application.flavor));
+    if let Some(revision) = &application.revision {
+        console::print(format!("revision: {revision}"));
+    }
+    let directory = call.platform.store.directory(&application.name);
+    console::print(format!("state:    {}", directory.display()));
+    let mut rows = vec![["name", "type", "containers", "reserved memory"].map(str::to_owned)];
+    rows.extend(application.services.iter().map(|(name, service)| {
+        [
+            name.clone(),
+            service.kind.clone(),
+            service.instances.len().to_string(),
+            "N/A".to_owned(),
+        ]
+    }));
+    for line in table(&rows) {
+        console::print(line);
+    }
+}
+
+/// An ASCII table; the first row is the heading.
+fn table(rows: &[[String; 4]]) -> Vec<String> {
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let widths = [0, 1, 2, 3].map(width);
+    let rule = widths.map(|width| "-".repeat(width + 2)).join("+");
+    let mut lines = vec![format!("+{rule}+")];
+    for (index, row) in rows.iter().enumerate() {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!(" {cell:width$} "))
+            .collect();
+        lines.push(format!("|{}|", cells.join("|")));
+        if index == 0 {
+            lines.push(format!("+{rule}+"));
+        }
+    }
+    lines.push(format!("+{rule}+"));
+    lines
+}
+
+fn show_service(call: &Call, application: &Application, selection: &Selection) {
+    let Some(service) = application.services.get(&selection.service) else {
+        return;
+    };
+    console::print(format!("== {}", selection.service));
+    console::print(format!("type:            {}", service.kind));
+    console::print(format!("instances:       {}", service.instances.len()));
+    console::print("reserved memory: N/A");
+    for url in service_urls(application, &selection.service) {
+        console::print(format!("url:             {url}"));
+    }
+    for (&number, instance) in &service.instances {
+        let name = InstanceName::new(&selection.service, number);
+        if selection.covers(&name) {
+            show_instance(call, application, &name, instance);
+        }
+    }
+}
+
+fn show_instance(call: &Call, application: &Application, name: &InstanceName, instance: &Instance) {
+    console::print("");
+    console::print(format!("=== {name}"));
+    console::print("datacenter: this machine");
+    console::print(format!(
+        "host:       {}-default-{}-{}",
+        application.name, name.service, name.number
+    ));
+    if let Some(container) = &instance.current {
+        let store = &call.platform.store;
+        let paths = store.container(&application.name, name, container.generation);
+        console::print(format!("container:  {}", paths.root().display()));
+        console::print(format!("revision:   {}", container.revision));
+    }
+    let ports: Vec<(String, String)> = urls(name, instance)
+        .into_iter()
+        .filter(|(_, url)| !url.starts_with("http:"))
+        .collect();
+    if !ports.is_empty() {
+        console::print("ports:");
+        for (port, url) in ports {
+            console::print(format!("  {port}: {url}"));
+        }
+    }
+}
+
+fn service_urls(application: &Application, service: &str) -> Vec<String> {
+    application
+        .instances()
+        .filter(|(name, _)| name.service == service)
+        .flat_map(|(name, instance)| urls(&name, instance))
+        .map(|(_, url)| url)
+        .collect()
+}
+
+/// Port name and public address of every port of an instance.
+pub(super) fn urls(_name: &InstanceName, instance: &Instance) -> Vec<(String, String)> {
+    instance
+        .public
+        .iter()
+        .filter_map(|(name, port)| {
+            let url = match port.kind {
+                PortKind::Http => format!("http://{PUBLIC_HOST}:{}/", port.number),
+                PortKind::Tcp => format!("tcp://{PUBLIC_HOST}:{}", port.number),
+                PortKind::Udp => return None,
+            };
+            Some((name.clone(), url))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_is_aligned() {
+        let rows = [
+            ["name", "type", "containers", "memory"],
+            ["testbed", "custom", "1", "N/A"],
+        ]
+        .map(|row| row.map(str::to_owned));
+        assert_eq!(
+            table(&rows),
+            [
+                "+---------+--------+------------+--------+",
+                "| name    | type   | containers | memory |",
+                "+---------+--------+------------+--------+",
+                "| testbed | custom | 1          | N/A    |",
+                "+---------+--------+------------+--------+",
+            ]
+        );
+    }
+}

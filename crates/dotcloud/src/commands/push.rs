@@ -1,0 +1,152 @@
+//! `push`: upload, revision label, deployment.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::{Call, info};
+use crate::application::{Application, check_application_name};
+use crate::build_file::BuildFile;
+use crate::cli;
+use crate::console;
+use crate::deploy::{self, Request};
+use crate::deployment_log::DeploymentLog;
+use crate::error::Error;
+use crate::project::Project;
+use crate::upload;
+
+/// Pushes a directory and deploys it.
+pub(super) fn push(call: &Call, arguments: &cli::Push) -> Result<(), Error> {
+    let (name, source) = target(call, arguments)?;
+    let store = &call.platform.store;
+    store.load(&name)?;
+    store.prepare(&call.platform.runtime.account())?;
+    let _lock = store.lock(&name, || {
+        console::info(format!(
+            "Another command works on the application \"{name}\": waiting until it is done"
+        ));
+    })?;
+    // Again: it may have been destroyed, or pushed, while we waited.
+    let mut application = store.load(&name)?;
+    console::info(format!(
+        "Pushing code with rsync from \"{}\" to application {name}",
+        source.display()
+    ));
+    // Checked before the store is touched, so that a bad file changes nothing at all.
+    BuildFile::read(&source.join("dotcloud.yml"))?;
+    let done = upload::mirror(&source, &store.code(&name))?;
+    for skipped in &done.skipped {
+        console::info(format!("Not uploaded: {skipped}"));
+    }
+    console::info(format!(
+        "Uploaded {} file(s), {} bytes; removed {}",
+        done.files, done.bytes, done.removed
+    ));
+    // What is deployed is what was uploaded, whatever happens to the directory meanwhile.
+    let build_file = BuildFile::read(&store.code(&name).join("dotcloud.yml"))?;
+    let revision = new_revision(application.revision.as_deref());
+    console::info(format!(
+        "Submitting a deployment of revision {revision} for application {name}"
+    ));
+    call.defer_signals()?;
+    let request = Request {
+        build_file: &build_file,
+        revision: &revision,
+        clean: arguments.clean,
+    };
+    run_deployment(call, &mut application, request)?;
+    announce(&application);
+    Ok(())
+}
+
+fn run_deployment(
+    call: &Call,
+    application: &mut Application,
+    request: Request<'_>,
+) -> Result<(), Error> {
+    let path = call
+        .platform
+        .store
+        .deployments(&application.name)
+        .join(format!("{}.log", request.revision));
+    let mut log = DeploymentLog::begin(&path)?;
+    log.platform(format!(
+        "Deployment of revision {} started",
+        request.revision
+    ));
+    match deploy::deploy(&call.platform, application, request, &mut log) {
+        Ok(()) => {
+            log.platform("Deployment finished successfully");
+            Ok(())
+        }
+        Err(error) => {
+            log.failure(format!("Deployment failed: {error}"));
+            Err(error.into())
+        }
+    }
+}
+
+/// The application and the directory to push.
+fn target(call: &Call, arguments: &cli::Push) -> Result<(String, PathBuf), Error> {
+    let absolute = |path: &Path| {
+        path.canonicalize()
+            .map_err(crate::files::failed("read", path))
+    };
+    let start = match &arguments.path {
+        Some(path) => absolute(path)?,
+        None => call.directory.clone(),
+    };
+    let project = match Project::find(&start)? {
+        Some(project) => Some(project),
+        None => call.project()?,
+    };
+    let name = match (&call.global.application, &project) {
+        (Some(name), _) => name.clone(),
+        (None, Some(project)) => project.application.clone(),
+        (None, None) => return Err(Error::NotConnected { directory: start }),
+    };
+    check_application_name(&name)?;
+    let source = match (&arguments.path, project) {
+        (None, Some(project)) => project.directory,
+        (_, _) => start,
+    };
+    Ok((name, source))
+}
+
+/// `rsync-` and the time in milliseconds; later than `previous` even if the clock was set back.
+fn new_revision(previous: Option<&str>) -> String {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_millis());
+    let last: u128 = previous
+        .and_then(|label| label.strip_prefix("rsync-")?.parse().ok())
+        .unwrap_or(0);
+    format!("rsync-{}", now.max(last + 1))
+}
+
+fn announce(application: &Application) {
+    let urls: Vec<String> = application
+        .instances()
+        .flat_map(|(name, instance)| info::urls(&name, instance))
+        .map(|(_, url)| url)
+        .collect();
+    if urls.is_empty() {
+        console::success("Application is live");
+    } else {
+        console::success(format!("Application is live at {}", urls.join(" ; ")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_revision_is_never_an_old_one() {
+        let first = new_revision(None);
+        assert_eq!(first.len(), "rsync-1300000000000".len());
+        assert_eq!(
+            new_revision(Some("rsync-9000000000000")),
+            "rsync-9000000000001"
+        );
+    }
+}

@@ -1,0 +1,57 @@
+//! `restart`: the programs of one instance, in the container they have.
+
+use super::{Call, one_instance};
+use crate::application::Selection;
+use crate::console;
+use crate::deployment_log::DeploymentLog;
+use crate::error::Error;
+use crate::launch;
+use crate::supervisor;
+use crate::{handover, wiring};
+
+/// Restarts the programs, or supervisord if it is gone.
+pub(super) fn restart(call: &Call, selection: &Selection) -> Result<(), Error> {
+    if selection.number.is_none() {
+        return Err(Error::NumberNeeded {
+            service: selection.service.clone(),
+        });
+    }
+    let platform = &call.platform;
+    let name = call.application_name()?;
+    platform.store.load(&name)?;
+    let _lock = platform.store.lock(&name, || {
+        console::info("Another command works on this application: waiting until it is done");
+    })?;
+    let mut application = platform.store.load(&name)?;
+    let instance = one_instance(&application, selection)?;
+    console::info(format!("Restarting {instance}"));
+    handover::settle(platform, &mut application, &mut DeploymentLog::to_stderr())?;
+    let container = application
+        .instance(&instance)
+        .and_then(|instance| instance.current.as_ref())
+        .ok_or_else(|| Error::NotDeployed {
+            instance: instance.clone(),
+        })?;
+    let paths = platform
+        .store
+        .container(&name, &instance, container.generation);
+    let executables = platform.executables()?;
+    if supervisor::status(&executables, &paths.config()).is_ok() {
+        supervisor::restart(&executables, &paths.config())?;
+    } else {
+        // What outlived its supervisord would be in the way of its successor.
+        launch::end_processes(
+            platform,
+            &paths,
+            &instance.to_string(),
+            &mut DeploymentLog::to_stderr(),
+        )?;
+        let variables = paths.load_variables()?;
+        let started = launch::start(platform, &executables, &paths, &variables)?;
+        launch::wait_until_up(&executables, &paths, &started)?;
+    }
+    wiring::ensure(platform, &application)?;
+    wiring::point(platform, &application, &instance)?;
+    console::success(format!("{instance} is being restarted"));
+    Ok(())
+}

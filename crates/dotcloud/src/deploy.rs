@@ -1,0 +1,197 @@
+//! One deployment, in the platform's order: build every service, prepare every new container, run
+//! every postinstall, and only then, instance by instance, stop, move `~/data`, launch, re-route.
+//! Until its old container is stopped an instance keeps serving, whatever fails.
+
+mod prepare;
+mod switch;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use thiserror::Error;
+
+use crate::application::{Application, InstanceName, Service as ServiceRecord};
+use crate::build::{self, BuildError};
+use crate::build_file::BuildFile;
+use crate::deployment_log::DeploymentLog;
+use crate::environment::EnvironmentFilesError;
+use crate::files::{self, FileError};
+use crate::handover::{self, HandoverError};
+use crate::hook_run::HookError;
+use crate::launch::LaunchError;
+use crate::platform::Platform;
+use crate::ports::PortError;
+use crate::store::StoreError;
+use crate::supervisor::SupervisorError;
+use crate::wiring::{self, WiringError};
+
+/// What is to be deployed.
+#[derive(Clone, Copy)]
+pub(crate) struct Request<'a> {
+    pub(crate) build_file: &'a BuildFile,
+    pub(crate) revision: &'a str,
+    /// Build from nothing instead of from the previous result.
+    pub(crate) clean: bool,
+}
+
+/// Deploys what lies in the code store. After a failure every instance that was not reached serves
+/// as before.
+pub(crate) fn deploy(
+    platform: &Platform,
+    application: &mut Application,
+    request: Request<'_>,
+    log: &mut DeploymentLog,
+) -> Result<(), DeployError> {
+    handover::settle(platform, application, log)?;
+    let result = deploy_settled(platform, application, request, log);
+    if result.is_err() {
+        handover::settle(platform, application, log)?;
+    }
+    result
+}
+
+fn deploy_settled(
+    platform: &Platform,
+    application: &mut Application,
+    request: Request<'_>,
+    log: &mut DeploymentLog,
+) -> Result<(), DeployError> {
+    // Found now, not when everything is built and the old instance is down.
+    let executables = platform.executables()?;
+    build_all(platform, application, request, log)?;
+    // Reserves the new ports until every service has bound its own.
+    let (names, _ports) = prepare::record(platform, application, request, log)?;
+    log.platform("Initializing the new instances");
+    for name in &names {
+        prepare::furnish(platform, application, request, name, log)?;
+        log.of(name, "Initialized");
+    }
+    wiring::ensure(platform, application)?;
+    log.platform("All instances are ready: deploying");
+    for name in &names {
+        prepare::postinstall(platform, application, request, name, log)?;
+    }
+    check_stop(platform)?;
+    for name in &names {
+        switch::switch(platform, &executables, application, name, log)?;
+    }
+    remove_old_snapshots(platform, application)?;
+    Ok(())
+}
+
+/// Builds every service of the build file; one failure ends the deployment.
+fn build_all(
+    platform: &Platform,
+    application: &mut Application,
+    request: Request<'_>,
+    log: &mut DeploymentLog,
+) -> Result<(), DeployError> {
+    for service in request.build_file.services.values() {
+        check_stop(platform)?;
+        log.platform(format!("Build of {} started", service.name));
+        let previous = application
+            .services
+            .get(&service.name)
+            .and_then(|record| record.snapshot.clone())
+            .filter(|_| !request.clean);
+        let taken = build::build(
+            platform,
+            &application.name,
+            service,
+            previous.as_deref(),
+            log,
+        )
+        .map_err(|source| DeployError::Build {
+            service: service.name.clone(),
+            source,
+        })?;
+        log.platform(format!(
+            "Build of {} completed, image {} KB",
+            service.name,
+            taken.bytes.div_ceil(1024)
+        ));
+        let record = application
+            .services
+            .entry(service.name.clone())
+            .or_insert_with(|| ServiceRecord {
+                kind: service.kind.clone(),
+                snapshot: None,
+                instances: BTreeMap::new(),
+            });
+        record.snapshot = Some(taken.name);
+        platform.store.save(application)?;
+    }
+    log.platform("Build done");
+    Ok(())
+}
+
+/// Asked to end: the moment for it is before anything that serves is touched.
+fn check_stop(platform: &Platform) -> Result<(), DeployError> {
+    if platform.stop.load(Ordering::Relaxed) {
+        return Err(DeployError::Interrupted);
+    }
+    Ok(())
+}
+
+/// Removes results of builds that no service refers to.
+fn remove_old_snapshots(platform: &Platform, application: &Application) -> Result<(), FileError> {
+    let directory = platform.store.snapshots(&application.name);
+    let read = |source| files::failed("read", &directory)(source);
+    for entry in std::fs::read_dir(&directory).map_err(read)? {
+        let entry = entry.map_err(read)?;
+        let name = entry.file_name();
+        let used = application
+            .services
+            .values()
+            .any(|service| service.snapshot.as_deref().map(AsRef::as_ref) == Some(&*name));
+        if !used {
+            files::remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// A deployment failed.
+#[derive(Debug, Error)]
+pub(crate) enum DeployError {
+    #[error("the build of {service} failed")]
+    Build { service: String, source: BuildError },
+    #[error("the postinstall of {instance} failed")]
+    Postinstall {
+        instance: InstanceName,
+        source: HookError,
+    },
+    #[error("{instance} does not serve: its new container failed to launch")]
+    Launch {
+        instance: InstanceName,
+        /// Where its files are, `~/data` among them.
+        home: std::path::PathBuf,
+        source: LaunchError,
+    },
+    #[error("the new container of {instance} failed to launch: the previous one serves on")]
+    LaunchBeside {
+        instance: InstanceName,
+        source: LaunchError,
+    },
+    #[error("the previous container of {instance} cannot be stopped: its data was not moved")]
+    Stop {
+        instance: InstanceName,
+        source: LaunchError,
+    },
+    #[error("the deployment was interrupted")]
+    Interrupted,
+    #[error(transparent)]
+    Ports(#[from] PortError),
+    #[error(transparent)]
+    Environment(#[from] EnvironmentFilesError),
+    #[error(transparent)]
+    Supervisor(#[from] SupervisorError),
+    #[error(transparent)]
+    Wiring(#[from] WiringError),
+    #[error(transparent)]
+    Handover(#[from] HandoverError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    File(#[from] FileError),
+}

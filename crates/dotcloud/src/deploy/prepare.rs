@@ -1,0 +1,320 @@
+//! The new containers, up to and including postinstall: recorded first, so that a killed
+//! deployment can be cleared away, then filled. They own nothing yet.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use super::{DeployError, Request};
+use crate::account::Account;
+use crate::application::{Application, Container, Instance, InstanceName, Port, Successor};
+use crate::build_file::{PortKind, Service};
+use crate::container::Paths;
+use crate::deployment_log::DeploymentLog;
+use crate::environment::{self, Identity};
+use crate::files::{self, FileError};
+use crate::hook_run;
+use crate::launch;
+use crate::platform::Platform;
+use crate::ports::Ports;
+use crate::snapshot;
+use crate::supervisor;
+
+/// Gives every instance of the build file a successor with ports of its own, on record.
+pub(super) fn record(
+    platform: &Platform,
+    application: &mut Application,
+    request: Request<'_>,
+    log: &mut DeploymentLog,
+) -> Result<(Vec<InstanceName>, Ports), DeployError> {
+    let _lock = platform.store.lock_ports()?;
+    let mut ports = Ports::of(&platform.store)?;
+    let mut names = Vec::new();
+    for service in request.build_file.services.values() {
+        for number in 0..count_instances(application, service, log) {
+            let name = InstanceName::new(&service.name, number);
+            record_one(application, service, &name, request.revision, &mut ports)?;
+            names.push(name);
+        }
+    }
+    application.revision = Some(request.revision.to_owned());
+    platform.store.save(application)?;
+    Ok((names, ports))
+}
+
+/// The build file has the initial count only: a service that exists keeps what it has.
+fn count_instances(application: &Application, service: &Service, log: &mut DeploymentLog) -> u32 {
+    let existing = application
+        .services
+        .get(&service.name)
+        .map_or(0, |record| record.instances.len());
+    let existing = u32::try_from(existing).unwrap_or(u32::MAX);
+    if existing == 0 {
+        return service.instances;
+    }
+    if existing != service.instances {
+        log.warning(
+            &service.name,
+            format!(
+                "it keeps its {existing} instance(s): 'instances: {}' counts at its first \
+                 deployment only",
+                service.instances
+            ),
+        );
+    }
+    existing
+}
+
+fn record_one(
+    application: &mut Application,
+    service: &Service,
+    name: &InstanceName,
+    revision: &str,
+    ports: &mut Ports,
+) -> Result<(), DeployError> {
+    application.generation += 1;
+    let generation = application.generation;
+    let Some(record) = application.services.get_mut(&service.name) else {
+        return Ok(());
+    };
+    let instance: &mut Instance = record.instances.entry(name.number).or_default();
+    let mut bound = BTreeMap::new();
+    for (port, &kind) in &service.ports {
+        let number = ports.bind()?;
+        bound.insert(port.clone(), Port { number, kind });
+        let number = match instance.public.get(port) {
+            Some(known) => known.number,
+            None => ports.public()?,
+        };
+        instance.public.insert(port.clone(), Port { number, kind });
+    }
+    instance.successor = Successor::Preparing {
+        container: Container {
+            generation,
+            revision: revision.to_owned(),
+            ports: bound,
+        },
+    };
+    Ok(())
+}
+
+/// The paths of the container that is being prepared for `name`, and the container.
+fn successor<'a>(
+    platform: &Platform,
+    application: &'a Application,
+    name: &InstanceName,
+) -> Option<(Paths, &'a Container)> {
+    match &application.instance(name)?.successor {
+        Successor::Preparing { container } => {
+            let paths = platform
+                .store
+                .container(&application.name, name, container.generation);
+            Some((paths, container))
+        }
+        Successor::None | Successor::TakingOver { .. } => None,
+    }
+}
+
+/// Fills the container: snapshot, code, environment, configuration of supervisord.
+pub(super) fn furnish(
+    platform: &Platform,
+    application: &Application,
+    request: Request<'_>,
+    name: &InstanceName,
+    log: &mut DeploymentLog,
+) -> Result<(), DeployError> {
+    let (Some((paths, container)), Some(service)) = (
+        successor(platform, application, name),
+        request.build_file.services.get(&name.service),
+    ) else {
+        return Ok(());
+    };
+    let account = platform.runtime.account();
+    paths.create(&account)?;
+    let snapshot = application
+        .services
+        .get(&name.service)
+        .and_then(|record| record.snapshot.as_ref());
+    if let Some(snapshot) = snapshot {
+        let archive = platform.store.snapshots(&application.name).join(snapshot);
+        snapshot::unpack(&archive, &paths.home(), &account)?;
+    }
+    let code = platform.store.code(&application.name);
+    install_code(&code, &paths, container, service, &account, name, log)?;
+    write_variables(platform, application, &paths, container, service, name)?;
+    supervisor::write_config(&supervisor::Container {
+        config: &paths.config(),
+        run_dir: &paths.run(),
+        log_dir: &paths.log(),
+        home: &paths.home(),
+        programs: &service.programs,
+    })?;
+    for (port, kind) in &service.ports {
+        if *kind == PortKind::Udp {
+            log.warning(
+                name,
+                format!("udp port {port} has no public endpoint here: use the port it binds"),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// `~/REVISION`, `~/code` and `~/current`.
+fn install_code(
+    code: &Path,
+    paths: &Paths,
+    container: &Container,
+    service: &Service,
+    account: &Account,
+    name: &InstanceName,
+    log: &mut DeploymentLog,
+) -> Result<(), FileError> {
+    let home = paths.home();
+    files::copy_tree(code, &home.join(&container.revision), account)?;
+    let current: PathBuf = Path::new("code")
+        .join(&service.approot)
+        .components()
+        .filter(|component| !matches!(component, std::path::Component::CurDir))
+        .collect();
+    for (link, target) in [
+        ("code", Path::new(&container.revision)),
+        ("current", &*current),
+    ] {
+        let path = home.join(link);
+        match files::look(&path)? {
+            // Of the service's own making: the platform must not take it away.
+            Some(found) if !found.is_symlink() => {
+                log.warning(
+                    name,
+                    format!("~/{link} is the service's own: left as it is"),
+                );
+                continue;
+            }
+            Some(_) => files::remove(&path)?,
+            None => {}
+        }
+        symlink(target, &path)
+            .and_then(|()| account.own(&path))
+            .map_err(files::failed("create", &path))?;
+    }
+    Ok(())
+}
+
+fn write_variables(
+    platform: &Platform,
+    application: &Application,
+    paths: &Paths,
+    container: &Container,
+    service: &Service,
+    name: &InstanceName,
+) -> Result<(), DeployError> {
+    let email = format!("{}@localhost", platform.username);
+    let identity = Identity {
+        application: &application.name,
+        flavor: &application.flavor,
+        username: &platform.username,
+        email: &email,
+        service: &name.service,
+        instance: name.number,
+    };
+    let bound = container
+        .ports
+        .iter()
+        .map(|(port, bound)| (port.clone(), bound.number))
+        .collect();
+    let all = environment::platform_variables(
+        &identity,
+        &bound,
+        &application.endpoints(),
+        &service.environment,
+    );
+    let home = paths.home();
+    environment::write_files(&home, &all)?;
+    for file in ["environment.json", "environment.yml", "environment.yaml"] {
+        let path = home.join(file);
+        platform
+            .runtime
+            .account()
+            .own(&path)
+            .map_err(files::failed("hand over", &path))?;
+    }
+    let mut variables = environment::service_variables(service);
+    variables.extend(environment::unix_variables(&all));
+    let host = format!(
+        "{}-default-{}-{}",
+        application.name, name.service, name.number
+    );
+    variables.insert("HOSTNAME".to_owned(), host);
+    Ok(paths.save_variables(&variables)?)
+}
+
+/// Runs the service's postinstall, if it has one.
+pub(super) fn postinstall(
+    platform: &Platform,
+    application: &Application,
+    request: Request<'_>,
+    name: &InstanceName,
+    log: &mut DeploymentLog,
+) -> Result<(), DeployError> {
+    let (Some((paths, container)), Some(service)) = (
+        successor(platform, application, name),
+        request.build_file.services.get(&name.service),
+    ) else {
+        return Ok(());
+    };
+    log.of(name, format!("Deploying revision {}", container.revision));
+    let directory = paths
+        .home()
+        .join(&container.revision)
+        .join(&service.approot);
+    let Some(words) = postinstall_words(&directory, &paths.home(), service, name, log) else {
+        return Ok(());
+    };
+    log.of(name, "Running postinstall");
+    let variables = paths.load_variables()?;
+    let mut command = platform
+        .runtime
+        .command(&paths, OsStr::new("/bin/bash"), &variables);
+    command
+        .args(["-l", "-c"])
+        .args(words)
+        .current_dir(directory);
+    let limit = platform.limits.postinstall;
+    hook_run::run(command, limit, &platform.stop, &mut |line| {
+        log.of(name, line);
+    })
+    .map_err(|source| DeployError::Postinstall {
+        instance: name.clone(),
+        source,
+    })?;
+    launch::end_processes(platform, &paths, &name.to_string(), log)
+        .map_err(|error| DeployError::Handover(error.into()))
+}
+
+/// The key of the build file, else the file of that name in approot, else in `$HOME`.
+fn postinstall_words(
+    directory: &Path,
+    home: &Path,
+    service: &Service,
+    name: &InstanceName,
+    log: &mut DeploymentLog,
+) -> Option<Vec<OsString>> {
+    if let Some(line) = &service.postinstall {
+        return Some(vec![line.into()]);
+    }
+    for path in [directory.join("postinstall"), home.join("postinstall")] {
+        let Ok(metadata) = path.metadata() else {
+            continue;
+        };
+        if metadata.is_file() && metadata.permissions().mode() & 0o111 != 0 {
+            return Some(vec!["exec \"$0\"".into(), path.into_os_string()]);
+        }
+        log.warning(
+            name,
+            format!("{} is not an executable file: not run", path.display()),
+        );
+    }
+    None
+}

@@ -1,0 +1,198 @@
+//! Everything a verb can fail of, and for each what its reader can do next.
+
+mod advice;
+
+use std::path::PathBuf;
+
+use hook::{Advice, CommandError, Explain};
+use thiserror::Error;
+
+use crate::application::{InstanceName, NameError};
+use crate::build_file::BuildFileError;
+use crate::deploy::DeployError;
+use crate::files::FileError;
+use crate::gateway::GatewayError;
+use crate::handover::HandoverError;
+use crate::launch::LaunchError;
+use crate::orphans::ProcessError;
+use crate::project::ProjectError;
+use crate::store::StoreError;
+use crate::supervisor::SupervisorError;
+use crate::upload::UploadError;
+use crate::wiring::WiringError;
+
+/// Why a verb failed.
+#[derive(Debug, Error)]
+pub(crate) enum Error {
+    #[error("cannot tell the working directory")]
+    WorkingDirectory { source: std::io::Error },
+    #[error("{directory} is not connected to an application", directory = directory.display())]
+    NotConnected { directory: PathBuf },
+    #[error("there is an application '{name}' already")]
+    Exists { name: String },
+    #[error("the application '{application}' has no service '{service}'")]
+    NoService {
+        application: String,
+        service: String,
+        known: Vec<String>,
+    },
+    #[error("there is no instance {instance}")]
+    NoInstance { instance: String },
+    #[error("the service '{service}' has {count} instances")]
+    SeveralInstances { service: String, count: usize },
+    #[error("'{service}' is a service, not an instance")]
+    NumberNeeded { service: String },
+    #[error("a single instance of '{service}' cannot be destroyed")]
+    WholeService { service: String },
+    #[error("{instance} was never deployed")]
+    NotDeployed { instance: InstanceName },
+    #[error("nothing was destroyed")]
+    Declined,
+    #[error("cannot handle signals")]
+    Signals { source: std::io::Error },
+    #[error("cannot enter the container")]
+    Run { source: CommandError },
+    #[error(transparent)]
+    Name(#[from] NameError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Project(#[from] ProjectError),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    BuildFile(#[from] BuildFileError),
+    #[error(transparent)]
+    Upload(#[from] UploadError),
+    #[error(transparent)]
+    Deploy(#[from] DeployError),
+    #[error(transparent)]
+    Supervisor(#[from] SupervisorError),
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    #[error(transparent)]
+    Handover(#[from] HandoverError),
+    #[error(transparent)]
+    Wiring(#[from] WiringError),
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+}
+
+impl Explain for Error {
+    fn advice(&self) -> Advice {
+        advice::of(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered(error: &Error) -> String {
+        let mut out = Vec::new();
+        hook::render("dotcloud", error, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn errors_have_exact_texts() {
+        let service = || "db".to_owned();
+        for (error, text) in [
+            (
+                Error::NotConnected {
+                    directory: "/x".into(),
+                },
+                "dotcloud: error: /x is not connected to an application\n  next: 'dotcloud create \
+                 APP' makes one and connects this directory; 'dotcloud connect APP' connects it \
+                 to one that exists; -A APP names one for this call\n",
+            ),
+            (
+                Error::Exists { name: service() },
+                "dotcloud: error: there is an application 'db' already\n  next: connect this \
+                 directory to it with 'dotcloud connect db', or choose another name\n",
+            ),
+            (
+                Error::NoService {
+                    application: "app".to_owned(),
+                    service: service(),
+                    known: vec!["web".to_owned()],
+                },
+                "dotcloud: error: the application 'app' has no service 'db'\n  next: name one of \
+                 its services: web\n",
+            ),
+            (
+                Error::NoService {
+                    application: "app".to_owned(),
+                    service: service(),
+                    known: Vec::new(),
+                },
+                "dotcloud: error: the application 'app' has no service 'db'\n  next: push it \
+                 first: 'dotcloud push'\n",
+            ),
+            (
+                Error::NoInstance {
+                    instance: "db.3".to_owned(),
+                },
+                "dotcloud: error: there is no instance db.3\n  next: 'dotcloud info' tells which \
+                 there are\n",
+            ),
+            (
+                Error::SeveralInstances {
+                    service: service(),
+                    count: 2,
+                },
+                "dotcloud: error: the service 'db' has 2 instances\n  next: say which one, for \
+                 example db.0\n",
+            ),
+            (
+                Error::NumberNeeded { service: service() },
+                "dotcloud: error: 'db' is a service, not an instance\n  next: say which instance, \
+                 for example db.0\n",
+            ),
+            (
+                Error::WholeService { service: service() },
+                "dotcloud: error: a single instance of 'db' cannot be destroyed\n  next: \
+                 'dotcloud destroy db' destroys the service with all its instances\n",
+            ),
+            (
+                Error::NotDeployed {
+                    instance: InstanceName::new("db", 0),
+                },
+                "dotcloud: error: db.0 was never deployed\n  next: push it first: 'dotcloud \
+                 push'\n",
+            ),
+            (
+                Error::Declined,
+                "dotcloud: error: nothing was destroyed\n  next: answer y, or call it with -y\n",
+            ),
+        ] {
+            assert_eq!(rendered(&error), text);
+        }
+    }
+
+    #[test]
+    fn full_disk_is_advised_on_wherever_it_happens() {
+        let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let error = Error::File(crate::files::failed("write", std::path::Path::new("/s"))(
+            source,
+        ));
+        let text = rendered(&error);
+        assert!(
+            text.starts_with("dotcloud: error: cannot write /s\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("next: make room on its file system"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn failed_deployment_ends_with_2() {
+        let error = Error::Deploy(DeployError::Interrupted);
+        assert_eq!(error.advice().status as u8, 2);
+        assert_eq!(error.to_string(), "the deployment was interrupted");
+    }
+}

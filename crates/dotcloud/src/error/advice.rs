@@ -1,0 +1,353 @@
+//! The advice itself, one function per kind of failure, each exhaustive.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use hook::{Advice, CommandError, ExitStatus, Kind};
+
+use super::Error;
+use crate::application::NameError;
+use crate::build::BuildError;
+use crate::build_file::BuildFileError;
+use crate::deploy::DeployError;
+use crate::environment::EnvironmentFilesError;
+use crate::files::FileError;
+use crate::gateway::GatewayError;
+use crate::handover::HandoverError;
+use crate::hook_run::HookError;
+use crate::launch::LaunchError;
+use crate::orphans::ProcessError;
+use crate::ports::PortError;
+use crate::project::ProjectError;
+use crate::store::StoreError;
+use crate::supervisor::SupervisorError;
+use crate::system_packages::PackageError;
+use crate::upload::{IgnoreError, UploadError};
+use crate::wiring::WiringError;
+
+fn configuration(next: impl Into<String>) -> Advice {
+    Advice::new(Kind::Configuration, next)
+}
+
+fn environment(next: impl Into<String>) -> Advice {
+    Advice::new(Kind::Environment, next)
+}
+
+pub(super) fn of(error: &Error) -> Advice {
+    match error {
+        Error::WorkingDirectory { .. } => environment("cd into a directory that exists"),
+        Error::NotConnected { .. } => configuration(
+            "'dotcloud create APP' makes one and connects this directory; 'dotcloud connect APP' \
+             connects it to one that exists; -A APP names one for this call",
+        ),
+        Error::Exists { name } => configuration(format!(
+            "connect this directory to it with 'dotcloud connect {name}', or choose another name"
+        )),
+        Error::NoService { known, .. } if !known.is_empty() => {
+            configuration(format!("name one of its services: {}", known.join(", ")))
+        }
+        Error::NoService { .. } | Error::NotDeployed { .. } => {
+            configuration("push it first: 'dotcloud push'")
+        }
+        Error::NoInstance { .. } => configuration("'dotcloud info' tells which there are"),
+        Error::SeveralInstances { service, .. } => {
+            configuration(format!("say which one, for example {service}.0"))
+        }
+        Error::NumberNeeded { service } => {
+            configuration(format!("say which instance, for example {service}.0"))
+        }
+        Error::WholeService { service } => configuration(format!(
+            "'dotcloud destroy {service}' destroys the service with all its instances"
+        )),
+        Error::Declined => configuration("answer y, or call it with -y"),
+        Error::Signals { .. } => Advice::new(Kind::Bug, "call it again"),
+        Error::Run { source } => command(source, "see to it that /bin/bash can be run here"),
+        Error::Name(error) => name(error),
+        Error::Store(error) => store(error),
+        Error::Project(error) => project(error),
+        Error::File(error) => file(error),
+        Error::BuildFile(error) => build_file(error),
+        Error::Upload(error) => upload(error),
+        Error::Deploy(error) => deploy(error).status(ExitStatus::Usage),
+        Error::Supervisor(error) => supervisor(error),
+        Error::Launch(error) => launch(error),
+        Error::Handover(error) => handover(error),
+        Error::Wiring(error) => wiring(error),
+        Error::Process(error) => process(error),
+        Error::Gateway(error) => gateway(error),
+    }
+}
+
+fn name(error: &NameError) -> Advice {
+    match error {
+        NameError::Application { .. } => configuration(
+            "take at most 32 lower-case letters, digits, - and _, the first a letter or a digit",
+        ),
+        NameError::Instance { .. } => configuration("write it as in dotcloud.yml: db, or db.0"),
+    }
+}
+
+/// What can be done about an operation on a file depends on what the system said.
+fn file(error: &FileError) -> Advice {
+    environment(match error.source.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "make room on its file system, then call it again: nothing that serves was changed"
+        }
+        ErrorKind::ReadOnlyFilesystem => {
+            "mount it writable, or set DOTCLOUD_HOME to a directory that is"
+        }
+        ErrorKind::PermissionDenied => {
+            "give yourself the right to it, or set DOTCLOUD_HOME to a directory of your own"
+        }
+        ErrorKind::NotFound => "see to it that it exists, then call it again",
+        _ => "look at the cause, then call it again",
+    })
+}
+
+fn store(error: &StoreError) -> Advice {
+    match error {
+        StoreError::Nowhere => environment("set DOTCLOUD_HOME to an absolute path"),
+        StoreError::Relative { .. } => configuration("set DOTCLOUD_HOME to an absolute path"),
+        StoreError::Unreachable { path, .. } => configuration(format!(
+            "chmod o+x {}, or set DOTCLOUD_HOME to a directory that everyone can pass through",
+            path.display()
+        )),
+        StoreError::Unknown { application } => configuration(format!(
+            "'dotcloud list' tells which there are; 'dotcloud create {application}' makes it"
+        )),
+        StoreError::Damaged { path, .. } => environment(format!(
+            "put {} back from a backup; the data of its services is untouched in the directories \
+             beside it",
+            path.display()
+        )),
+        StoreError::Version { .. } => environment("use the dotcloud that wrote it, or a newer one"),
+        StoreError::Lock { .. } => {
+            environment("see to it that you may write there and that it supports flock")
+        }
+        StoreError::File(error) => file(error),
+    }
+}
+
+fn project(error: &ProjectError) -> Advice {
+    match error {
+        ProjectError::Damaged { path, .. } => environment(format!(
+            "remove {} and connect the directory again: 'dotcloud connect APP'",
+            path.display()
+        )),
+        ProjectError::File(error) => file(error),
+    }
+}
+
+fn build_file(error: &BuildFileError) -> Advice {
+    match error {
+        BuildFileError::Read { path, source } if source.kind() == ErrorKind::NotFound => {
+            configuration(format!(
+                "push the directory that has a dotcloud.yml, or write {}; nothing was changed",
+                path.display()
+            ))
+        }
+        BuildFileError::Read { .. } => environment("make it readable; nothing was changed"),
+        BuildFileError::Invalid { excerpts, .. } => {
+            configuration("correct it and push again; nothing was changed")
+                .detail(excerpts.as_str())
+        }
+    }
+}
+
+fn upload(error: &UploadError) -> Advice {
+    match error {
+        UploadError::File(error) => file(error),
+        UploadError::Ignore(IgnoreError::File(error)) => file(error),
+        UploadError::Ignore(IgnoreError::Pattern { .. }) => {
+            configuration("correct the line: rsync's patterns, for example *.log, /tmp/ or docs/*")
+        }
+    }
+}
+
+fn deploy(error: &DeployError) -> Advice {
+    match error {
+        DeployError::Build { source, .. } => build(source),
+        DeployError::Postinstall { source, .. } => hook(source),
+        DeployError::Launch {
+            instance,
+            home,
+            source,
+        } => {
+            let advice = launch(source);
+            let next = format!(
+                "{}; its files, ~/data among them, are in {}; 'dotcloud logs {instance}' tells \
+                 more, the next push tries again",
+                advice.next,
+                home.display()
+            );
+            Advice { next, ..advice }
+        }
+        DeployError::LaunchBeside { source, .. } | DeployError::Stop { source, .. } => {
+            launch(source)
+        }
+        DeployError::Interrupted => environment("push again when you are ready"),
+        DeployError::Ports(error) => port(error),
+        DeployError::Environment(EnvironmentFilesError::Write { path, source }) => {
+            file_failed("write", path, source)
+        }
+        DeployError::Supervisor(error) => supervisor(error),
+        DeployError::Wiring(error) => wiring(error),
+        DeployError::Handover(error) => handover(error),
+        DeployError::Store(error) => store(error),
+        DeployError::File(error) => file(error),
+    }
+}
+
+fn build(error: &BuildError) -> Advice {
+    match error {
+        BuildError::Hook { source, .. } => hook(source),
+        BuildError::NoBuildscript { .. } => configuration(
+            "write its path relative to dotcloud.yml, not to approot, and see to it that \
+             .dotcloudignore lets it through",
+        ),
+        BuildError::NotExecutable { path } => configuration(format!("chmod +x {path}, push again")),
+        BuildError::Packages(error) => packages(error),
+        BuildError::Process(error) => process(error),
+        BuildError::File(error) => file(error),
+    }
+}
+
+fn hook(error: &HookError) -> Advice {
+    match error {
+        HookError::Start { .. } => environment("see to it that /bin/bash can be run here"),
+        HookError::Fail { .. } => configuration(
+            "correct it as its output above says, push again; what served before still does",
+        ),
+        HookError::TimeOut { .. } => configuration(
+            "make it faster, or raise the limit (DOTCLOUD_BUILD_LIMIT, \
+             DOTCLOUD_POSTINSTALL_LIMIT, in seconds); what served before still does",
+        ),
+        HookError::Interrupted => {
+            environment("push again when you are ready; what served before still does")
+        }
+    }
+}
+
+fn packages(error: &PackageError) -> Advice {
+    match error {
+        PackageError::Name { .. } => configuration("correct it in dotcloud.yml"),
+        PackageError::Missing { packages } => environment(format!(
+            "sudo apt-get install --no-install-recommends {}",
+            packages.join(" ")
+        )),
+        PackageError::Query { source } => command(source, "repair dpkg's database"),
+        PackageError::Policy { .. } => environment("make it writable"),
+        PackageError::Install { packages, source } => command(
+            source,
+            format!(
+                "correct systempackages in dotcloud.yml, or install them yourself: apt-get \
+                 install {}",
+                packages.join(" ")
+            ),
+        ),
+    }
+}
+
+fn launch(error: &LaunchError) -> Advice {
+    match error {
+        LaunchError::Start { .. } => environment("see to it that supervisord can be run"),
+        LaunchError::SupervisorEnded { last_words } => {
+            environment("see to it that supervisord works on this machine")
+                .detail(last_words.as_str())
+        }
+        LaunchError::Program { last_words, .. } => {
+            configuration("correct the program as its last lines say").detail(last_words.as_str())
+        }
+        LaunchError::Silent { .. } => configuration(
+            "see to it that the service binds $PORT_..., or give it more time \
+             (DOTCLOUD_LAUNCH_LIMIT, in seconds)",
+        ),
+        LaunchError::Supervisor(error) => supervisor(error),
+        LaunchError::Process(error) => process(error),
+        LaunchError::File(error) => file(error),
+    }
+}
+
+fn handover(error: &HandoverError) -> Advice {
+    match error {
+        HandoverError::Launch(error) => launch(error),
+        HandoverError::Process(error) => process(error),
+        HandoverError::Store(error) => store(error),
+        HandoverError::File(error) => file(error),
+    }
+}
+
+fn wiring(error: &WiringError) -> Advice {
+    match error {
+        WiringError::Update { source } => command(source, "push again"),
+        WiringError::Launch(error) => launch(error),
+        WiringError::Supervisor(error) => supervisor(error),
+        WiringError::File(error) => file(error),
+    }
+}
+
+fn process(error: &ProcessError) -> Advice {
+    match error {
+        ProcessError::Read { .. } => environment("mount /proc"),
+        ProcessError::Unkillable { pid, .. } => environment(format!(
+            "find out what process {pid} hangs on (ps -o stat,wchan {pid}), end it, then call it \
+             again; its data was not touched"
+        )),
+    }
+}
+
+fn port(error: &PortError) -> Advice {
+    match error {
+        PortError::Exhausted { .. } => {
+            environment("destroy an application that is not needed any more")
+        }
+    }
+}
+
+fn gateway(error: &GatewayError) -> Advice {
+    match error {
+        GatewayError::Bind { .. } => environment("end whatever listens there"),
+    }
+}
+
+fn supervisor(error: &SupervisorError) -> Advice {
+    match error {
+        SupervisorError::NotFound => environment(
+            "install it (apt-get install supervisor), or set DOTCLOUD_SUPERVISORD to its path",
+        ),
+        SupervisorError::NotExecutable { .. } => environment(
+            "install supervisor completely, supervisorctl beside supervisord; \
+             DOTCLOUD_SUPERVISORD may say where",
+        ),
+        SupervisorError::SocketTooLong { .. } => environment("set DOTCLOUD_HOME to a shorter path"),
+        SupervisorError::Unwritable { .. } => {
+            environment("set DOTCLOUD_HOME to a path of plain characters")
+        }
+        SupervisorError::WriteConfig { path, source } => file_failed("write", path, source),
+        SupervisorError::ReadConfig { path, source } => file_failed("read", path, source),
+        SupervisorError::Connect { .. } => {
+            environment("call it as the user who pushed the application")
+        }
+        SupervisorError::NotRunning { .. } => environment("start it: 'dotcloud restart SERVICE.N'"),
+        SupervisorError::Control { source, .. } => {
+            command(source, "look at the container's supervisord.log")
+        }
+        SupervisorError::Wait { .. } => environment("call it again"),
+        SupervisorError::StillThere { pid, .. } => {
+            environment(format!("find out what process {pid} hangs on, end it"))
+        }
+    }
+}
+
+/// The same advice for errors that are not a [`FileError`] but would be one here.
+fn file_failed(action: &'static str, path: &Path, source: &std::io::Error) -> Advice {
+    file(&FileError {
+        action,
+        path: path.to_owned(),
+        source: source.kind().into(),
+    })
+}
+
+fn command(error: &CommandError, next: impl Into<String>) -> Advice {
+    environment(next).detail(error.last_words())
+}

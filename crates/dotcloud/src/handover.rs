@@ -1,0 +1,264 @@
+//! Who owns `~/data`: the one rename that moves it, what a killed deployment left, and removing
+//! containers that own nothing. Every step is recorded before and after, so that the record and
+//! the file system together tell at any moment.
+
+use std::fs;
+use std::path::Path;
+
+use thiserror::Error;
+
+use crate::application::{Application, Container, InstanceName, Successor};
+use crate::container::Paths;
+use crate::deployment_log::DeploymentLog;
+use crate::files::{self, FileError};
+use crate::launch::{self, LaunchError};
+use crate::platform::Platform;
+use crate::store::StoreError;
+
+/// Moves `~/data` from `old` to `new`, neither of which has any process. One rename: it is in
+/// either place, never in both or none.
+pub(crate) fn move_data(
+    old: &Paths,
+    new: &Paths,
+    whom: &InstanceName,
+    log: &mut DeploymentLog,
+) -> Result<(), FileError> {
+    if files::look(&new.data())?.is_some() {
+        if is_empty_directory(&new.data()) {
+            files::remove(&new.data())?;
+        } else {
+            log.warning(
+                whom,
+                "the new container's own ~/data gives way to the real one; it is put aside until \
+                 the new instance serves",
+            );
+            rename(&new.data(), &new.shadowed())?;
+        }
+    }
+    rename(&old.data(), &new.data())?;
+    files::sync_directory(&new.home())?;
+    files::sync_directory(&old.home())
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
+    fs::rename(from, to).map_err(files::failed("move", from))
+}
+
+fn is_empty_directory(path: &Path) -> bool {
+    // A link, even to an empty directory, is somebody's intention.
+    path.symlink_metadata().is_ok_and(|found| found.is_dir())
+        && fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+/// Brings every instance back to one owner and no successor, as after a deployment that failed.
+///
+/// Needed at the start of whatever changes containers: the last one to do so may have been killed.
+pub(crate) fn settle(
+    platform: &Platform,
+    application: &mut Application,
+    log: &mut DeploymentLog,
+) -> Result<(), HandoverError> {
+    let names: Vec<InstanceName> = application.instances().map(|(name, _)| name).collect();
+    for name in names {
+        settle_one(platform, application, &name, log)?;
+        remove_retired(platform, application, &name, log)?;
+    }
+    Ok(())
+}
+
+fn settle_one(
+    platform: &Platform,
+    application: &mut Application,
+    name: &InstanceName,
+    log: &mut DeploymentLog,
+) -> Result<(), HandoverError> {
+    let paths = |container: &Container| {
+        platform
+            .store
+            .container(&application.name, name, container.generation)
+    };
+    let Some(instance) = application.instance(name) else {
+        return Ok(());
+    };
+    match (&instance.successor, &instance.current) {
+        (Successor::None, _) => return Ok(()),
+        (Successor::Preparing { container }, _) => {
+            discard(platform, &paths(container), name, log)?;
+        }
+        (Successor::TakingOver { .. }, None) => {}
+        (Successor::TakingOver { container }, Some(current)) => {
+            let (old, new) = (paths(current), paths(container));
+            if files::look(&old.data())?.is_some() {
+                log.warning(
+                    name,
+                    "a deployment was interrupted before ~/data moved: the previous instance keeps it",
+                );
+                discard(platform, &new, name, log)?;
+                restart(platform, &old)?;
+            } else {
+                log.warning(
+                    name,
+                    "a deployment was interrupted after ~/data had moved: the new instance keeps it",
+                );
+                take_over(platform, application, name)?;
+                return restart(platform, &new);
+            }
+        }
+    }
+    if let Some(instance) = application.instance_mut(name) {
+        instance.successor = Successor::None;
+    }
+    Ok(platform.store.save(application)?)
+}
+
+/// Records that the successor is the owner now.
+pub(crate) fn take_over(
+    platform: &Platform,
+    application: &mut Application,
+    name: &InstanceName,
+) -> Result<(), StoreError> {
+    if let Some(instance) = application.instance_mut(name)
+        && let Successor::Preparing { container } | Successor::TakingOver { container } =
+            std::mem::take(&mut instance.successor)
+    {
+        instance.retired.extend(instance.current.take());
+        instance.current = Some(container);
+    }
+    platform.store.save(application)
+}
+
+fn restart(platform: &Platform, container: &Paths) -> Result<(), HandoverError> {
+    if platform.runtime.processes(container)?.is_empty() {
+        let executables = platform.executables().map_err(LaunchError::from)?;
+        let variables = container.load_variables()?;
+        launch::start(platform, &executables, container, &variables)?;
+    }
+    Ok(())
+}
+
+/// Removes the containers that `name` has left behind.
+pub(crate) fn remove_retired(
+    platform: &Platform,
+    application: &mut Application,
+    name: &InstanceName,
+    log: &mut DeploymentLog,
+) -> Result<(), HandoverError> {
+    let retired = application
+        .instance(name)
+        .map(|instance| instance.retired.clone())
+        .unwrap_or_default();
+    if retired.is_empty() {
+        return Ok(());
+    }
+    for container in &retired {
+        let paths = platform
+            .store
+            .container(&application.name, name, container.generation);
+        launch::stop(platform, &paths, &name.to_string(), log)?;
+        keep_late_data(platform, application, name, container, log)?;
+        files::remove(paths.root())?;
+    }
+    if let Some(instance) = application.instance_mut(name) {
+        instance.retired.clear();
+    }
+    Ok(platform.store.save(application)?)
+}
+
+/// A container without `~/data` serves until its successor does, and may make one meanwhile.
+fn keep_late_data(
+    platform: &Platform,
+    application: &Application,
+    name: &InstanceName,
+    container: &Container,
+    log: &mut DeploymentLog,
+) -> Result<(), FileError> {
+    let store = &platform.store;
+    let paths = store.container(&application.name, name, container.generation);
+    if files::look(&paths.data())?.is_none() || is_empty_directory(&paths.data()) {
+        return Ok(());
+    }
+    let kept = store
+        .instance(&application.name, name)
+        .join(format!("data-{}", container.generation));
+    rename(&paths.data(), &kept)?;
+    log.warning(
+        name,
+        format!(
+            "the previous instance made a ~/data while it was being replaced; it is kept in {}",
+            kept.display()
+        ),
+    );
+    Ok(())
+}
+
+/// Removes a container that never owned anything.
+pub(crate) fn discard(
+    platform: &Platform,
+    container: &Paths,
+    whom: &InstanceName,
+    log: &mut DeploymentLog,
+) -> Result<(), HandoverError> {
+    if files::look(container.root())?.is_some() {
+        launch::stop(platform, container, &whom.to_string(), log)?;
+        files::remove(container.root())?;
+    }
+    Ok(())
+}
+
+/// Containers cannot be brought in order.
+#[derive(Debug, Error)]
+pub(crate) enum HandoverError {
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    #[error(transparent)]
+    Process(#[from] crate::orphans::ProcessError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn container(root: &Path, name: &str, file: Option<&str>) -> Paths {
+        let paths = Paths::new(root.join(name));
+        fs::create_dir_all(paths.home()).unwrap();
+        if let Some(file) = file {
+            fs::create_dir(paths.data()).unwrap();
+            fs::write(paths.data().join(file), "").unwrap();
+        }
+        paths
+    }
+
+    fn move_between(old: &Paths, new: &Paths) -> String {
+        let log = old.root().join("log");
+        let mut writer = DeploymentLog::begin(&log).unwrap();
+        move_data(old, new, &InstanceName::new("db", 0), &mut writer).unwrap();
+        fs::read_to_string(log).unwrap()
+    }
+
+    #[test]
+    fn move_data_replaces_and_keeps_the_shadowed_one_aside() {
+        let directory = tempfile::tempdir().unwrap();
+        let old = container(directory.path(), "1", Some("real"));
+        let new = container(directory.path(), "2", Some("shadow"));
+        let log = move_between(&old, &new);
+        assert!(new.data().join("real").exists());
+        assert!(new.shadowed().join("shadow").exists());
+        assert!(!old.data().exists());
+        assert!(log.contains("put aside"), "{log}");
+    }
+
+    #[test]
+    fn move_data_empty_directory_gives_way_silently() {
+        let directory = tempfile::tempdir().unwrap();
+        let old = container(directory.path(), "1", Some("real"));
+        let new = container(directory.path(), "2", None);
+        fs::create_dir(new.data()).unwrap();
+        assert_eq!(move_between(&old, &new), "");
+        assert!(new.data().join("real").exists());
+        assert!(!new.shadowed().exists());
+    }
+}

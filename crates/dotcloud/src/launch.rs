@@ -1,0 +1,315 @@
+//! Starting and stopping what runs in a container: supervisord, its programs, and whatever escaped
+//! it. A launch is good when the service answers, not when a process exists.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::process::Stdio;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::time::{Duration, Instant};
+
+use std::os::unix::process::CommandExt;
+use thiserror::Error;
+
+use crate::application::{Container, Port};
+use crate::build_file::PortKind;
+use crate::container::{Paths, Variables};
+use crate::deployment_log::DeploymentLog;
+use crate::files::{self, FileError};
+use crate::gateway;
+use crate::orphans::{self, ProcessError};
+use crate::platform::Platform;
+use crate::supervisor::{self, Executables, ProgramState, SupervisorError};
+use crate::tail;
+
+/// Between two looks at a service that is starting.
+const TICK: Duration = Duration::from_millis(100);
+/// For supervisord itself to answer.
+const SUPERVISOR_START: Duration = Duration::from_secs(20);
+/// supervisord gives its programs 10 s.
+const SHUTDOWN: Duration = Duration::from_secs(30);
+const LAST_WORDS: usize = 20;
+
+/// A supervisord that we started; its end arrives in the channel.
+pub(crate) struct Started {
+    ended: Receiver<()>,
+}
+
+/// Starts the container's supervisord, which outlives us.
+pub(crate) fn start(
+    platform: &Platform,
+    executables: &Executables,
+    container: &Paths,
+    variables: &Variables,
+) -> Result<Started, LaunchError> {
+    let plan = supervisor::start_command(executables, &container.config());
+    let path = container.root().join("supervisord.out");
+    let errors = File::create(&path).map_err(files::failed("create", &path))?;
+    let mut command = platform
+        .runtime
+        .command(container, plan.get_program(), variables);
+    let mut child = command
+        .args(plan.get_args())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(errors)
+        // Out of reach of a Ctrl-C that is meant for us.
+        .process_group(0)
+        .spawn()
+        .map_err(|source| LaunchError::Start { source })?;
+    let (sender, ended) = channel();
+    // Somebody has to collect it if it ends before we do.
+    std::thread::spawn(move || {
+        let _ = child.wait();
+        let _ = sender.send(());
+    });
+    Ok(Started { ended })
+}
+
+/// Waits until every program runs and every port answers.
+pub(crate) fn wait_until_responsive(
+    platform: &Platform,
+    executables: &Executables,
+    paths: &Paths,
+    container: &Container,
+    started: &Started,
+) -> Result<(), LaunchError> {
+    let limit = platform.limits.launch;
+    let begin = Instant::now();
+    loop {
+        let waiting_for = match supervisor::status(executables, &paths.config()) {
+            Ok(programs) => {
+                if let Some(dead) = programs
+                    .iter()
+                    .find(|p| matches!(p.state, ProgramState::Fatal | ProgramState::Exited))
+                {
+                    return Err(LaunchError::Program {
+                        program: dead.name.clone(),
+                        state: dead.text.clone(),
+                        last_words: last_words(paths, &dead.name),
+                    });
+                }
+                let late = programs.iter().find(|p| p.state != ProgramState::Running);
+                match late {
+                    Some(program) => Some(format!("program {}", program.name)),
+                    None => silent_port(container),
+                }
+            }
+            Err(error) => {
+                check_supervisord(paths, started, begin, error)?;
+                Some("supervisord".to_owned())
+            }
+        };
+        let Some(waiting_for) = waiting_for else {
+            return Ok(());
+        };
+        if begin.elapsed() > limit {
+            return Err(LaunchError::Silent { waiting_for, limit });
+        }
+        std::thread::sleep(TICK);
+    }
+}
+
+/// Waits until supervisord itself answers.
+pub(crate) fn wait_until_up(
+    executables: &Executables,
+    paths: &Paths,
+    started: &Started,
+) -> Result<(), LaunchError> {
+    let begin = Instant::now();
+    while let Err(error) = supervisor::status(executables, &paths.config()) {
+        check_supervisord(paths, started, begin, error)?;
+        std::thread::sleep(TICK);
+    }
+    Ok(())
+}
+
+/// `error` is what asking it gave: fatal if it ended, or takes too long to come up.
+fn check_supervisord(
+    paths: &Paths,
+    started: &Started,
+    begin: Instant,
+    error: SupervisorError,
+) -> Result<(), LaunchError> {
+    if !matches!(started.ended.try_recv(), Err(TryRecvError::Empty)) {
+        let path = paths.root().join("supervisord.out");
+        return Err(LaunchError::SupervisorEnded {
+            last_words: tail::last_lines(&path, LAST_WORDS),
+        });
+    }
+    if begin.elapsed() > SUPERVISOR_START {
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+/// The first port that does not answer yet. Of `udp` nothing can be known.
+fn silent_port(container: &Container) -> Option<String> {
+    container
+        .ports
+        .iter()
+        .find(|(_, port)| !answers(port))
+        .map(|(name, port)| format!("port {name} ({})", port.number))
+}
+
+fn answers(port: &Port) -> bool {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.number));
+    match port.kind {
+        PortKind::Tcp => gateway::accepts(address, Duration::from_secs(2)),
+        PortKind::Http => http_status(address).is_some_and(|status| status < 500),
+        PortKind::Udp => true,
+    }
+}
+
+fn http_status(address: SocketAddr) -> Option<u16> {
+    let limit = Duration::from_secs(5);
+    let mut stream = TcpStream::connect_timeout(&address, limit).ok()?;
+    stream.set_read_timeout(Some(limit)).ok()?;
+    stream
+        .write_all(b"HEAD / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        .ok()?;
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).ok()?;
+    // `HTTP/1.1 200`
+    std::str::from_utf8(&head).ok()?.get(9..)?.parse().ok()
+}
+
+fn last_words(paths: &Paths, program: &str) -> String {
+    [format!("{program}.log"), format!("{program}_error.log")]
+        .iter()
+        .map(|name| tail::last_lines(&paths.log().join(name), LAST_WORDS))
+        .filter(|text| !text.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Stops everything in the container: programs through supervisord (TERM, after 10 s KILL),
+/// supervisord, then whatever is still there. When it returns well nothing is left.
+pub(crate) fn stop(
+    platform: &Platform,
+    container: &Paths,
+    whom: &str,
+    log: &mut DeploymentLog,
+) -> Result<(), LaunchError> {
+    if !platform.runtime.processes(container)?.is_empty() {
+        let told = platform.executables().and_then(|executables| {
+            supervisor::shutdown(&executables, &container.config(), SHUTDOWN)
+        });
+        if let Err(error) = told
+            && !matches!(error, SupervisorError::NotRunning { .. })
+        {
+            log.warning(whom, format!("supervisord does not listen to us: {error}"));
+        }
+    }
+    Ok(end_processes(platform, container, whom, log)?)
+}
+
+/// Ends, by name, every process that is left in the container.
+pub(crate) fn end_processes(
+    platform: &Platform,
+    container: &Paths,
+    whom: &str,
+    log: &mut DeploymentLog,
+) -> Result<(), ProcessError> {
+    let mut reported = Vec::new();
+    orphans::end(|| {
+        let left = platform.runtime.processes(container)?;
+        for process in &left {
+            if !reported.contains(&process.pid) {
+                reported.push(process.pid);
+                log.warning(
+                    whom,
+                    format!(
+                        "process {} is an orphan, not supervised any more, and is ended now: {} \
+                         (does its start script exec it?)",
+                        process.pid, process.command
+                    ),
+                );
+            }
+        }
+        Ok(left)
+    })
+}
+
+/// A container's processes cannot be started or stopped.
+#[derive(Debug, Error)]
+pub(crate) enum LaunchError {
+    #[error("supervisord cannot be run")]
+    Start { source: std::io::Error },
+    #[error("supervisord ended at once")]
+    SupervisorEnded { last_words: String },
+    #[error("its program {program} does not stay up: {state}")]
+    Program {
+        program: String,
+        state: String,
+        last_words: String,
+    },
+    #[error("{waiting_for} does not answer after {} s", limit.as_secs())]
+    Silent {
+        waiting_for: String,
+        limit: Duration,
+    },
+    #[error(transparent)]
+    Supervisor(#[from] SupervisorError),
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn http_status_is_read_from_the_first_line() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 64];
+            let _ = stream.read(&mut request).unwrap();
+            stream.write_all(b"HTTP/1.0 503 Busy\r\n\r\n").unwrap();
+        });
+        assert_eq!(http_status(address), Some(503));
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn launch_errors_have_exact_texts() {
+        let program = LaunchError::Program {
+            program: "db".to_owned(),
+            state: "Exited too quickly".to_owned(),
+            last_words: String::new(),
+        };
+        for (error, text) in [
+            (
+                LaunchError::Start {
+                    source: std::io::Error::other("x"),
+                },
+                "supervisord cannot be run",
+            ),
+            (
+                LaunchError::SupervisorEnded {
+                    last_words: String::new(),
+                },
+                "supervisord ended at once",
+            ),
+            (
+                program,
+                "its program db does not stay up: Exited too quickly",
+            ),
+            (
+                LaunchError::Silent {
+                    waiting_for: "port db (42800)".to_owned(),
+                    limit: Duration::from_secs(60),
+                },
+                "port db (42800) does not answer after 60 s",
+            ),
+        ] {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Processes that belong to a container, found without trusting its supervisord: by the marker in
+//! their environment, by where they run, or by a file of `~/data` they may still write. Ends them.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use thiserror::Error;
+
+use crate::account::Account;
+use crate::container::Paths;
+
+/// The variable that every process of a container starts with: the container's directory. Not
+/// `DOTCLOUD_…`, which is absent from builds.
+pub(crate) const MARKER: &str = "CONTAINER_ROOT";
+
+/// Between TERM and KILL, as supervisord has it.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A process as it was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Process {
+    pub(crate) pid: i32,
+    /// Its command line, for people.
+    pub(crate) command: String,
+}
+
+/// The processes of `account` that belong to `container`; neither us nor what we were started from.
+pub(crate) fn find(account: &Account, container: &Paths) -> Result<Vec<Process>, ProcessError> {
+    let read = |source| ProcessError::Read { source };
+    let exempt = ancestors();
+    let marker = [
+        MARKER.as_bytes(),
+        b"=",
+        container.root().as_os_str().as_bytes(),
+    ]
+    .concat();
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").map_err(read)? {
+        let entry = entry.map_err(read)?;
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
+            continue;
+        };
+        let directory = entry.path();
+        // A process that ends while we look is none; its files cannot be read any more.
+        let ours = directory
+            .metadata()
+            .is_ok_and(|metadata| metadata.uid() == account.uid);
+        if !ours || exempt.contains(&pid) {
+            continue;
+        }
+        if is_marked(&directory, &marker)
+            || runs_in(&directory, container.root())
+            || writes_in(&directory, &container.data())
+        {
+            found.push(Process {
+                pid,
+                command: command_line(&directory),
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// Sends TERM to what `list` returns, after a grace KILL, until it returns nothing.
+pub(crate) fn end(
+    mut list: impl FnMut() -> Result<Vec<Process>, ProcessError>,
+) -> Result<(), ProcessError> {
+    let mut told = Vec::new();
+    let start = Instant::now();
+    loop {
+        let left = list()?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        let elapsed = start.elapsed();
+        if elapsed > GRACE * 2 {
+            return Err(ProcessError::Unkillable {
+                process: left[0].command.clone(),
+                pid: left[0].pid,
+            });
+        }
+        for process in &left {
+            let signal = if elapsed > GRACE {
+                Signal::KILL
+            } else if told.contains(&process.pid) {
+                continue;
+            } else {
+                told.push(process.pid);
+                Signal::TERM
+            };
+            if let Some(pid) = Pid::from_raw(process.pid) {
+                // It may be gone by now; the next look tells.
+                let _ = kill_process(pid, signal);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn is_marked(process: &Path, marker: &[u8]) -> bool {
+    fs::read(process.join("environ")).is_ok_and(|environ| {
+        environ
+            .split(|&byte| byte == 0)
+            .any(|entry| entry == marker)
+    })
+}
+
+fn runs_in(process: &Path, root: &Path) -> bool {
+    ["cwd", "exe", "root"]
+        .iter()
+        .any(|link| fs::read_link(process.join(link)).is_ok_and(|path| path.starts_with(root)))
+}
+
+/// Readers do no harm: someone may be following a log.
+fn writes_in(process: &Path, data: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(process.join("fd")) else {
+        return false;
+    };
+    entries.flatten().any(|entry| {
+        fs::read_link(entry.path()).is_ok_and(|path| path.starts_with(data))
+            && fs::read_to_string(process.join("fdinfo").join(entry.file_name()))
+                .is_ok_and(|text| is_writable(&text))
+    })
+}
+
+/// Reads the access mode out of a `/proc/PID/fdinfo` file: `flags:`, octal, as in open(2).
+fn is_writable(fdinfo: &str) -> bool {
+    fdinfo
+        .lines()
+        .find_map(|line| line.strip_prefix("flags:"))
+        .and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok())
+        .is_some_and(|flags| flags & 0o3 != 0)
+}
+
+fn command_line(process: &Path) -> String {
+    let bytes = fs::read(process.join("cmdline")).unwrap_or_default();
+    let words: Vec<String> = bytes
+        .split(|&byte| byte == 0)
+        .filter(|word| !word.is_empty())
+        .map(|word| OsStr::from_bytes(word).to_string_lossy().into_owned())
+        .collect();
+    words.join(" ")
+}
+
+/// We, our parent, and so on: a shell standing in the container's home must not be killed by the
+/// command it runs.
+fn ancestors() -> Vec<i32> {
+    let mut pids = Vec::new();
+    let mut pid = rustix::process::getpid().as_raw_nonzero().get();
+    while pid > 1 && !pids.contains(&pid) {
+        pids.push(pid);
+        pid = parent_of(pid).unwrap_or(0);
+    }
+    pids
+}
+
+fn parent_of(pid: i32) -> Option<i32> {
+    let status = fs::read_to_string(PathBuf::from(format!("/proc/{pid}/status"))).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    line.trim().parse().ok()
+}
+
+/// A container's processes cannot be told or ended.
+#[derive(Debug, Error)]
+pub(crate) enum ProcessError {
+    #[error("cannot read the list of processes in /proc")]
+    Read { source: std::io::Error },
+    #[error("process {pid} ({process}) does not end, not even by KILL")]
+    Unkillable { process: String, pid: i32 },
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn find_and_end_marked_process_and_one_in_the_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let container = Paths::new(directory.path().to_owned());
+        let account = Account::current();
+        let mut marked = Command::new("sleep")
+            .arg("600")
+            .env(MARKER, directory.path())
+            .spawn()
+            .unwrap();
+        let mut inside = Command::new("sleep")
+            .arg("601")
+            .current_dir(directory.path())
+            .spawn()
+            .unwrap();
+        let reaper = std::thread::spawn(move || {
+            let _ = marked.wait();
+            let _ = inside.wait();
+        });
+        let mut seen = Vec::new();
+        end(|| {
+            let left = find(&account, &container)?;
+            seen.extend(left.iter().map(|process| process.command.clone()));
+            Ok(left)
+        })
+        .unwrap();
+        reaper.join().unwrap();
+        for command in ["sleep 600", "sleep 601"] {
+            assert!(seen.iter().any(|line| line == command), "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn is_writable_reads_the_access_mode() {
+        assert!(!is_writable("pos:\t0\nflags:\t0100000\nmnt_id:\t1\n"));
+        assert!(is_writable("pos:\t0\nflags:\t0100001\n"));
+        assert!(is_writable("pos:\t0\nflags:\t02\n"));
+        assert!(!is_writable(""));
+    }
+
+    #[test]
+    fn process_errors_have_exact_texts() {
+        assert_eq!(
+            ProcessError::Read {
+                source: std::io::Error::other("x")
+            }
+            .to_string(),
+            "cannot read the list of processes in /proc"
+        );
+        assert_eq!(
+            ProcessError::Unkillable {
+                process: "mysqld".to_owned(),
+                pid: 7
+            }
+            .to_string(),
+            "process 7 (mysqld) does not end, not even by KILL"
+        );
+    }
+}

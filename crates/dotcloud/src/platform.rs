@@ -1,0 +1,97 @@
+//! What every verb works with: the state, the runtime, supervisord, time limits.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use hook::Environment;
+
+use crate::account::Account;
+use crate::runtime::{ProcessRuntime, Runtime};
+use crate::store::{Store, StoreError};
+use crate::supervisor::{Executables, SupervisorError};
+
+/// The platform on this machine.
+pub(crate) struct Platform {
+    pub(crate) store: Store,
+    pub(crate) runtime: Box<dyn Runtime>,
+    pub(crate) limits: Limits,
+    /// Whoever pushes: `DOTCLOUD_USERNAME` in every service.
+    pub(crate) username: String,
+    /// Set when we are asked to end; hooks are ended then, a move of data is not.
+    pub(crate) stop: Arc<AtomicBool>,
+    environment: Environment,
+}
+
+/// How long the steps of a deployment may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// All hooks of a build together.
+    pub(crate) build: Duration,
+    pub(crate) postinstall: Duration,
+    /// Until a launched service answers.
+    pub(crate) launch: Duration,
+}
+
+impl Platform {
+    pub(crate) fn new(environment: &Environment) -> Result<Self, StoreError> {
+        let store = Store::locate(environment)?;
+        let username = environment
+            .get("DOTCLOUD_USERNAME")
+            .or_else(|| environment.get("USER"))
+            .and_then(|name| name.to_str())
+            .unwrap_or("dotcloud");
+        Ok(Self {
+            store,
+            runtime: Box::new(ProcessRuntime::new(Account::of_services())),
+            limits: Limits::of(environment),
+            username: username.to_owned(),
+            stop: Arc::default(),
+            environment: environment.clone(),
+        })
+    }
+
+    /// supervisord of this machine.
+    pub(crate) fn executables(&self) -> Result<Executables, SupervisorError> {
+        Executables::find(&self.environment)
+    }
+
+    /// Where the user is.
+    pub(crate) fn working_directory() -> std::io::Result<PathBuf> {
+        std::env::current_dir()
+    }
+}
+
+impl Limits {
+    /// The platform's own, unless the environment says otherwise, in seconds.
+    fn of(environment: &Environment) -> Self {
+        let seconds = |name, default| {
+            let given = environment.get(name).and_then(|value| value.to_str());
+            Duration::from_secs(given.and_then(|text| text.parse().ok()).unwrap_or(default))
+        };
+        Self {
+            build: seconds("DOTCLOUD_BUILD_LIMIT", 15 * 60),
+            postinstall: seconds("DOTCLOUD_POSTINSTALL_LIMIT", 10 * 60),
+            launch: seconds("DOTCLOUD_LAUNCH_LIMIT", 60),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_come_from_the_environment_or_the_contract() {
+        let environment = [("DOTCLOUD_LAUNCH_LIMIT", "5")].into_iter().collect();
+        assert_eq!(
+            Limits::of(&environment),
+            Limits {
+                build: Duration::from_secs(900),
+                postinstall: Duration::from_secs(600),
+                launch: Duration::from_secs(5),
+            }
+        );
+    }
+}

@@ -1,0 +1,209 @@
+//! The result of a build: `$HOME` as a compressed tar archive, named by its content. Modes, times,
+//! links and holes survive; sockets and devices do not.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Write};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use tar::{Archive, Builder, EntryType, Header};
+use walkdir::WalkDir;
+
+use crate::account::Account;
+use crate::files::{self, FileError};
+
+const LEVEL: i32 = 3;
+const THREADS: u32 = 2;
+
+/// A snapshot that was taken.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    /// Its name in the directory of snapshots.
+    pub(crate) name: String,
+    /// Its compressed size.
+    pub(crate) bytes: u64,
+}
+
+/// Packs `home` into a file below `directory`, whole or not at all.
+pub(crate) fn take(home: &Path, directory: &Path, service: &str) -> Result<Taken, FileError> {
+    files::create_directory(directory, 0o700)?;
+    let failed = |source| files::failed("write a snapshot in", directory)(source);
+    let file = tempfile::Builder::new()
+        .prefix(".new-")
+        .tempfile_in(directory)
+        .map_err(failed)?;
+    let mut out = Hashing {
+        file: file.as_file(),
+        digest: Sha256::new(),
+        bytes: 0,
+    };
+    pack(home, &mut out)?;
+    let (digest, bytes) = (out.digest.finalize(), out.bytes);
+    let hex: String = digest[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let name = format!("{service}-{hex}.tar.zst");
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(directory.join(&name))
+        .map_err(|error| failed(error.error))?;
+    files::sync_directory(directory)?;
+    Ok(Taken { name, bytes })
+}
+
+fn pack(home: &Path, out: &mut Hashing<'_>) -> Result<(), FileError> {
+    let failed = |source| files::failed("pack", home)(source);
+    let mut encoder = zstd::Encoder::new(out, LEVEL).map_err(failed)?;
+    encoder.multithread(THREADS).map_err(failed)?;
+    let mut archive = Builder::new(encoder);
+    archive.follow_symlinks(false);
+    let mut seen = BTreeMap::new();
+    for entry in WalkDir::new(home).min_depth(1).sort_by_file_name() {
+        let entry = entry.map_err(|error| files::walk_error(home, error))?;
+        let path = entry.path();
+        let name = path.strip_prefix(home).unwrap_or(path);
+        let metadata = entry
+            .metadata()
+            .map_err(|error| files::walk_error(home, error))?;
+        let kind = metadata.file_type();
+        if kind.is_socket() || kind.is_fifo() || kind.is_block_device() || kind.is_char_device() {
+            continue;
+        }
+        let inode = (metadata.dev(), metadata.ino());
+        let added = match seen.get(&inode) {
+            Some(first) => append_hard_link(&mut archive, name, first),
+            None => archive.append_path_with_name(path, name),
+        };
+        added.map_err(files::failed("pack", path))?;
+        if kind.is_file() && metadata.nlink() > 1 {
+            seen.entry(inode).or_insert_with(|| name.to_owned());
+        }
+    }
+    archive
+        .into_inner()
+        .and_then(zstd::Encoder::finish)
+        .map_err(failed)?;
+    Ok(())
+}
+
+fn append_hard_link<W: Write>(
+    archive: &mut Builder<W>,
+    name: &Path,
+    first: &PathBuf,
+) -> io::Result<()> {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(EntryType::Link);
+    header.set_size(0);
+    archive.append_link(&mut header, name, first)
+}
+
+/// Unpacks `snapshot` into the empty `home`; everything belongs to `account` afterwards.
+pub(crate) fn unpack(snapshot: &Path, home: &Path, account: &Account) -> Result<(), FileError> {
+    let failed = |source| files::failed("unpack", snapshot)(source);
+    let file = File::open(snapshot).map_err(failed)?;
+    let decoder = zstd::Decoder::with_buffer(BufReader::new(file)).map_err(failed)?;
+    let mut archive = Archive::new(decoder);
+    archive.set_preserve_permissions(true);
+    archive.set_preserve_mtime(true);
+    archive.set_preserve_ownerships(false);
+    archive.set_overwrite(false);
+    archive.unpack(home).map_err(failed)?;
+    if account.drops() {
+        for entry in WalkDir::new(home) {
+            let entry = entry.map_err(|error| files::walk_error(home, error))?;
+            own(entry.path(), account).map_err(files::failed("hand over", entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+/// A change of owner takes the set-user-id bits away; they are the service's own.
+fn own(path: &Path, account: &Account) -> io::Result<()> {
+    let before = path.symlink_metadata()?;
+    account.own(path)?;
+    if before.is_file() && before.mode() & 0o6000 != 0 {
+        fs::set_permissions(path, before.permissions())?;
+    }
+    Ok(())
+}
+
+struct Hashing<'a> {
+    file: &'a File,
+    digest: Sha256,
+    bytes: u64,
+}
+
+impl Write for Hashing<'_> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(buffer)?;
+        self.digest.update(&buffer[..count]);
+        self.bytes += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn unpack_restores_what_take_packed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (home, snapshots) = (directory.path().join("home"), directory.path().join("s"));
+        fs::create_dir_all(home.join("mysql/run")).unwrap();
+        fs::write(home.join("mysql/mysqld"), "binary").unwrap();
+        fs::set_permissions(home.join("mysql/mysqld"), Permissions::from_mode(0o751)).unwrap();
+        fs::hard_link(home.join("mysql/mysqld"), home.join("again")).unwrap();
+        symlink("mysql/mysqld", home.join("link")).unwrap();
+        let holes = File::create(home.join("holes")).unwrap();
+        holes.set_len(64 << 20).unwrap();
+        let _socket =
+            std::os::unix::net::UnixListener::bind(home.join("mysql/run/s.sock")).unwrap();
+        fs::set_permissions(home.join("mysql"), Permissions::from_mode(0o555)).unwrap();
+
+        let taken = take(&home, &snapshots, "db").unwrap();
+        assert!(taken.name.starts_with("db-") && taken.name.ends_with(".tar.zst"));
+        assert!(taken.bytes < 1 << 20, "{taken:?}");
+        let again = take(&home, &snapshots, "db").unwrap();
+        assert_eq!(again.name, taken.name);
+
+        let to = directory.path().join("to");
+        fs::create_dir(&to).unwrap();
+        unpack(&snapshots.join(&taken.name), &to, &Account::current()).unwrap();
+        let file = to.join("mysql/mysqld").metadata().unwrap();
+        assert_eq!(file.mode() & 0o7777, 0o751);
+        assert_eq!(to.join("mysql").metadata().unwrap().mode() & 0o777, 0o555);
+        assert_eq!(file.ino(), to.join("again").metadata().unwrap().ino());
+        assert_eq!(
+            fs::read_link(to.join("link")).unwrap(),
+            Path::new("mysql/mysqld")
+        );
+        let holes = to.join("holes").metadata().unwrap();
+        assert_eq!(holes.len(), 64 << 20);
+        assert!(!to.join("mysql/run/s.sock").exists());
+        files::remove(&home).unwrap();
+        files::remove(&to).unwrap();
+    }
+
+    #[test]
+    fn unpack_truncated_snapshot_is_an_error_with_its_path() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("db-1.tar.zst");
+        fs::write(&path, "no").unwrap();
+        assert_eq!(
+            unpack(&path, directory.path(), &Account::current())
+                .unwrap_err()
+                .to_string(),
+            format!("cannot unpack {}", path.display())
+        );
+    }
+}

@@ -1,0 +1,342 @@
+//! The state directory: where everything is, one lock per application, records that are replaced
+//! whole. A damaged record is an error, never an empty application.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use hook::Environment;
+use rustix::fs::{FlockOperation, flock};
+use thiserror::Error;
+
+use crate::account::Account;
+use crate::application::{Application, FORMAT, InstanceName};
+use crate::container::Paths;
+use crate::files::{self, FileError};
+
+/// The state directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    root: PathBuf,
+}
+
+/// Held as long as it lives. Children do not inherit it.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Store {
+    /// `$DOTCLOUD_HOME`; else, as root, `/var/lib/dotcloud`; else in the XDG data directory.
+    pub(crate) fn locate(environment: &Environment) -> Result<Self, StoreError> {
+        let root = if let Some(root) = environment.get("DOTCLOUD_HOME") {
+            PathBuf::from(root)
+        } else if rustix::process::geteuid().is_root() {
+            PathBuf::from("/var/lib/dotcloud")
+        } else if let Some(data) = environment.get("XDG_DATA_HOME") {
+            Path::new(data).join("dotcloud")
+        } else if let Some(home) = environment.get("HOME") {
+            Path::new(home).join(".local/share/dotcloud")
+        } else {
+            return Err(StoreError::Nowhere);
+        };
+        if root.is_absolute() {
+            Ok(Self { root })
+        } else {
+            Err(StoreError::Relative { path: root })
+        }
+    }
+
+    /// The copy of our executable that services' users can run.
+    pub(crate) fn executable(&self) -> PathBuf {
+        self.root.join("bin/dotcloud")
+    }
+
+    /// Everything of an application.
+    pub(crate) fn directory(&self, application: &str) -> PathBuf {
+        self.root.join("apps").join(application)
+    }
+
+    /// The mirror of the code that was pushed last.
+    pub(crate) fn code(&self, application: &str) -> PathBuf {
+        self.directory(application).join("code")
+    }
+
+    /// Results of builds.
+    pub(crate) fn snapshots(&self, application: &str) -> PathBuf {
+        self.directory(application).join("snapshots")
+    }
+
+    /// One log per deployment.
+    pub(crate) fn deployments(&self, application: &str) -> PathBuf {
+        self.directory(application).join("deployments")
+    }
+
+    /// Where a service is built.
+    pub(crate) fn build(&self, application: &str, service: &str) -> Paths {
+        Paths::new(self.directory(application).join(format!("{service}.build")))
+    }
+
+    /// The supervised gateways of an application.
+    pub(crate) fn public(&self, application: &str) -> Paths {
+        Paths::new(self.directory(application).join("public"))
+    }
+
+    /// Everything of one instance.
+    pub(crate) fn instance(&self, application: &str, name: &InstanceName) -> PathBuf {
+        self.directory(application).join(name.to_string())
+    }
+
+    /// One container.
+    pub(crate) fn container(
+        &self,
+        application: &str,
+        name: &InstanceName,
+        generation: u32,
+    ) -> Paths {
+        Paths::new(
+            self.instance(application, name)
+                .join(generation.to_string()),
+        )
+    }
+
+    /// Makes the state directory and checks that services can live in it.
+    pub(crate) fn prepare(&self, account: &Account) -> Result<(), StoreError> {
+        for directory in ["apps", "bin", "locks"] {
+            files::create_directory(&self.root.join(directory), 0o755)?;
+        }
+        if account.drops() {
+            for ancestor in self.root.join("apps").ancestors() {
+                let metadata = ancestor
+                    .metadata()
+                    .map_err(files::failed("look at", ancestor))?;
+                let shift = match (metadata.uid() == account.uid, metadata.gid() == account.gid) {
+                    (true, _) => 6,
+                    (false, true) => 3,
+                    (false, false) => 0,
+                };
+                if metadata.mode() >> shift & 1 == 0 {
+                    return Err(StoreError::Unreachable {
+                        path: ancestor.to_owned(),
+                        uid: account.uid,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for `application`'s lock; `busy` is called first if that may take time.
+    pub(crate) fn lock(&self, application: &str, busy: impl FnOnce()) -> Result<Lock, StoreError> {
+        self.lock_file(&format!("{application}.lock"), busy)
+    }
+
+    /// Waits for the right to give away ports.
+    pub(crate) fn lock_ports(&self) -> Result<Lock, StoreError> {
+        // Cannot be an application's lock: their names have no capitals.
+        self.lock_file("PORTS.lock", || ())
+    }
+
+    fn lock_file(&self, name: &str, busy: impl FnOnce()) -> Result<Lock, StoreError> {
+        // Beside the applications, never removed: a lock on a removed file excludes nobody.
+        let path = self.root.join("locks").join(name);
+        let failed = |source| StoreError::Lock {
+            path: path.clone(),
+            source,
+        };
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(failed)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                busy();
+                rustix::io::retry_on_intr(|| flock(&file, FlockOperation::LockExclusive))
+                    .map_err(|errno| failed(errno.into()))?;
+            }
+            Err(errno) => return Err(failed(errno.into())),
+        }
+        Ok(Lock { _file: file })
+    }
+
+    /// The names of all applications, sorted.
+    pub(crate) fn applications(&self) -> Result<Vec<String>, StoreError> {
+        let directory = self.root.join("apps");
+        let entries = match std::fs::read_dir(&directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(files::failed("read", &directory)(source).into()),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(files::failed("read", &directory))?;
+            // Without a record it was never created, or is destroyed in all but its remains.
+            if entry.path().join("state.json").exists() {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// The record of `application`.
+    pub(crate) fn load(&self, application: &str) -> Result<Application, StoreError> {
+        let path = self.record(application);
+        let text = std::fs::read(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => StoreError::Unknown {
+                application: application.to_owned(),
+            },
+            _ => files::failed("read", &path)(source).into(),
+        })?;
+        let record: Application =
+            serde_json::from_slice(&text).map_err(|source| StoreError::Damaged {
+                path: path.clone(),
+                source,
+            })?;
+        if record.version == FORMAT {
+            Ok(record)
+        } else {
+            Err(StoreError::Version {
+                path,
+                found: record.version,
+            })
+        }
+    }
+
+    /// Replaces the record of `application`.
+    pub(crate) fn save(&self, application: &Application) -> Result<(), StoreError> {
+        let path = self.record(&application.name);
+        let text =
+            serde_json::to_vec_pretty(application).map_err(|source| StoreError::Damaged {
+                path: path.clone(),
+                source,
+            })?;
+        Ok(files::replace(&path, &text, 0o600)?)
+    }
+
+    /// The record's path.
+    pub(crate) fn record(&self, application: &str) -> PathBuf {
+        self.directory(application).join("state.json")
+    }
+}
+
+/// The state directory cannot be used.
+#[derive(Debug, Error)]
+pub(crate) enum StoreError {
+    #[error("there is no place for the state: neither DOTCLOUD_HOME nor HOME is set")]
+    Nowhere,
+    #[error("DOTCLOUD_HOME is '{path}', which is not an absolute path", path = path.display())]
+    Relative { path: PathBuf },
+    #[error("{path} does not let uid {uid} through, which every service runs as")]
+    Unreachable { path: PathBuf, uid: u32 },
+    #[error("there is no application '{application}'")]
+    Unknown { application: String },
+    #[error("the record {path} is damaged")]
+    Damaged {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
+    #[error("the record {path} has format {found}; this dotcloud knows format {FORMAT}")]
+    Version { path: PathBuf, found: u32 },
+    #[error("cannot lock {path}")]
+    Lock { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn located(pairs: &[(&str, &str)]) -> Result<Store, StoreError> {
+        Store::locate(&pairs.iter().copied().collect())
+    }
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store {
+            root: directory.path().to_owned(),
+        };
+        store.prepare(&Account::current()).unwrap();
+        (directory, store)
+    }
+
+    #[test]
+    fn locate_relative_is_refused() {
+        assert_eq!(
+            located(&[("DOTCLOUD_HOME", "x")]).unwrap_err().to_string(),
+            "DOTCLOUD_HOME is 'x', which is not an absolute path"
+        );
+        assert_eq!(
+            located(&[("DOTCLOUD_HOME", "/x")]).unwrap().root,
+            Path::new("/x")
+        );
+    }
+
+    #[test]
+    fn load_damaged_record_is_an_error() {
+        let (_directory, store) = store();
+        files::create_directory(&store.directory("app"), 0o755).unwrap();
+        store.save(&Application::new("app", "live")).unwrap();
+        assert_eq!(store.load("app").unwrap().name, "app");
+        assert_eq!(store.applications().unwrap(), ["app"]);
+
+        let path = store.record("app");
+        std::fs::write(&path, "{").unwrap();
+        assert_eq!(
+            store.load("app").unwrap_err().to_string(),
+            format!("the record {} is damaged", path.display())
+        );
+        let mut newer = Application::new("app", "live");
+        newer.version = 7;
+        std::fs::write(&path, serde_json::to_vec(&newer).unwrap()).unwrap();
+        assert_eq!(
+            store.load("app").unwrap_err().to_string(),
+            format!(
+                "the record {} has format 7; this dotcloud knows format 1",
+                path.display()
+            )
+        );
+        assert_eq!(
+            store.load("other").unwrap_err().to_string(),
+            "there is no application 'other'"
+        );
+    }
+
+    #[test]
+    fn lock_is_released_with_its_value() {
+        let (_directory, store) = store();
+        let first = store.lock("app", || panic!("free")).unwrap();
+        drop(first);
+        let _second = store.lock("app", || panic!("free again")).unwrap();
+        let _other = store.lock("other", || panic!("another's")).unwrap();
+    }
+
+    #[test]
+    fn store_errors_have_exact_texts() {
+        let path = PathBuf::from("/s");
+        assert_eq!(
+            StoreError::Nowhere.to_string(),
+            "there is no place for the state: neither DOTCLOUD_HOME nor HOME is set"
+        );
+        assert_eq!(
+            StoreError::Unreachable {
+                path: path.clone(),
+                uid: 1000
+            }
+            .to_string(),
+            "/s does not let uid 1000 through, which every service runs as"
+        );
+        assert_eq!(
+            StoreError::Lock {
+                path,
+                source: io::Error::other("x")
+            }
+            .to_string(),
+            "cannot lock /s"
+        );
+    }
+}
