@@ -193,6 +193,8 @@ pub(crate) fn stop(
 ) -> Result<(), LaunchError> {
     if !platform.runtime.processes(container)?.is_empty() {
         let told = platform.executables().and_then(|executables| {
+            // Apart, so that the limit is for supervisord alone.
+            supervisor::stop_all(&executables, &container.config())?;
             supervisor::shutdown(&executables, &container.config(), SHUTDOWN)
         });
         if let Err(error) = told

@@ -332,6 +332,9 @@ fn supervisor(error: &SupervisorError) -> Advice {
         SupervisorError::Control { source, .. } => {
             command(source, "look at the container's supervisord.log")
         }
+        SupervisorError::Silent { .. } => {
+            environment("call it again when the machine is less busy")
+        }
         SupervisorError::Wait { .. } => environment("call it again"),
         SupervisorError::StillThere { pid, .. } => {
             environment(format!("find out what process {pid} hangs on, end it"))
