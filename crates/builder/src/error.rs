@@ -1,5 +1,7 @@
 //! What to do about each failure of the build.
 
+use std::io;
+
 use hook::{Advice, Explain, Kind};
 use mycnf::ProbeError;
 use thiserror::Error;
@@ -84,10 +86,14 @@ fn tarball(error: &TarballError) -> Advice {
 
 fn files(error: &FilesError) -> Advice {
     match error {
-        FilesError::Read { .. } => Advice::new(
+        FilesError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => Advice::new(
             Kind::Configuration,
             "the approot needs my.cnf, profile, postinstall and starttest ('make hooks' builds the \
              last two); add it, push again",
+        ),
+        FilesError::Read { .. } => Advice::new(
+            Kind::Environment,
+            "make it readable for this user, push again",
         ),
         FilesError::OptionFile(error) => {
             Advice::new(Kind::Configuration, "correct my.cnf, push again").detail(error.detail())

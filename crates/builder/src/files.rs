@@ -1,7 +1,7 @@
 //! What the service needs at run time, copied from the approot to `~`: the code checkout may not be
 //! there then (contract §6).
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,8 @@ type Copy = (&'static str, PathBuf, u32);
 #[derive(Debug)]
 pub(crate) struct Files {
     copies: Vec<(Copy, Vec<u8>)>,
+    /// The names of the first-run SQL in `initdb.d`, sorted.
+    pub first_run: Vec<String>,
 }
 
 impl Files {
@@ -39,7 +41,10 @@ impl Files {
             }
             copies.push((copy, content));
         }
-        Ok(Self { copies })
+        Ok(Self {
+            copies,
+            first_run: first_run_files(approot)?,
+        })
     }
 
     /// Writes them all, each beside its final name and renamed.
@@ -52,6 +57,30 @@ impl Files {
         }
         Ok(())
     }
+}
+
+fn first_run_files(approot: &Path) -> Result<Vec<String>, FilesError> {
+    let path = approot.join("initdb.d");
+    let read = |source| FilesError::Read {
+        path: path.clone(),
+        source,
+    };
+    let entries = match path.read_dir() {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(read(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(read)?.file_name();
+        let name = name.to_string_lossy();
+        // Compressed ones too.
+        if name.contains(".sql") {
+            names.push(name.into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 fn put(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
@@ -67,7 +96,7 @@ fn put(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
         .set_permissions(fs::Permissions::from_mode(mode))?;
     beside.as_file().sync_all()?;
     beside.persist(path)?;
-    Ok(())
+    File::open(parent)?.sync_all()
 }
 
 /// A file of the approot cannot go along.

@@ -53,6 +53,13 @@ pub fn run(code_root: &Path, environment: &Environment, report: &mut Report) -> 
     let tarball = Tarball::find(&settings.approot, settings.tarball.as_deref())?;
     report.bullet(format!("tarball {}", tarball.path.display()));
     let files = Files::read(&settings.approot, &layout)?;
+    if !files.first_run.is_empty() {
+        report.warning(format!(
+            "initdb.d holds {}, which this release does not run yet: load it yourself once the \
+             server is up",
+            files.first_run.join(", ")
+        ));
+    }
     let id = tarball.release_id()?;
     let server = release::install(&tarball.path, &id, &layout, report)?;
     files.write()?;

@@ -34,12 +34,32 @@ pub(crate) fn install(
         path: releases.clone(),
         source,
     };
+    let missing: Vec<&Path> = releases.ancestors().take_while(|p| !p.exists()).collect();
     fs::create_dir_all(&releases).map_err(prepare)?;
     remove_unfinished(&releases).map_err(prepare)?;
+    let result = install_new(tarball, &release, report);
+    if result.is_err() {
+        for made in missing {
+            // Empty again, or not ours alone.
+            let _ = fs::remove_dir(made);
+        }
+    }
+    result
+}
+
+fn install_new(
+    tarball: &Path,
+    release: &Path,
+    report: &mut Report,
+) -> Result<Server, ReleaseError> {
+    let releases = release.parent().unwrap_or(release);
     let unfinished = tempfile::Builder::new()
         .prefix(UNFINISHED)
-        .tempdir_in(&releases)
-        .map_err(prepare)?;
+        .tempdir_in(releases)
+        .map_err(|source| ReleaseError::Prepare {
+            path: releases.to_owned(),
+            source,
+        })?;
     let unpacked = unpack(tarball, unfinished.path())?;
     report.bullet(format!(
         "unpacked {} files, {} MB",
@@ -49,8 +69,8 @@ pub(crate) fn install(
     libraries::check(&unpacked.top)?;
     let mut server = Server::probe(&unpacked.top)?;
     report.bullet(format!("found {server}, as the server itself says"));
-    put_in_place(&server, &release).map_err(|source| ReleaseError::PutInPlace {
-        path: release.clone(),
+    put_in_place(&server, release).map_err(|source| ReleaseError::PutInPlace {
+        path: release.to_owned(),
         source,
     })?;
     server.executable = release.join(
@@ -59,7 +79,7 @@ pub(crate) fn install(
             .strip_prefix(&server.basedir)
             .unwrap_or(&server.executable),
     );
-    server.basedir = release;
+    release.clone_into(&mut server.basedir);
     Ok(server)
 }
 
@@ -116,7 +136,9 @@ fn point(link: &Path, target: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => symlink(target, &beside)?,
     }
-    fs::rename(&beside, link)
+    fs::rename(&beside, link)?;
+    link.parent()
+        .map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 
 /// The release is not installed; the previous one, if any, is untouched.

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use crate::{Environment, ExitStatus, Explain, Report, render};
+use crate::{Environment, ExitStatus, Explain, Report, render, stop};
 
 /// Who a hook is, for `--version` and `--help`.
 #[derive(Debug)]
@@ -66,7 +66,20 @@ fn run_hook<T, E: Explain>(
     let environment = Environment::of_process();
     let mut report = Report::to_stderr(&environment);
     report.heading(format!("{} {}", program.name, program.version));
-    match catch_unwind(AssertUnwindSafe(|| run(&environment, &mut report))) {
+    if let Err(error) = stop::watch() {
+        report.debug(format!("TERM will not wait for a running program: {error}"));
+    }
+    let outcome = catch_unwind(AssertUnwindSafe(|| run(&environment, &mut report)));
+    if let Some(signal) = stop::signal() {
+        let text = format!(
+            "{name}: stopped by signal {signal}, and so was the program it was running\n  next: \
+             start {name} again; it goes on from where things are\n",
+            name = program.name
+        );
+        say(std::io::stderr(), &text);
+        stop::end_by(signal);
+    }
+    match outcome {
         Ok(Ok(_)) => ExitStatus::Ok,
         Ok(Err(error)) => render(program.name, &error, &mut std::io::stderr()),
         // The panic's own message is on stderr already.

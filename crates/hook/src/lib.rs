@@ -8,6 +8,7 @@ mod exit;
 mod failure;
 mod process;
 mod report;
+mod stop;
 
 pub use entry::{Program, main};
 pub use environment::{Environment, EnvironmentError};

@@ -3,9 +3,17 @@
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use thiserror::Error;
+
+use crate::stop;
+
+/// How often a program is looked after.
+const POLL: Duration = Duration::from_millis(5);
 
 /// A program that ended with status 0.
 #[derive(Debug)]
@@ -45,6 +53,14 @@ pub enum CommandError {
         /// The last lines it wrote to standard error, or else to standard output.
         last_words: String,
     },
+    /// We were told to stop while it ran, and killed it.
+    #[error("{program} was killed because signal {signal} came", program = program.display())]
+    Stopped {
+        /// The executable.
+        program: OsString,
+        /// What came.
+        signal: i32,
+    },
 }
 
 impl CommandError {
@@ -52,19 +68,25 @@ impl CommandError {
     #[must_use]
     pub fn last_words(&self) -> &str {
         match self {
-            Self::Start { .. } | Self::Talk { .. } => "",
+            Self::Start { .. } | Self::Talk { .. } | Self::Stopped { .. } => "",
             Self::Fail { last_words, .. } => last_words,
         }
     }
 }
 
 /// Runs `command` to its end with `stdin` as its standard input, keeping what it writes.
+///
+/// When a hook is told to stop meanwhile, the program and all it started are killed first.
 pub fn run(command: &mut Command, stdin: &[u8]) -> Result<Finished, CommandError> {
     let program = command.get_program().to_owned();
     let talk = |source| CommandError::Talk {
         program: program.clone(),
         source,
     };
+    let busy = stop::Busy::new();
+    if stop::is_watched() {
+        command.process_group(0);
+    }
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -76,14 +98,26 @@ pub fn run(command: &mut Command, stdin: &[u8]) -> Result<Finished, CommandError
         })?;
     let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     // All three at once: a program blocked on a full pipe would never end.
-    let (written, stdout, stderr) = std::thread::scope(|scope| {
+    let (status, written, stdout, stderr) = std::thread::scope(|scope| {
         let writer = scope.spawn(move || input.map_or(Ok(()), |mut pipe| pipe.write_all(stdin)));
-        let reader = scope.spawn(move || read_all(output));
-        let stderr = read_all(errors);
-        (joined(writer.join()), joined(reader.join()), stderr)
+        let readers = (
+            scope.spawn(move || read_all(output)),
+            scope.spawn(move || read_all(errors)),
+        );
+        let done = || readers.0.is_finished() && readers.1.is_finished();
+        let status = wait(&mut child, done);
+        let (stdout, stderr) = (joined(readers.0.join()), joined(readers.1.join()));
+        (status, joined(writer.join()), stdout, stderr)
     });
-    let status = child.wait().map_err(talk)?;
-    let (stdout, stderr) = (stdout.map_err(talk)?, stderr.map_err(talk)?);
+    drop(busy);
+    if let Some(signal) = stop::signal() {
+        return Err(CommandError::Stopped { program, signal });
+    }
+    let (status, stdout, stderr) = (
+        status.map_err(talk)?,
+        stdout.map_err(talk)?,
+        stderr.map_err(talk)?,
+    );
     if !status.success() {
         let spoken = if stderr.is_empty() { &stdout } else { &stderr };
         return Err(CommandError::Fail {
@@ -96,6 +130,25 @@ pub fn run(command: &mut Command, stdin: &[u8]) -> Result<Finished, CommandError
         // A program may succeed without reading all it was offered.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(talk(error)),
         _ => Ok(Finished { stdout, stderr }),
+    }
+}
+
+/// Waits for `child`, and for whatever it started, which shows in `done`: its output has ended.
+fn wait(child: &mut Child, done: impl Fn() -> bool) -> io::Result<ExitStatus> {
+    if !stop::is_watched() {
+        return child.wait();
+    }
+    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    loop {
+        let status = child.try_wait()?;
+        match status {
+            Some(status) if done() => return Ok(status),
+            _ => sleep(POLL),
+        }
+        if let (Some(_), Some(group)) = (stop::signal(), group) {
+            // KILL: what it was making is worth nothing, and ten seconds are soon over.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
     }
 }
 
@@ -189,5 +242,14 @@ mod tests {
             source: io::Error::other("x"),
         };
         assert_eq!(talk.to_string(), "lost mysqld while it was running");
+        let stopped = CommandError::Stopped {
+            program: "mysqld".into(),
+            signal: 15,
+        };
+        assert_eq!(
+            stopped.to_string(),
+            "mysqld was killed because signal 15 came"
+        );
+        assert_eq!(stopped.last_words(), "");
     }
 }

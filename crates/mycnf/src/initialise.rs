@@ -38,17 +38,29 @@ impl Initialisation<'_> {
     /// removes.
     pub fn run(&self) -> Result<(), InitialiseError> {
         let unfinished = self.layout.unfinished_data_dir();
-        let prepare = |source| InitialiseError::Prepare {
-            path: unfinished.clone(),
-            source,
+        let result = self.make(&unfinished);
+        if result.is_err() {
+            // It may be what filled the disk, and its initialiser has ended.
+            let _ = remove_dir_if_there(&unfinished);
+        }
+        result
+    }
+
+    fn make(&self, unfinished: &Path) -> Result<(), InitialiseError> {
+        let prepare = |path: &Path| {
+            let path = path.to_owned();
+            |source| InitialiseError::Prepare { path, source }
         };
-        remove_dir_if_there(&unfinished).map_err(prepare)?;
+        remove_dir_if_there(unfinished).map_err(prepare(unfinished))?;
         DirBuilder::new()
             .mode(0o700)
-            .create(&unfinished)
-            .map_err(prepare)?;
-        self.initialise(&unfinished)?;
-        put_in_place(&unfinished, self.data_dir).map_err(|source| InitialiseError::PutInPlace {
+            .create(unfinished)
+            .map_err(prepare(unfinished))?;
+        // An earlier failure must not be told as this one's.
+        let log = self.layout.initialise_log();
+        remove_file_if_there(&log).map_err(prepare(&log))?;
+        self.initialise(unfinished)?;
+        put_in_place(unfinished, self.data_dir).map_err(|source| InitialiseError::PutInPlace {
             path: self.data_dir.to_owned(),
             source,
         })
@@ -66,7 +78,7 @@ impl Initialisation<'_> {
                 write_private(&file, self.mysql_accounts().as_bytes())?;
                 let result = self.start(&mut self.initialize(dir, &file), b"");
                 // The password must not stay behind, whatever came of it.
-                let removed = fs::remove_file(&file);
+                let removed = remove_file_if_there(&file);
                 result?;
                 removed.map_err(|source| InitialiseError::Prepare { path: file, source })
             }
@@ -231,6 +243,13 @@ fn remove_dir_if_there(path: &Path) -> io::Result<bool> {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+fn remove_file_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

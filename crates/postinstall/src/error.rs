@@ -8,6 +8,7 @@ use mycnf::{InitialiseError, LockError, ProbeError};
 use thiserror::Error;
 
 use crate::prepare::PrepareError;
+use crate::rendering::RenderError;
 use crate::settings::SettingsError;
 
 /// Why postinstall failed.
@@ -73,9 +74,7 @@ impl Explain for PrepareError {
                 "use a shorter home directory: with 'dotcloud', set DOTCLOUD_HOME to a short path",
             ),
             Self::Probe(error) => probe(error),
-            Self::MakeDirectory { .. } | Self::Write(_) => environment(
-                "make room on the disk, or make the directory writable for this user, start again",
-            ),
+            Self::MakeDirectory { .. } | Self::Write(_) => room_or_rights(),
             Self::Lock(LockError::Held { .. }) => environment(
                 "stop that process ('kill PID' stops a server cleanly), start again; two servers \
                  on one data directory would destroy it",
@@ -91,20 +90,7 @@ impl Explain for PrepareError {
                  them, start again",
             ),
             Self::Password(_) => environment("set MYSQL_ROOT_PASSWORD to a password, push again"),
-            Self::ReadTemplate { .. } => environment(
-                "push again: builder copies my.cnf there; if it is there, make it readable",
-            ),
-            Self::OptionFile(error) => {
-                configuration("correct my.cnf, push again").detail(error.detail())
-            }
-            Self::ValidateConfig { source } => {
-                configuration("correct that option in my.cnf, push again")
-                    .detail(source.last_words())
-            }
-            Self::DataDirOutside { .. } => configuration(
-                "remove datadir from my.cnf (~/data/mysqldb is the default), push again: only \
-                 ~/data survives a push",
-            ),
+            Self::Render(error) => render(error),
             Self::Inspect(_) => environment("make it readable for this user, start again"),
             Self::OtherLineage { .. } => configuration(
                 "the data is untouched: push a tarball of the server that made it, and move the \
@@ -120,6 +106,34 @@ impl Explain for PrepareError {
             Self::Initialise(error) => initialise(error),
         }
     }
+}
+
+fn render(error: &RenderError) -> Advice {
+    let configuration = |next: &str| Advice::new(Kind::Configuration, next);
+    match error {
+        RenderError::ReadTemplate { .. } => Advice::new(
+            Kind::Environment,
+            "push again: builder copies my.cnf there; if it is there, make it readable",
+        ),
+        RenderError::OptionFile(error) => {
+            configuration("correct my.cnf, push again").detail(error.detail())
+        }
+        RenderError::Write(_) => room_or_rights(),
+        RenderError::ValidateConfig { source } => {
+            configuration("correct that option in my.cnf, push again").detail(source.last_words())
+        }
+        RenderError::DataDirOutside { .. } => configuration(
+            "remove datadir from my.cnf (~/data/mysqldb is the default), push again: only ~/data \
+             survives a push",
+        ),
+    }
+}
+
+fn room_or_rights() -> Advice {
+    Advice::new(
+        Kind::Environment,
+        "make room on the disk, or make the directory writable for this user, start again",
+    )
 }
 
 fn probe(error: &ProbeError) -> Advice {

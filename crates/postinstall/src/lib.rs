@@ -4,12 +4,14 @@
 
 mod error;
 mod prepare;
+mod rendering;
 mod settings;
 
 use hook::{Environment, Report};
 
 pub use error::Error;
-pub use prepare::{PrepareError, Prepared, prepare, server_command};
+pub use prepare::{PrepareError, Prepared, prepare};
+pub use rendering::{RenderError, server_command};
 pub use settings::{Port, Settings, SettingsError};
 
 /// The text of `--help`.

@@ -217,14 +217,16 @@ pub enum SettingsError {
 mod tests {
     use super::*;
 
-    fn settings(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+    fn settings(pairs: Pairs<'_>) -> Result<Settings, SettingsError> {
         let environment: Environment = [("HOME", "/tmp")].iter().chain(pairs).copied().collect();
         Settings::from_environment(&environment)
     }
 
     #[test]
     fn port_which_variable_is_taken() {
-        let cases: [(&[(&str, &str)], &str, &str); 5] = [
+        let cases: [(Pairs<'_>, &str, &str); 5] = [
             (
                 &[("PORT_TESTBEDDB", "42800")],
                 "PORT_TESTBEDDB",
@@ -263,7 +265,7 @@ mod tests {
     #[test]
     fn from_environment_bad_inputs_have_exact_texts() {
         let port = ("PORT_DB", "42800");
-        let cases: [(&[(&str, &str)], &str); 9] = [
+        let cases: [(Pairs<'_>, &str); 9] = [
             (&[], "no port to listen on: no PORT_* variable is set"),
             (
                 &[("PORT_A", "1"), ("PORT_B", "2")],

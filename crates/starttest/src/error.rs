@@ -55,9 +55,10 @@ fn exec_status(error: &CommandError) -> ExitStatus {
         CommandError::Start { source, .. } if source.kind() == io::ErrorKind::NotFound => {
             ExitStatus::NotFound
         }
-        CommandError::Start { .. } | CommandError::Talk { .. } | CommandError::Fail { .. } => {
-            ExitStatus::NotExecutable
-        }
+        CommandError::Start { .. }
+        | CommandError::Talk { .. }
+        | CommandError::Fail { .. }
+        | CommandError::Stopped { .. } => ExitStatus::NotExecutable,
     }
 }
 

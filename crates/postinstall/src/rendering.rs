@@ -1,0 +1,229 @@
+//! `~/.my.cnf`: rendered from the user's my.cnf before anything is written, written and shown line
+//! by line, checked by the server itself. Refuses a data directory that a push would lose.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, PathBuf};
+use std::process::Command;
+
+use hook::{CommandError, Report};
+use mycnf::{
+    Flavour, Layout, OptionFile, OptionFileError, Origin, Rendered, Server, Version, WriteError,
+    render_my_cnf, server_groups, write_private,
+};
+use thiserror::Error;
+
+use crate::settings::Settings;
+
+/// The option file that `settings` make of the user's. Writes nothing.
+pub(crate) fn render(
+    settings: &Settings,
+    layout: &Layout,
+    server: &Server,
+) -> Result<Rendered, RenderError> {
+    let path = layout.template();
+    let bytes = fs::read(&path).map_err(|source| RenderError::ReadTemplate {
+        path: path.clone(),
+        source,
+    })?;
+    let template = OptionFile::parse(&path, &bytes)?;
+    Ok(render_my_cnf(
+        &template,
+        &mycnf::Settings {
+            layout,
+            port: settings.port.number,
+            flavour: server.flavour,
+            version: server.version,
+            bind_address: settings.bind_address.as_deref(),
+        },
+    ))
+}
+
+/// Puts it in place and tells what is in it and why.
+pub(crate) fn write(
+    rendered: &Rendered,
+    settings: &Settings,
+    layout: &Layout,
+    report: &mut Report,
+) -> Result<(), RenderError> {
+    write_private(&layout.option_file(), &rendered.file.render())?;
+    report.bullet(format!(
+        "wrote {}, with port {} from {}",
+        layout.option_file().display(),
+        settings.port.number,
+        settings.port.variable
+    ));
+    for choice in &rendered.choices {
+        let origin = origin(&choice.origin);
+        report.sub_bullet(format!("{} = {} ({origin})", choice.option, choice.value));
+    }
+    for include in &rendered.unread {
+        report.warning(format!(
+            "my.cnf line {} includes other files, which were not looked into: what they set may \
+             overrule the above",
+            include.line
+        ));
+    }
+    Ok(())
+}
+
+fn origin(origin: &Origin) -> String {
+    match origin {
+        Origin::Added { why }
+        | Origin::Imposed {
+            why,
+            instead_of: None,
+        } => (*why).to_owned(),
+        Origin::Imposed {
+            why,
+            instead_of: Some(line),
+        } => format!("{why}; my.cnf line {line} does not count"),
+        Origin::Kept { line } => format!("from my.cnf line {line}"),
+    }
+}
+
+/// Asks the server itself, where it can tell without starting (8.0.16, manual 8.0 section 7.1.3):
+/// an option it does not know would stop it after everything else is done.
+pub(crate) fn validate(layout: &Layout, server: &Server) -> Result<(), RenderError> {
+    if server.flavour == Flavour::MariaDb || server.version < Version::new(8, 0, 16) {
+        return Ok(());
+    }
+    let mut command = server_command(layout, server);
+    command
+        .env_clear()
+        .env("HOME", layout.home())
+        .arg("--validate-config");
+    hook::run(&mut command, b"")
+        .map(drop)
+        .map_err(|source| RenderError::ValidateConfig { source })
+}
+
+/// The server with the rendered option file as its first argument.
+#[must_use]
+pub fn server_command(layout: &Layout, server: &Server) -> Command {
+    let mut option_file = OsString::from("--defaults-file=");
+    option_file.push(layout.option_file());
+    let mut command = Command::new(&server.executable);
+    command.arg(option_file).current_dir(layout.home());
+    command
+}
+
+/// Where the rendered option file puts the data directory. Anywhere but below `~/data` it would be
+/// lost at the next push.
+pub(crate) fn data_dir(
+    rendered: &Rendered,
+    server: &Server,
+    layout: &Layout,
+) -> Result<PathBuf, RenderError> {
+    let groups = server_groups(server.flavour, server.version);
+    let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+    let value = rendered
+        .file
+        .get(&groups, "datadir")
+        .and_then(|found| found.value);
+    let Some(value) = value else {
+        return Ok(layout.data_dir());
+    };
+    // The servers expand a leading tilde themselves.
+    let path = match value.strip_prefix(b"~/") {
+        Some(rest) => layout.home().join(OsStr::from_bytes(rest)),
+        None => PathBuf::from(OsStr::from_bytes(&value)),
+    };
+    let normal = path.components().all(|c| c != Component::ParentDir);
+    if normal && path.starts_with(layout.data()) && path != layout.data() {
+        Ok(path)
+    } else {
+        Err(RenderError::DataDirOutside {
+            path,
+            data: layout.data(),
+        })
+    }
+}
+
+/// The option file cannot be used.
+#[derive(Debug, Error)]
+pub enum RenderError {
+    /// The user's option file cannot be read.
+    #[error("cannot read {path}", path = path.display())]
+    ReadTemplate {
+        /// The template.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The user's option file is not one.
+    #[error(transparent)]
+    OptionFile(#[from] OptionFileError),
+    /// It cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The server refuses it.
+    #[error("the server does not accept the option file")]
+    ValidateConfig {
+        /// What it said.
+        source: CommandError,
+    },
+    /// my.cnf puts the data where a push loses it.
+    #[error("datadir is {path}, which is not below {data}", path = path.display(), data = data.display())]
+    DataDirOutside {
+        /// As my.cnf says.
+        path: PathBuf,
+        /// The directory that survives a push.
+        data: PathBuf,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn rendered(text: &str) -> Rendered {
+        Rendered {
+            file: OptionFile::parse(Path::new("/h/.my.cnf"), text.as_bytes()).unwrap(),
+            choices: Vec::new(),
+            unread: Vec::new(),
+        }
+    }
+
+    fn server() -> Server {
+        Server {
+            basedir: "/h/mysql/install".into(),
+            executable: "/h/mysql/install/bin/mysqld".into(),
+            flavour: Flavour::MySql,
+            version: Version::new(9, 7, 4),
+        }
+    }
+
+    #[test]
+    fn data_dir_only_below_data() {
+        let layout = Layout::new("/h");
+        let find = |text: &str| data_dir(&rendered(text), &server(), &layout);
+        assert_eq!(find("[mysqld]\n").unwrap(), Path::new("/h/data/mysqldb"));
+        assert_eq!(
+            find("[mysqld]\ndatadir = ~/data/other\n").unwrap(),
+            Path::new("/h/data/other")
+        );
+        for value in ["/h/mysql/data", "/h/data", "data/x", "/h/data/../x"] {
+            assert_eq!(
+                find(&format!("[mysqld]\ndatadir={value}\n"))
+                    .unwrap_err()
+                    .to_string(),
+                format!("datadir is {value}, which is not below /h/data")
+            );
+        }
+    }
+
+    #[test]
+    fn server_command_option_file_comes_first() {
+        let command = server_command(&Layout::new("/h"), &server());
+        assert_eq!(command.get_program(), "/h/mysql/install/bin/mysqld");
+        assert_eq!(
+            command.get_args().collect::<Vec<_>>(),
+            ["--defaults-file=/h/.my.cnf"]
+        );
+    }
+}
