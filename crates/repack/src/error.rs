@@ -153,77 +153,51 @@ impl Explain for OutputError {
 mod tests {
     use super::*;
 
-    fn broken() -> io::Error {
-        io::Error::from_raw_os_error(5)
+    /// The other failures are brought about by the tests of the executable.
+    #[track_caller]
+    fn says(error: impl Into<Error>, text: &str, next: &str) {
+        let mut out = Vec::new();
+        let status = hook::render("repack", &error.into(), &mut out);
+        let expected = format!(
+            "repack: error: {text}\n  cause: input/output error (os error 5)\n  next: {next}\n"
+        );
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        assert_eq!(status, hook::ExitStatus::Failed);
     }
 
-    /// Failures that the tests of the executable cannot bring about.
     #[test]
     fn error_of_a_failing_system_has_exact_text() {
-        let path = || "/srv/in.tar.gz".into();
+        let path = || "/srv/file".into();
+        let source = || io::Error::from_raw_os_error(5);
         let disk = "check the disk it is on";
         let again = "check the disk it is on, and run it again";
         let place = "check that the directory exists and is yours, or choose another place with -o";
-        let rows: [(Error, &str, &str); 6] = [
-            (
-                Error::CatchSignals { source: broken() },
-                "cannot catch signals",
-                "run it again",
-            ),
-            (
-                InputError::Read {
-                    path: path(),
-                    source: broken(),
-                }
-                .into(),
-                "cannot read /srv/in.tar.gz",
-                disk,
-            ),
-            (
-                StreamError::Read {
-                    path: path(),
-                    source: broken(),
-                }
-                .into(),
-                "cannot read /srv/in.tar.gz",
-                disk,
-            ),
-            (
-                OutputError::Sync {
-                    path: path(),
-                    source: broken(),
-                }
-                .into(),
-                "cannot sync /srv/in.tar.gz",
-                again,
-            ),
-            (
-                OutputError::Place {
-                    path: path(),
-                    source: broken(),
-                }
-                .into(),
-                "cannot put /srv/in.tar.gz in place",
-                place,
-            ),
-            (
-                OutputError::SyncDirectory {
-                    path: path(),
-                    source: broken(),
-                }
-                .into(),
-                "cannot sync directory /srv/in.tar.gz",
-                again,
-            ),
-        ];
-        for (error, text, next) in rows {
-            let mut out = Vec::new();
-            let status = hook::render("repack", &error, &mut out);
-            let expected = format!(
-                "repack: error: {text}\n  cause: input/output error (os error 5)\n  next: {next}\n"
-            );
-            assert_eq!(String::from_utf8(out).unwrap(), expected);
-            assert_eq!(status, hook::ExitStatus::Failed);
-        }
+        let error = Error::CatchSignals { source: source() };
+        says(error, "cannot catch signals", "run it again");
+        let error = InputError::Read {
+            path: path(),
+            source: source(),
+        };
+        says(error, "cannot read /srv/file", disk);
+        let error = StreamError::Read {
+            path: path(),
+            source: source(),
+        };
+        says(error, "cannot read /srv/file", disk);
+        let error = OutputError::Sync {
+            path: path(),
+            source: source(),
+        };
+        says(error, "cannot sync /srv/file", again);
+        let error = OutputError::Place {
+            path: path(),
+            source: source(),
+        };
+        says(error, "cannot put /srv/file in place", place);
+        let error = OutputError::SyncDirectory {
+            path: path(),
+            source: source(),
+        };
+        says(error, "cannot sync directory /srv/file", again);
     }
 }

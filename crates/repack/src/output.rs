@@ -208,3 +208,34 @@ pub(crate) enum OutputError {
     #[error("cannot sync directory {path}", path = path.display())]
     SyncDirectory { path: PathBuf, source: io::Error },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_output_is_beside_the_input_under_a_name_of_its_own() {
+        let rows = [
+            ("a.tar.gz", "a-repacked.tar.gz"),
+            ("/srv/a-1.2.tar.xz", "/srv/a-1.2-repacked.tar.gz"),
+            ("../a.tgz", "../a-repacked.tar.gz"),
+            ("download", "download-repacked.tar.gz"),
+            (".tar.gz", ".tar.gz-repacked.tar.gz"),
+        ];
+        for (input, output) in rows {
+            assert_eq!(default_output(Path::new(input)), Path::new(output));
+        }
+    }
+
+    #[test]
+    fn is_ours_only_what_deflate_starts_with() {
+        for level in [1, 6, 9] {
+            let ours = deflate(Vec::new(), level).finish().unwrap();
+            assert!(is_ours(&ours), "level {level}");
+        }
+        let other = GzEncoder::new(Vec::new(), Compression::fast());
+        assert!(!is_ours(&other.finish().unwrap()), "another program's gzip");
+        assert!(is_ours(b""), "killed before the first write");
+        assert!(!is_ours(b"text"), "anything else");
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 /// The signal that asked us to stop, if one came.
@@ -14,11 +14,11 @@ use signal_hook::flag;
 pub(crate) struct StopSignal(Arc<AtomicUsize>);
 
 impl StopSignal {
-    /// From now on TERM, INT and HUP are noted instead of ending the process, so that the
-    /// temporary file can be removed first.
+    /// From now on TERM and INT are noted instead of ending the process, so that the
+    /// temporary file can be removed first. HUP is left alone: `nohup` may have made it ignored.
     pub(crate) fn catch() -> io::Result<Self> {
         let this = Self::default();
-        for signal in [SIGTERM, SIGINT, SIGHUP] {
+        for signal in [SIGTERM, SIGINT] {
             let number = usize::try_from(signal).unwrap_or_default();
             flag::register_usize(signal, Arc::clone(&this.0), number)?;
         }

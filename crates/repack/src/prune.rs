@@ -138,12 +138,15 @@ mod tests {
         Pruner::new(STANDARD, &globs(keep), &globs(drop))
     }
 
+    /// `--keep`, `--drop`, a path, what becomes of it, why.
+    type Row<'a> = (&'a [&'a str], &'a [&'a str], &'a str, Verdict, &'a str);
+
     #[test]
     fn exception_of_each_shape_beats_the_profile() {
         use Verdict::{Drop, Keep};
         let asked = Drop(Category::Asked);
         let suite = Drop(Category::TestSuite);
-        let rows: &[(&[&str], &[&str], &str, Verdict, &str)] = &[
+        let rows: &[Row] = &[
             (&[], &[], "bin/mysqld", Keep, "no rule"),
             (&[], &[], "mysql-test/t/a.test", suite, "below a match"),
             (

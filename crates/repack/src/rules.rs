@@ -126,6 +126,13 @@ mod tests {
             ),
             ("share/english/errmsg.sys", "without it no server starts"),
             ("share/charsets/Index.xml", "without it no server starts"),
+        ];
+        all_kept(&rows);
+    }
+
+    #[test]
+    fn standard_loaded_by_a_server_is_kept() {
+        let rows = [
             ("lib/libmysqlclient.so.24", "clients and plugins load it"),
             ("lib/libmariadb.so.3", "clients load it"),
             ("lib/libaio.so.1", "the server loads it"),
@@ -149,6 +156,11 @@ mod tests {
             ),
             ("data/test/db.opt", "5.6 ships a data directory"),
         ];
+        all_kept(&rows);
+    }
+
+    #[track_caller]
+    fn all_kept(rows: &[(&str, &str)]) {
         let mut pruner = Pruner::new(STANDARD, &[], &[]);
         for (path, reason) in rows {
             let verdict = pruner.decide(Path::new(path));

@@ -177,9 +177,12 @@ mod tests {
         );
     }
 
+    /// Entries with whether they are kept, whether that is a server, why.
+    type Row<'a> = (&'a [(&'a str, Kind, bool)], bool, &'a str);
+
     #[test]
     fn has_server_looks_at_the_result_through_links() {
-        let rows: &[(&[(&str, Kind, bool)], bool, &str)] = &[
+        let rows: &[Row] = &[
             (
                 &[("sbin/mysqld", program(), true)],
                 true,

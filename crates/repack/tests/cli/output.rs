@@ -152,14 +152,9 @@ fn signal_ends_the_run_like_any_program_and_leaves_nothing() {
     while !case.path(PARTIAL).exists() && Instant::now() < deadline {
         std::thread::yield_now();
     }
-    let pid = run.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
+    let kill = format!("kill -TERM {}", run.id());
+    let killed = Command::new("/bin/sh").args(["-c", &kill]).status();
+    assert!(killed.unwrap().success());
     let output = run.wait_with_output().unwrap();
     assert_eq!(
         text(&output.stderr),

@@ -132,14 +132,11 @@ pub(crate) fn contents(path: &Path) -> Vec<String> {
         assert_eq!(header.username_bytes(), Some(&b""[..]));
         assert_eq!(header.mtime().unwrap(), 1_600_000_000);
         let name = String::from_utf8(entry.path_bytes().into()).unwrap();
-        let rest = match entry.link_name().unwrap() {
-            Some(target) => format!("-> {}", target.display()),
-            None => {
-                let mut content = String::new();
-                entry.read_to_string(&mut content).unwrap();
-                content
-            }
-        };
+        let mut rest = String::new();
+        match entry.link_name().unwrap() {
+            Some(target) => rest = format!("-> {}", target.display()),
+            None => drop(entry.read_to_string(&mut rest).unwrap()),
+        }
         lines.push(format!("{name} {:o} {rest}", header.mode().unwrap()));
     }
     lines
