@@ -3,6 +3,7 @@
 
 mod error;
 mod files;
+mod inflate;
 mod libraries;
 mod release;
 mod settings;

@@ -25,6 +25,8 @@ impl Settings {
     ) -> Result<Self, SettingsError> {
         let home = environment.home()?;
         let approot = code_root.join(environment.get("SERVICE_APPROOT").unwrap_or(".".as_ref()));
+        // A message about `./hooks` would leave open where that is.
+        let approot = std::path::absolute(&approot).unwrap_or(approot);
         let settings = Self {
             home: home
                 .canonicalize()
@@ -65,7 +67,7 @@ pub enum SettingsError {
     /// The approot is not there.
     #[error("cannot find the approot {path}", path = path.display())]
     FindApproot {
-        /// As `SERVICE_APPROOT` names it, below the working directory.
+        /// Where `SERVICE_APPROOT` says, below the working directory.
         path: PathBuf,
         /// Why.
         source: std::io::Error,

@@ -1,14 +1,15 @@
 //! Unpacking a tarball below a directory of ours, in one pass and bounded memory. Refuses every entry
 //! that would leave the directory, and whatever is not a file, a directory or a link.
 
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read};
+use std::cell::Cell;
+use std::fs;
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
 use tar::{Archive, Entry, EntryType};
 use thiserror::Error;
-use xz2::bufread::XzDecoder;
+
+use crate::inflate::inflated;
 
 /// What was unpacked.
 #[derive(Debug)]
@@ -27,7 +28,13 @@ pub(crate) fn unpack(tarball: &Path, into: &Path) -> Result<Unpacked, UnpackErro
         path: tarball.to_owned(),
         source,
     };
-    let mut archive = Archive::new(open(tarball)?);
+    let broken = Cell::new(None);
+    let Some(inflated) = inflated(tarball, &broken).map_err(read)? else {
+        return Err(UnpackError::NotATarball {
+            path: tarball.to_owned(),
+        });
+    };
+    let mut archive = Archive::new(inflated);
     let mut unpacked = Unpacked {
         top: PathBuf::new(),
         files: 0,
@@ -52,7 +59,7 @@ pub(crate) fn unpack(tarball: &Path, into: &Path) -> Result<Unpacked, UnpackErro
         if entry.header().entry_type() == EntryType::Symlink {
             links.push(into.join(&path));
         }
-        write(&mut entry, &path, into)?;
+        write(&mut entry, &path, into).map_err(|error| broken.take().map_or(error, read))?;
     }
     // What follows the archive must be read too: a checksum may be the last thing in the file.
     io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(read)?;
@@ -63,27 +70,6 @@ pub(crate) fn unpack(tarball: &Path, into: &Path) -> Result<Unpacked, UnpackErro
     }
     check_links(&links, &unpacked.top, into)?;
     Ok(unpacked)
-}
-
-/// The inflated content, by the file's first bytes: vendors rename, users rename.
-fn open(path: &Path) -> Result<Box<dyn Read>, UnpackError> {
-    let failed = |source| UnpackError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let mut file = BufReader::with_capacity(1 << 17, File::open(path).map_err(failed)?);
-    let start = file.fill_buf().map_err(failed)?;
-    if start.starts_with(&[0x1f, 0x8b]) {
-        Ok(Box::new(MultiGzDecoder::new(file)))
-    } else if start.starts_with(b"\xfd7zXZ\0") {
-        Ok(Box::new(XzDecoder::new_multi_decoder(file)))
-    } else if start.get(257..262) == Some(b"ustar") {
-        Ok(Box::new(file))
-    } else {
-        Err(UnpackError::NotATarball {
-            path: path.to_owned(),
-        })
-    }
 }
 
 /// The entry's path, if it stays below the directory one unpacks in; `None` for `./` itself.
@@ -151,11 +137,26 @@ fn write(entry: &mut Entry<'_, impl Read>, path: &Path, into: &Path) -> Result<(
             entry: path.to_owned(),
             why: "leads out of the directory",
         }),
-        Err(source) => Err(UnpackError::Write {
+        Err(error) => Err(UnpackError::Write {
             entry: path.to_owned(),
-            source,
+            source: innermost(error),
         }),
     }
+}
+
+/// The operating system's own error, without the temporary paths that the tar crate wraps it in.
+fn innermost(error: io::Error) -> io::Error {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(current) = cause {
+        let code = current
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::raw_os_error);
+        if let Some(code) = code {
+            return io::Error::from_raw_os_error(code);
+        }
+        cause = current.source();
+    }
+    error
 }
 
 /// Now that every link is there: none may lead out of the top directory, by whatever chain.
