@@ -211,7 +211,7 @@ pub(crate) struct Create {
     /// Lower-case letters, digits, - and _; at most 32
     #[arg(value_name = "APP")]
     pub(crate) name: String,
-    /// What DOTCLOUD_FLAVOR will say
+    /// What the service is told its flavor is
     #[arg(short, long, default_value = "live")]
     pub(crate) flavor: String,
 }

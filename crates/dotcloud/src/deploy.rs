@@ -166,17 +166,17 @@ pub(crate) enum DeployError {
         instance: InstanceName,
         /// Where its files are, `~/data` among them.
         home: std::path::PathBuf,
-        source: LaunchError,
+        source: Box<LaunchError>,
     },
     #[error("the new container of {instance} failed to launch: the previous one serves on")]
     LaunchBeside {
         instance: InstanceName,
-        source: LaunchError,
+        source: Box<LaunchError>,
     },
     #[error("the previous container of {instance} cannot be stopped: its data was not moved")]
     Stop {
         instance: InstanceName,
-        source: LaunchError,
+        source: Box<LaunchError>,
     },
     #[error("the deployment was interrupted")]
     Interrupted,

@@ -65,7 +65,7 @@ pub(crate) enum Error {
     #[error(transparent)]
     Upload(#[from] UploadError),
     #[error(transparent)]
-    Deploy(#[from] DeployError),
+    Deploy(Box<DeployError>),
     #[error(transparent)]
     Supervisor(#[from] SupervisorError),
     #[error(transparent)]
@@ -78,6 +78,12 @@ pub(crate) enum Error {
     Process(#[from] ProcessError),
     #[error(transparent)]
     Gateway(#[from] GatewayError),
+}
+
+impl From<DeployError> for Error {
+    fn from(error: DeployError) -> Self {
+        Self::Deploy(Box::new(error))
+    }
 }
 
 impl Explain for Error {
@@ -191,7 +197,7 @@ mod tests {
 
     #[test]
     fn failed_deployment_ends_with_2() {
-        let error = Error::Deploy(DeployError::Interrupted);
+        let error = Error::from(DeployError::Interrupted);
         assert_eq!(error.advice().status as u8, 2);
         assert_eq!(error.to_string(), "the deployment was interrupted");
     }

@@ -148,11 +148,11 @@ fn silent_port(container: &Container) -> Option<String> {
     container
         .ports
         .iter()
-        .find(|(_, port)| !answers(port))
+        .find(|(_, port)| !answers(**port))
         .map(|(name, port)| format!("port {name} ({})", port.number))
 }
 
-fn answers(port: &Port) -> bool {
+fn answers(port: Port) -> bool {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.number));
     match port.kind {
         PortKind::Tcp => gateway::accepts(address, Duration::from_secs(2)),

@@ -41,11 +41,11 @@ pub(crate) fn take(home: &Path, directory: &Path, service: &str) -> Result<Taken
     };
     pack(home, &mut out)?;
     let (digest, bytes) = (out.digest.finalize(), out.bytes);
-    let hex: String = digest[..8]
+    // 64 bits tell one service's builds apart.
+    let id = digest[..8]
         .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let name = format!("{service}-{hex}.tar.zst");
+        .fold(0, |id, &byte| id << 8 | u64::from(byte));
+    let name = format!("{service}-{id:016x}.tar.zst");
     file.as_file().sync_all().map_err(failed)?;
     file.persist(directory.join(&name))
         .map_err(|error| failed(error.error))?;

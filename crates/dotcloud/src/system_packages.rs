@@ -86,10 +86,10 @@ fn parse_installed(text: &str) -> BTreeSet<String> {
         let Some(rest) = line.strip_prefix("installed\t") else {
             continue;
         };
-        let (package, provides) = rest.split_once('\t').unwrap_or((rest, ""));
+        let (package, others) = rest.split_once('\t').unwrap_or((rest, ""));
         names.insert(package.to_owned());
         // `libaio1 (= 0.3.113-8), libaio`
-        let provided = provides
+        let provided = others
             .split(',')
             .filter_map(|item| item.split_whitespace().next());
         names.extend(provided.map(str::to_owned));

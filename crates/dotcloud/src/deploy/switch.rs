@@ -48,7 +48,7 @@ pub(super) fn switch(
     if old.is_some() && !keeps_data {
         launched.map_err(|source| DeployError::LaunchBeside {
             instance: name.clone(),
-            source,
+            source: Box::new(source),
         })?;
         handover::take_over(platform, application, name)?;
     } else if let Err(source) = launched {
@@ -58,7 +58,7 @@ pub(super) fn switch(
         return Err(DeployError::Launch {
             instance: name.clone(),
             home: paths.home(),
-            source,
+            source: Box::new(source),
         });
     }
     if let Some(instance) = application.instance_mut(name) {
@@ -91,7 +91,7 @@ fn move_data(
     log.of(name, "Stopping the previous instance");
     launch::stop(platform, old, &name.to_string(), log).map_err(|source| DeployError::Stop {
         instance: name.clone(),
-        source,
+        source: Box::new(source),
     })?;
     log.of(name, "Moving ~/data");
     handover::move_data(old, new, name, log)?;

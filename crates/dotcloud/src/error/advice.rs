@@ -156,8 +156,7 @@ fn build_file(error: &BuildFileError) -> Advice {
 
 fn upload(error: &UploadError) -> Advice {
     match error {
-        UploadError::File(error) => file(error),
-        UploadError::Ignore(IgnoreError::File(error)) => file(error),
+        UploadError::File(error) | UploadError::Ignore(IgnoreError::File(error)) => file(error),
         UploadError::Ignore(IgnoreError::Pattern { .. }) => {
             configuration("correct the line: rsync's patterns, for example *.log, /tmp/ or docs/*")
         }

@@ -1,0 +1,342 @@
+//! The command line: help, usage, verbs without a deployment, and their failures in full.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use tempfile::TempDir;
+
+/// A state directory and a working directory.
+struct Place {
+    directory: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let directory = tempfile::Builder::new()
+            .prefix("dc")
+            .permissions(fs::Permissions::from_mode(0o755))
+            .tempdir_in("/tmp")
+            .unwrap();
+        fs::create_dir(directory.path().join("code")).unwrap();
+        Self { directory }
+    }
+
+    fn code(&self) -> PathBuf {
+        self.directory.path().join("code")
+    }
+
+    fn state(&self) -> PathBuf {
+        self.directory.path().join("h")
+    }
+
+    fn dotcloud(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dotcloud"));
+        command
+            .args(words)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("DOTCLOUD_HOME", self.state())
+            .current_dir(self.code());
+        command
+    }
+
+    /// Compares status, standard output and standard error in full.
+    #[track_caller]
+    fn says(&self, words: &[&str], status: i32, stdout: &str, stderr: &str) {
+        let output = self.dotcloud(words).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert_eq!(
+            (
+                output.status.code(),
+                text(&output.stdout),
+                text(&output.stderr)
+            ),
+            (Some(status), stdout.to_owned(), stderr.to_owned())
+        );
+    }
+}
+
+fn not_connected(directory: &Path) -> String {
+    format!(
+        "dotcloud: error: {} is not connected to an application\n  next: 'dotcloud create APP' \
+         makes one and connects this directory; 'dotcloud connect APP' connects it to one that \
+         exists; -A APP names one for this call\n",
+        directory.display()
+    )
+}
+
+#[test]
+fn version_has_the_form_of_the_platforms_client() {
+    let version = concat!("dotcloud/", env!("CARGO_PKG_VERSION"), "\n");
+    Place::new().says(&["-v"], 0, version, "");
+    Place::new().says(&["--version"], 0, version, "");
+}
+
+#[test]
+fn every_verb_has_help_with_an_example() {
+    let place = Place::new();
+    for verb in [
+        "list",
+        "create",
+        "connect",
+        "disconnect",
+        "app",
+        "push",
+        "info",
+        "status",
+        "url",
+        "logs",
+        "run",
+        "restart",
+        "destroy",
+    ] {
+        let output = place.dotcloud(&[verb, "--help"]).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success() && text.contains("Example"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_1() {
+    let place = Place::new();
+    for words in [
+        &["bogus"][..],
+        &["create"],
+        &["status"],
+        &["-y", "-o", "list"],
+        &[],
+    ] {
+        let output = place.dotcloud(words).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{words:?}");
+        assert!(output.stdout.is_empty(), "{words:?}");
+    }
+}
+
+#[test]
+fn create_connect_and_disconnect_say_what_they_do() {
+    let place = Place::new();
+    place.says(&["list"], 0, "", "");
+    place.says(
+        &["-y", "create", "my-sql"],
+        0,
+        "==> Application \"my-sql\" created.\n\
+         ==> Connected with default push options: --rsync (my-sql)\n",
+        "==> Creating a live application named \"my-sql\"\n\
+         ==> Connecting with the application \"my-sql\"\n",
+    );
+    place.says(
+        &["create", "-o", "--flavor", "test", "other"],
+        0,
+        "==> Application \"other\" created.\n",
+        "==> Creating a test application named \"other\"\n",
+    );
+    place.says(&["list"], 0, "* my-sql  live\n  other  test\n", "");
+    place.says(&["app"], 0, "my-sql\n", "");
+    place.says(&["app", "-A", "other"], 0, "other\n", "");
+    place.says(
+        &["connect", "other"],
+        0,
+        "==> Connected with default push options: --rsync (other)\n",
+        "==> Connecting with the application \"other\"\n",
+    );
+    place.says(&["app"], 0, "other\n", "");
+    place.says(
+        &["disconnect"],
+        0,
+        "==> Disconnected.\n",
+        &format!(
+            "==> Disconnecting \"{}\" from the application \"other\"\n",
+            place.code().display()
+        ),
+    );
+    for verb in [
+        &["app"][..],
+        &["push"],
+        &["info"],
+        &["logs", "-N"],
+        &["destroy", "-y"],
+    ] {
+        place.says(verb, 1, "", &not_connected(&place.code()));
+    }
+}
+
+#[test]
+fn create_existing_or_badly_named_is_refused() {
+    let place = Place::new();
+    place.dotcloud(&["-o", "create", "app"]).assert().success();
+    place.says(
+        &["-y", "create", "app"],
+        1,
+        "",
+        "==> Creating a live application named \"app\"\n\
+         dotcloud: error: there is an application 'app' already\n  next: connect this directory to \
+         it with 'dotcloud connect app', or choose another name\n",
+    );
+    place.says(
+        &["create", "../x"],
+        1,
+        "",
+        "dotcloud: error: '../x' cannot be an application's name\n  next: take at most 32 \
+         lower-case letters, digits, - and _, the first a letter or a digit\n",
+    );
+}
+
+#[test]
+fn create_asks_and_connects_by_default() {
+    let place = Place::new();
+    let output = place
+        .dotcloud(&["create", "app"])
+        .write_stdin("\n")
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        stderr.contains("Connect the current directory to \"app\"? [Y/n]: "),
+        "{stderr}"
+    );
+    place.says(&["app"], 0, "app\n", "");
+}
+
+#[test]
+fn unknown_application_is_named() {
+    let place = Place::new();
+    place.says(
+        &["info", "-A", "nope"],
+        1,
+        "",
+        "dotcloud: error: there is no application 'nope'\n  next: 'dotcloud list' tells which there \
+         are; 'dotcloud create nope' makes it\n",
+    );
+}
+
+#[test]
+fn application_without_services_has_nothing_to_show() {
+    let place = Place::new();
+    place.dotcloud(&["-y", "create", "app"]).assert().success();
+    place.says(
+        &["status", "db"],
+        1,
+        "",
+        "dotcloud: error: the application 'app' has no service 'db'\n  next: push it first: \
+         'dotcloud push'\n",
+    );
+    place.says(&["logs", "-N"], 0, "", "");
+    place.says(&["url"], 0, "", "");
+    let state = place.state().join("apps/app");
+    place.says(
+        &["info"],
+        0,
+        &format!(
+            "=== app\nflavor:   live\nstate:    {}\n\
+             +------+------+------------+-----------------+\n\
+             | name | type | containers | reserved memory |\n\
+             +------+------+------------+-----------------+\n\
+             +------+------+------------+-----------------+\n",
+            state.display()
+        ),
+        "",
+    );
+    place.dotcloud(&["-y", "destroy"]).assert().success();
+    assert!(!state.exists());
+}
+
+#[test]
+fn damaged_record_and_relative_home_are_explained() {
+    let place = Place::new();
+    place.dotcloud(&["-y", "create", "app"]).assert().success();
+    let record = place.state().join("apps/app/state.json");
+    fs::write(&record, "{\"version\": ").unwrap();
+    place.says(
+        &["info"],
+        1,
+        "",
+        &format!(
+            "dotcloud: error: the record {path} is damaged\n  cause: EOF while parsing a value at \
+             line 1 column 12\n  next: put {path} back from a backup; the data of its services is \
+             untouched in the directories beside it\n",
+            path = record.display()
+        ),
+    );
+    let mut relative = place.dotcloud(&["list"]);
+    let output = relative.env("DOTCLOUD_HOME", "h").output().unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "dotcloud: error: DOTCLOUD_HOME is 'h', which is not an absolute path\n  next: set \
+         DOTCLOUD_HOME to an absolute path\n"
+    );
+}
+
+#[test]
+fn unwritable_home_is_explained() {
+    let place = Place::new();
+    fs::create_dir(place.state()).unwrap();
+    fs::set_permissions(place.state(), fs::Permissions::from_mode(0o555)).unwrap();
+    // Root may write anywhere: be somebody else then.
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dotcloud"));
+    if fs::write(place.state().join("probe"), "").is_ok() {
+        fs::remove_file(place.state().join("probe")).unwrap();
+        command.gid(65534).uid(65534);
+    }
+    let output = command
+        .args(["-o", "create", "app"])
+        .env_clear()
+        .env("DOTCLOUD_HOME", place.state())
+        .current_dir(place.code())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        format!(
+            "==> Creating a live application named \"app\"\n\
+             dotcloud: error: cannot create {}/apps\n  cause: permission denied (os error 13)\n  \
+             next: give yourself the right to it, or set DOTCLOUD_HOME to a directory of your own\n",
+            place.state().display()
+        )
+    );
+}
+
+#[test]
+fn push_without_build_file_changes_nothing() {
+    let place = Place::new();
+    place.dotcloud(&["-y", "create", "app"]).assert().success();
+    let path = place.code().join("dotcloud.yml");
+    place.says(
+        &["push"],
+        1,
+        "",
+        &format!(
+            "==> Pushing code with rsync from \"{}\" to application app\n\
+             dotcloud: error: cannot read {path}\n  cause: no such file or directory (os error 2)\n  \
+             next: push the directory that has a dotcloud.yml, or write {path}; nothing was changed\n",
+            place.code().display(),
+            path = path.display()
+        ),
+    );
+    assert!(!place.state().join("apps/app/code").exists());
+}
+
+#[test]
+fn push_takes_a_path_and_an_application() {
+    let place = Place::new();
+    place.dotcloud(&["-o", "create", "app"]).assert().success();
+    let elsewhere = place.directory.path().join("src");
+    fs::create_dir(&elsewhere).unwrap();
+    let path = elsewhere.to_str().unwrap();
+    let output = place
+        .dotcloud(&["push", "-A", "app", path])
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        stderr.contains(&format!("cannot read {path}/dotcloud.yml")),
+        "{stderr}"
+    );
+}

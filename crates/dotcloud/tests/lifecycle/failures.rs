@@ -1,0 +1,208 @@
+//! What a failed deployment leaves: the previous instance, serving; status 2; and the reason.
+
+use std::fs;
+
+use crate::world::{BUILD_FILE, World, processes_below};
+
+/// Breaks a working application by `break_it`, pushes, and sees that the old instance serves on.
+#[track_caller]
+fn fails_and_old_one_serves(break_it: impl FnOnce(&World), reason: &str, error: &str) {
+    let world = World::new();
+    world.push(0);
+    let before = world.ask("db.0");
+    break_it(&world);
+    let push = world.push(2);
+    push.position(reason);
+    assert!(push.stderr.contains(error), "{}", push.stderr);
+    assert!(push.stderr.contains("next: "), "{}", push.stderr);
+    assert_eq!(world.ask("db.0"), before);
+    assert!(world.state("db.0/1").exists());
+    assert!(!world.state("db.0/2").exists());
+    assert!(!world.state("db.build").exists());
+    assert_eq!(
+        world.dotcloud(["status", "db"]).stdout.lines().next(),
+        Some("db.0:  up")
+    );
+}
+
+#[test]
+fn failing_prebuild_leaves_the_old_one() {
+    fails_and_old_one_serves(
+        |world| {
+            let yml = format!("{BUILD_FILE}  prebuild: echo no; exit 3\n");
+            world.write("dotcloud.yml", &yml);
+        },
+        "[db] no\n",
+        "the build of db failed\n  cause: its prebuild failed\n  cause: it ended with exit status: 3",
+    );
+}
+
+#[test]
+fn failing_buildscript_leaves_the_old_one() {
+    fails_and_old_one_serves(
+        |world| world.script("app/builder", "echo no >&2; exit 1"),
+        "[db] no\n",
+        "its buildscript failed",
+    );
+}
+
+#[test]
+fn failing_postbuild_leaves_the_old_one() {
+    fails_and_old_one_serves(
+        |world| {
+            world.write(
+                "dotcloud.yml",
+                &format!("{BUILD_FILE}  postbuild: 'false'\n"),
+            );
+        },
+        "[db] Running postbuild",
+        "its postbuild failed",
+    );
+}
+
+#[test]
+fn failing_postinstall_leaves_the_old_one() {
+    fails_and_old_one_serves(
+        |world| world.script("app/postinstall", "mkdir -p ~/data; echo no; exit 4"),
+        "[db.0] no\n",
+        "the postinstall of db.0 failed\n  cause: it ended with exit status: 4",
+    );
+}
+
+#[test]
+fn buildscript_over_its_limit_is_killed_with_all_its_processes() {
+    let world = World::new();
+    world.script("app/builder", "echo begun; sleep 601 & sleep 600");
+    let output = world
+        .command(["push"])
+        .env("DOTCLOUD_BUILD_LIMIT", "1")
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(
+        stderr.contains("it was killed: it took longer than 1 s"),
+        "{stderr}"
+    );
+    assert_eq!(processes_below(&world.home()), Vec::new());
+}
+
+#[test]
+fn program_that_does_not_stay_up_fails_the_first_push_with_its_last_words() {
+    let world = World::new();
+    world.script("app/server", "echo my last words; exit 1");
+    let push = world.push(2);
+    push.position("--> Deployment failed: db.0 does not serve");
+    assert!(push.stderr.contains("  | my last words"), "{}", push.stderr);
+    let data = world.state("db.0/1/home");
+    assert!(
+        push.stderr.contains(&*data.to_string_lossy()),
+        "{}",
+        push.stderr
+    );
+    assert_eq!(
+        world.dotcloud(["status", "db"]).stdout.lines().next(),
+        Some("db.0:  down")
+    );
+    let log = world.dotcloud(["logs", "-N", "db"]).with_status(0).stdout;
+    assert!(log.contains("[db.0] my last words"), "{log}");
+}
+
+#[test]
+fn failed_launch_after_the_move_keeps_the_data_and_the_next_push_serves_it() {
+    let world = World::new();
+    world.push(0);
+    world.script("app/server", "echo broken; exit 1");
+    world.push(2);
+    let kept = world.state("db.0/2/home/data/history");
+    assert!(fs::read_to_string(&kept).unwrap().starts_with("started"));
+    world.write("app/server", crate::world::SERVER);
+    world.push(0);
+    assert_eq!(world.ask("db.0").matches("started").count(), 2);
+}
+
+#[test]
+fn failed_launch_beside_an_old_one_without_data_leaves_it_serving() {
+    let world = World::new();
+    let plain = crate::world::SERVER
+        .replace("/data/history", "/history")
+        .replace("os.makedirs(home + \"/data\", exist_ok=True)\n", "");
+    world.write("app/server", &plain);
+    world.push(0);
+    let before = world.ask("db.0");
+    world.script("app/server", "exit 1");
+    let push = world.push(2);
+    assert!(
+        push.stderr.contains("the previous one serves on"),
+        "{}",
+        push.stderr
+    );
+    assert_eq!(world.ask("db.0"), before);
+}
+
+#[test]
+fn silent_port_fails_after_the_limit() {
+    let world = World::new();
+    world.script("app/server", "exec sleep 600");
+    let output = world
+        .command(["push"])
+        .env("DOTCLOUD_LAUNCH_LIMIT", "2")
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("does not answer after 2 s"), "{stderr}");
+}
+
+#[test]
+fn bad_build_file_changes_nothing() {
+    let world = World::new();
+    world.push(0);
+    let before = world.ask("db.0");
+    let record = fs::read_to_string(world.state("state.json")).unwrap();
+    world.write("new-file", "x");
+    for (content, text) in [
+        (
+            Some("db:\n  type: nonsense\n"),
+            "dotcloud.yml has 1 problem",
+        ),
+        (Some(""), "dotcloud.yml has 1 problem"),
+        (None, "cannot read "),
+    ] {
+        match content {
+            Some(content) => world.write("dotcloud.yml", content),
+            None => fs::remove_file(world.code("dotcloud.yml")).unwrap(),
+        }
+        let push = world.push(1);
+        assert!(push.stderr.contains(text), "{}", push.stderr);
+        assert!(
+            push.stderr.contains("nothing was changed"),
+            "{}",
+            push.stderr
+        );
+    }
+    assert!(!world.state("code/new-file").exists());
+    assert_eq!(
+        fs::read_to_string(world.state("state.json")).unwrap(),
+        record
+    );
+    assert_eq!(world.ask("db.0"), before);
+}
+
+#[test]
+fn missing_package_is_named_with_the_command_that_installs_it() {
+    // As root it would be installed, which needs a network.
+    let user = crate::first_push::is_root().then_some(65534);
+    let world = World::of_user(user);
+    let yml = format!("{BUILD_FILE}  systempackages: [bash, no-such-package-1]\n");
+    world.write("dotcloud.yml", &yml);
+    let push = world.push(2);
+    assert!(
+        push.stderr.contains(
+            "  cause: not installed on this machine: no-such-package-1\n  next: sudo apt-get \
+             install --no-install-recommends no-such-package-1\n"
+        ),
+        "{}",
+        push.stderr
+    );
+}

@@ -1,0 +1,172 @@
+//! What a first push does, and what every stage of it sees.
+
+use std::os::unix::fs::MetadataExt;
+
+use crate::world::{BUILD_FILE, World, processes_below};
+
+#[test]
+fn first_push_serves_and_destroy_leaves_nothing() {
+    let world = World::new();
+    let push = world.push(0);
+    let order = [
+        "--> Deployment of revision rsync-",
+        "--> Build of db started",
+        "[db] Running buildscript",
+        "--> Build of db completed, image",
+        "--> Build done",
+        "[db.0] Initialized",
+        "[db.0] Deploying revision rsync-",
+        "[db.0] Launching",
+        "[db.0] Waiting for the service to become responsive",
+        "[db.0] Re-routing",
+        "--> Deployment finished successfully",
+        "==> Application is live at tcp://127.0.0.1:",
+    ];
+    let positions: Vec<usize> = order.iter().map(|text| push.position(text)).collect();
+    assert!(positions.is_sorted(), "{}", push.stdout);
+    assert!(world.ask("db.0").starts_with("started"));
+
+    let status = world.dotcloud(["status", "db"]).with_status(0).stdout;
+    assert!(status.starts_with("db.0:  up\n  db -> RUNNING"), "{status}");
+    let url = world.dotcloud(["url"]).with_status(0).stdout;
+    assert_eq!(url, format!("db:  tcp://{}\n", world.address("db.0")));
+    assert_eq!(world.dotcloud(["list"]).stdout, "* app  live\n");
+    assert_eq!(world.dotcloud(["app"]).stdout, "app\n");
+
+    let address = world.address("db.0");
+    assert!(!processes_below(&world.home()).is_empty());
+    world.dotcloud(["destroy", "-y"]).with_status(0);
+    assert_eq!(processes_below(&world.home()), Vec::new());
+    assert!(std::net::TcpStream::connect(address).is_err());
+    assert!(!world.state("").exists());
+}
+
+#[test]
+fn every_stage_sees_what_the_contract_says() {
+    let world = World::new();
+    let show = |stage: &str| {
+        format!(
+            "echo {stage} in $PWD; env | sort | sed 's/^/{stage}: /'; \
+             echo {stage}: files $(ls ~/environment.json 2>/dev/null); umask"
+        )
+    };
+    world.script("app/pre", &show("prebuild"));
+    world.script(
+        "app/builder",
+        &format!("{}; cp app/server ~/server", show("buildscript")),
+    );
+    world.script(
+        "app/postinstall",
+        &format!(
+            "{}; ls ~/code/app/postinstall ./postinstall",
+            show("postinstall")
+        ),
+    );
+    let keys = "  prebuild: ./pre\n  environment:\n    COLOUR: blue\n  size: 7\n";
+    world.write("dotcloud.yml", &format!("{BUILD_FILE}{keys}"));
+    let push = world.push(0);
+    for stage in ["prebuild", "buildscript"] {
+        for absent in ["PORT_DB", "DOTCLOUD_", "SECRET_OF_THE_HOST"] {
+            let text = format!("{stage}: {absent}");
+            assert!(!push.stdout.contains(&text), "{text}\n{}", push.stdout);
+        }
+        push.position(&format!("{stage}: SERVICE_SIZE=7"));
+        push.position(&format!("{stage}: COLOUR=blue"));
+        push.position(&format!("{stage}: USER=dotcloud"));
+        push.position(&format!("{stage}: files\n"));
+    }
+    let home = world.state("db.build");
+    push.position(&format!("prebuild in {}/code/app\n", home.display()));
+    push.position(&format!("buildscript in {}/code\n", home.display()));
+    push.position("postinstall: PORT_DB=");
+    push.position("postinstall: DOTCLOUD_DB_DB_URL=tcp://127.0.0.1:");
+    push.position("postinstall: COLOUR=blue");
+    push.position("/home/environment.json");
+    assert!(!push.stdout.contains("postinstall: SECRET_OF_THE_HOST"));
+
+    let environment = world.run("db.0", "env; cat ~/environment.json; cd ~/current; pwd -P");
+    assert!(environment.contains("DOTCLOUD_SERVICE_NAME=db"));
+    assert!(environment.contains("\"DOTCLOUD_SERVICE_ID\": \"0\""));
+    assert!(environment.contains("HOSTNAME=app-default-db-0"));
+    assert!(environment.trim_end().ends_with("/app"), "{environment}");
+    let bound = environment
+        .lines()
+        .find_map(|line| line.strip_prefix("PORT_DB="))
+        .unwrap();
+    assert!(!world.address("db.0").ends_with(bound));
+}
+
+#[test]
+fn two_instances_have_ports_and_suffixed_keys_of_their_own() {
+    let world = World::new();
+    world.write("dotcloud.yml", &format!("{BUILD_FILE}  instances: 2\n"));
+    world.push(0);
+    let (first, second) = (world.address("db.0"), world.address("db.1"));
+    assert_ne!(first, second);
+    assert_ne!(world.ask("db.0"), world.ask("db.1"));
+    assert_ne!(
+        world.run("db.0", "echo $PORT_DB"),
+        world.run("db.1", "echo $PORT_DB")
+    );
+    let environment = world.run("db.1", "env");
+    for line in [
+        "DOTCLOUD_SERVICE_ID=1".to_owned(),
+        format!("DOTCLOUD_DB_DB_URL=tcp://{first}"),
+        format!("DOTCLOUD_DB_DB_URL_0=tcp://{first}"),
+        format!("DOTCLOUD_DB_DB_URL_1=tcp://{second}"),
+    ] {
+        assert!(environment.lines().any(|found| found == line), "{line}");
+    }
+    let ambiguous = world.dotcloud(["run", "db", "true"]).with_status(1);
+    assert!(
+        ambiguous
+            .stderr
+            .contains("the service 'db' has 2 instances")
+    );
+    world.push(0);
+    assert_eq!(
+        (world.address("db.0"), world.address("db.1")),
+        (first, second)
+    );
+    assert_eq!(world.ask("db.1").matches("started").count(), 2);
+}
+
+#[test]
+fn services_of_root_run_as_1000_33() {
+    if !is_root() {
+        return;
+    }
+    let world = World::new();
+    world.script("app/postinstall", "echo I am $(id -u):$(id -g) of $(id -G)");
+    let push = world.push(0);
+    push.position("I am 1000:33 of 33");
+    assert_eq!(
+        world.run("db.0", "id -u; id -g; id -G; umask"),
+        "1000\n33\n33\n0022\n"
+    );
+    for (pid, command) in processes_below(&world.home()) {
+        let owner = std::fs::metadata(format!("/proc/{pid}")).unwrap();
+        assert_eq!((owner.uid(), owner.gid()), (1000, 33), "{command}");
+    }
+    let home = world.state("db.0/1/home").metadata().unwrap();
+    assert_eq!(
+        (home.uid(), home.gid(), home.mode() & 0o777),
+        (1000, 33, 0o700)
+    );
+}
+
+#[test]
+fn ordinary_user_runs_everything_as_that_user() {
+    // As root we can be one; else we are one already.
+    let world = World::of_user(is_root().then_some(65534));
+    world.push(0);
+    world.push(0);
+    assert_eq!(world.ask("db.0").matches("started").count(), 2);
+    if is_root() {
+        assert_eq!(world.run("db.0", "id -u"), "65534\n");
+    }
+}
+
+pub(crate) fn is_root() -> bool {
+    std::fs::metadata("/proc/self").unwrap().uid() == 0
+}

@@ -1,0 +1,175 @@
+//! `run`, `restart`, `logs`, two pushes at once, and verbs without an application.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use crate::world::{Running, World, processes_below, wait_for};
+
+#[test]
+fn run_passes_status_words_and_stdin_on() {
+    let world = World::new();
+    world.script(
+        "app/builder",
+        "cp app/server ~\necho 'export FROM_PROFILE=1' > ~/profile",
+    );
+    world.push(0);
+    let run = world.dotcloud(["run", "db", "echo", "$FROM_PROFILE", "a  b;", "exit 7"]);
+    let run = run.with_status(7);
+    assert_eq!(run.stdout, "1 a b\n");
+    assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    assert!(run.stderr.starts_with("==> "), "{}", run.stderr);
+
+    let quoted = world.dotcloud(["run", "db.0", "echo 'a  b' \"$PWD\""]);
+    let home = world.state("db.0/1/home");
+    assert_eq!(quoted.stdout, format!("a  b {}\n", home.display()));
+
+    let mut shell = Running(
+        world
+            .command(["run", "db"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    std::io::Write::write_all(
+        &mut shell.0.stdin.take().unwrap(),
+        b"echo $PORT_DB\nexit 5\n",
+    )
+    .unwrap();
+    assert_eq!(shell.0.wait().unwrap().code(), Some(5));
+    world.dotcloud(["run", "db.4", "true"]).with_status(1);
+    world.dotcloud(["run", "web", "true"]).with_status(1);
+}
+
+#[test]
+fn restart_keeps_the_container_and_starts_a_dead_supervisord() {
+    let world = World::new();
+    world.push(0);
+    world.dotcloud(["restart", "db"]).with_status(1);
+    world.dotcloud(["restart", "db.0"]).with_status(0);
+    wait_for("the second start", || {
+        let history = crate::world::read(&world.address("db.0")).unwrap_or_default();
+        (history.matches("started").count() == 2).then_some(())
+    });
+    for (pid, _) in processes_below(&world.home()) {
+        let kill = std::process::Command::new("kill")
+            .args(["-9", &pid.to_string()])
+            .status();
+        assert!(kill.is_ok());
+    }
+    wait_for("the end of all", || {
+        processes_below(&world.home()).is_empty().then_some(())
+    });
+    let status = world.dotcloud(["status", "db"]).with_status(0).stdout;
+    assert_eq!(status, "db.0:  down\n");
+    world.dotcloud(["restart", "db.0"]).with_status(0);
+    wait_for("the third start", || {
+        let history = crate::world::read(&world.address("db.0")).unwrap_or_default();
+        (history.matches("started").count() == 3).then_some(())
+    });
+    assert!(world.state("db.0/1").exists());
+}
+
+#[test]
+fn logs_follow_over_a_push() {
+    let world = World::new();
+    world.push(0);
+    let mut follower = Running(
+        world
+            .command(["logs", "db.0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let mut lines = BufReader::new(follower.0.stdout.take().unwrap()).lines();
+    let mut next = || lines.next().unwrap().unwrap();
+    let log = |generation| world.state(&format!("db.0/{generation}/log/db.log"));
+    assert_eq!(next(), format!("[db.0] == {} ==", log(1).display()));
+    assert_eq!(next(), "[db.0] data at start: none");
+    world.push(0);
+    assert_eq!(next(), format!("[db.0] == {} ==", log(2).display()));
+    assert_eq!(next(), "[db.0] data at start: history");
+    drop(follower);
+    let last = world.dotcloud(["logs", "-N", "-n", "0"]).with_status(0);
+    assert_eq!(last.stdout, "");
+    world.dotcloud(["logs", "-N", "web"]).with_status(1);
+}
+
+#[test]
+fn second_push_waits_for_the_first() {
+    let world = World::new();
+    world.script(
+        "app/builder",
+        "while [ -e /proc/$PPID ] && [ ! -e \"$SERVICE_GATE\" ]; do sleep 0.05; done\ncp app/server ~",
+    );
+    let gate = world.code("gate");
+    let yml = format!("{}  gate: {}\n", crate::world::BUILD_FILE, gate.display());
+    world.write("dotcloud.yml", &yml);
+    let mut first = Running(
+        world
+            .command(["push"])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
+    wait_for("the first build", || {
+        world.state("db.build/code").exists().then_some(())
+    });
+    let mut second = Running(
+        world
+            .command(["push"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let mut stderr = BufReader::new(second.0.stderr.take().unwrap());
+    let mut line = String::new();
+    stderr.read_line(&mut line).unwrap();
+    assert!(line.contains("waiting until it is done"), "{line}");
+    std::fs::write(&gate, "").unwrap();
+    assert_eq!(first.0.wait().unwrap().code(), Some(0));
+    // Its pipe must not fill up.
+    std::io::copy(&mut stderr, &mut std::io::sink()).unwrap();
+    assert_eq!(second.0.wait().unwrap().code(), Some(0));
+    assert_eq!(world.ask("db.0").matches("started").count(), 2);
+}
+
+#[test]
+fn new_port_gets_a_gateway_and_the_old_one_stays() {
+    let world = World::new();
+    world.push(0);
+    let before = world.address("db.0");
+    let server = crate::world::SERVER.replace(
+        "while True:",
+        "extra = socket.socket()\n\
+             extra.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n\
+             extra.bind((\"127.0.0.1\", int(os.environ[\"PORT_EXTRA\"])))\n\
+             extra.listen()\n\
+             while True:",
+    );
+    world.write("app/server", &server);
+    world.write(
+        "dotcloud.yml",
+        &format!("{}    extra: tcp\n", crate::world::BUILD_FILE),
+    );
+    world.push(0);
+    assert_eq!(world.address("db.0"), before);
+    let url = world.dotcloud(["url", "db"]).with_status(0).stdout;
+    let extra = url.trim().rsplit("tcp://").next().unwrap().to_owned();
+    assert_ne!(extra, before);
+    std::net::TcpStream::connect(extra).unwrap();
+    assert!(world.ask("db.0").contains("started"));
+}
+
+#[test]
+fn destroyed_service_comes_back_empty() {
+    let world = World::new();
+    world.push(0);
+    let no = world.dotcloud(["-o", "destroy", "db"]).with_status(1);
+    assert!(no.stderr.contains("nothing was destroyed"), "{}", no.stderr);
+    world.dotcloud(["destroy", "db", "-y"]).with_status(0);
+    world.dotcloud(["info", "db"]).with_status(1);
+    world.push(0);
+    assert_eq!(world.ask("db.0").matches("started").count(), 1);
+}
