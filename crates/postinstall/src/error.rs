@@ -75,10 +75,10 @@ impl Explain for PrepareError {
             ),
             Self::Probe(error) => probe(error),
             Self::MakeDirectory { .. } | Self::Write(_) => room_or_rights(),
-            Self::Lock(LockError::Held { .. }) => environment(
-                "stop that process ('kill PID' stops a server cleanly), start again; two servers \
-                 on one data directory would destroy it",
-            ),
+            Self::Lock(LockError::Held { holder, .. }) => environment(&format!(
+                "stop that process ('kill {holder}' stops a server cleanly), start again; two \
+                 servers on one data directory would destroy it"
+            )),
             Self::Lock(LockError::Open { .. }) => {
                 environment("make its directory writable for this user, start again")
             }

@@ -70,8 +70,15 @@ impl Sandbox {
 
     /// The same, executable.
     pub fn write_executable(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.write(name, content);
-        set_mode(&path, 0o755);
+        let text = self.write(&format!("{name}.text"), content);
+        let path = self.path().join(name);
+        // By another process: had we the file open while a parallel test forks, executing it would
+        // fail with ETXTBSY.
+        let mut install = Command::new("install");
+        install.args(["-m", "755"]).arg(&text).arg(&path);
+        assert!(install.status().unwrap().success());
+        fs::remove_file(text).unwrap();
+        self.hand_over();
         path
     }
 

@@ -1,0 +1,114 @@
+//! A home directory as builder leaves it, with a script for a server that records how it was called.
+//! Included by path into the tests of postinstall and starttest.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "no test file uses all of it; clippy's allowance for tests does not reach helpers"
+)]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::sandbox::{Sandbox, wait_for};
+
+/// Records its pid, arguments and environment in ~/record and makes a data directory when told to.
+/// With ~/slow it goes on for long, through a child, with ~/broken it fails; as a server it waits.
+const SERVER: &str = r#"#!/bin/sh
+{
+    echo "pid $$"
+    for argument in "$@"; do echo "argument $argument"; done
+    /usr/bin/env | /bin/sed 's/^/variable /'
+} >>"$HOME/record"
+for argument in "$@"; do
+    case $argument in
+        --datadir=*) dir=${argument#*=} ;;
+        --init-file=*) /bin/cat "${argument#*=}" >"$HOME/init-file" ;;
+        --validate-config)
+            [ ! -e "$HOME/refuse" ] || { /bin/cat "$HOME/refuse" >&2; exit 1; }
+            exit 0 ;;
+    esac
+done
+if [ -n "$dir" ]; then
+    echo data >"$dir/ibdata1"
+    [ ! -e "$HOME/slow" ] || { /bin/sleep 3600; echo; }
+    [ ! -e "$HOME/broken" ] || { /bin/cat "$HOME/broken" >&2; exit 1; }
+    echo data >"$dir/mysql.ibd"
+    exit 0
+fi
+exec /bin/sleep 3600
+"#;
+
+/// A built home with the recording server, MySQL 9.7.4.
+pub fn built() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/mysql/my.cnf", "[mysqld]\n");
+    sandbox.write_executable("home/mysql/install/bin/mysqld", SERVER);
+    let stamp = "mysqld  Ver 9.7.4 (MySQL)\n";
+    sandbox.write("home/mysql/install/mysqld-version.txt", stamp);
+    sandbox
+}
+
+/// The same with a database that its server made.
+pub fn with_database() -> Sandbox {
+    let sandbox = built();
+    for name in ["ibdata1", "mysql.ibd"] {
+        sandbox.write(&format!("home/data/mysqldb/{name}"), "data");
+    }
+    sandbox
+}
+
+/// `hook` as the platform calls it, on `port`, with secrets around.
+pub fn hook(sandbox: &Sandbox, hook: &str, port: u16) -> Command {
+    let mut command = sandbox.command(Path::new(hook));
+    command
+        .env("PORT_SSH", "22")
+        .env("PORT_TESTBEDDB", port.to_string())
+        .env("PATH", "/usr/bin:/bin")
+        .env("MYSQL_PWD", "secret")
+        .env("MYSQL_ROOT_PASSWORD", "secret 'root'")
+        .env("MARIADB_ROOT_PASSWORD", "secret")
+        .env("DOTCLOUD_DB_MYSQL_URL", "mysql://root:secret@host")
+        .env("HOSTNAME", "app-default-db-0");
+    command
+}
+
+/// A call of the recording server.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Call {
+    pub pid: String,
+    pub arguments: Vec<String>,
+    pub variables: Vec<String>,
+}
+
+/// Every call so far. `PWD` is the shell's own.
+pub fn calls(sandbox: &Sandbox) -> Vec<Call> {
+    let text = fs::read_to_string(sandbox.home().join("record")).unwrap_or_default();
+    let text = text.replace(sandbox.path().to_str().unwrap(), "{dir}");
+    let mut calls: Vec<Call> = Vec::new();
+    for line in text.lines() {
+        let (kind, rest) = line.split_once(' ').unwrap();
+        if kind == "pid" {
+            calls.push(Call::default());
+        }
+        let call = calls.last_mut().unwrap();
+        match kind {
+            "pid" => rest.clone_into(&mut call.pid),
+            "argument" => call.arguments.push(rest.to_owned()),
+            _ if rest.starts_with("PWD=") => {}
+            _ => call.variables.push(rest.to_owned()),
+        }
+    }
+    for call in &mut calls {
+        call.variables.sort();
+    }
+    calls
+}
+
+/// Waits until no process has the lock on the data directory.
+#[track_caller]
+pub fn wait_until_unlocked(sandbox: &Sandbox) {
+    let lock = fs::File::open(sandbox.home().join("data/mysqldb.lock")).unwrap();
+    wait_for("the lock", || lock.try_lock().ok());
+}

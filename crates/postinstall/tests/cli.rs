@@ -1,0 +1,218 @@
+//! The built executable with a server that only records how it is called: what is written, what the
+//! server gets to see, that a second run and TERM leave things as they should be.
+
+#[path = "../../hook/tests/fake/mod.rs"]
+mod fake;
+#[path = "../../hook/tests/sandbox/mod.rs"]
+mod sandbox;
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use fake::{built, calls, with_database};
+use sandbox::{Sandbox, mode, wait_for};
+
+const POSTINSTALL: &str = env!("CARGO_BIN_EXE_postinstall");
+
+fn postinstall(sandbox: &Sandbox) -> Command {
+    fake::hook(sandbox, POSTINSTALL, 42800)
+}
+
+#[test]
+fn arguments_are_answered_or_refused() {
+    let example = "HOME=/home/dotcloud PORT_TESTBEDDB=42800 ~/postinstall";
+    sandbox::assert_answers(POSTINSTALL, "postinstall", postinstall::ABOUT, example);
+}
+
+const RENDERED: &str = "\
+- wrote {dir}/home/.my.cnf, with port 42800 from PORT_TESTBEDDB
+  - port = 42800 (given by the platform; this file is rendered at every start, edit the my.cnf you push)
+  - basedir = {dir}/home/mysql/install (the current release)
+  - datadir = {dir}/home/data/mysqldb (survives a push)
+  - socket = {dir}/home/mysql/run/mysqld.sock (outside ~/data: a stale one would travel)
+  - pid-file = {dir}/home/mysql/run/mysqld.pid (outside ~/data: a stale one would travel)
+  - log-error = {dir}/home/data/logs/error.log (survives a push, outside the data directory)
+  - secure-file-priv = NULL (as in the vendor's tarballs; other builds refuse to start without their package's /var/lib/mysql-files)
+  - mysqlx = 0 (the X protocol would listen on port 33060 of every interface)
+";
+
+#[test]
+fn first_run_prepares_and_second_changes_nothing() {
+    let sandbox = built();
+    let first = sandbox.outcome(&mut postinstall(&sandbox));
+    assert_eq!(
+        first.stderr,
+        format!(
+            "postinstall 0.1.0\n\
+             - server MySQL 9.7.4, from {{dir}}/home/mysql/install\n\
+             - wrote root's password, as MYSQL_ROOT_PASSWORD says, to \
+             {{dir}}/home/data/mysql-credentials.cnf\n\
+             {RENDERED}\
+             - initialising {{dir}}/home/data/mysqldb\n\
+             - initialised: root has a password, nobody else has an account\n"
+        )
+    );
+    assert_eq!((first.code, first.stdout.as_str()), (Some(0), ""));
+    for name in [".my.cnf", "data/mysql-credentials.cnf", "data/mysqldb.lock"] {
+        assert_eq!(mode(&sandbox.home().join(name)), 0o600, "{name}");
+    }
+    for name in ["data", "data/logs", "data/mysqldb", "mysql/run"] {
+        assert_eq!(mode(&sandbox.home().join(name)), 0o700, "{name}");
+    }
+    fs::remove_file(sandbox.home().join("record")).unwrap();
+    fs::write(sandbox.home().join("data/mysqldb.lock"), "").unwrap();
+    let before = sandbox.listing();
+    let second = sandbox.outcome(&mut postinstall(&sandbox));
+    assert_eq!(
+        second.stderr,
+        format!(
+            "postinstall 0.1.0\n\
+             - server MySQL 9.7.4, from {{dir}}/home/mysql/install\n\
+             - kept root's password in {{dir}}/home/data/mysql-credentials.cnf\n\
+             {RENDERED}\
+             - kept the data directory {{dir}}/home/data/mysqldb\n"
+        )
+    );
+    assert_eq!(second.code, Some(0));
+    fs::remove_file(sandbox.home().join("record")).unwrap();
+    fs::write(sandbox.home().join("data/mysqldb.lock"), "").unwrap();
+    assert_eq!(sandbox.listing(), before);
+}
+
+#[test]
+fn server_sees_option_file_first_and_no_secret() {
+    let sandbox = built();
+    assert_eq!(sandbox.outcome(&mut postinstall(&sandbox)).code, Some(0));
+    let calls = calls(&sandbox);
+    let option_file = "--defaults-file={dir}/home/.my.cnf";
+    let arguments: Vec<&[String]> = calls.iter().map(|call| &call.arguments[..]).collect();
+    assert_eq!(
+        arguments,
+        [
+            &[option_file, "--validate-config"][..],
+            &[
+                option_file,
+                "--datadir={dir}/home/data/mysqldb.initialising",
+                "--log-error={dir}/home/data/logs/initialise.log",
+                "--initialize-insecure",
+                "--init-file={dir}/home/mysql/run/initialise.sql",
+            ]
+        ]
+    );
+    assert_eq!(calls[0].variables, ["HOME={dir}/home"]);
+    assert_eq!(
+        calls[1].variables,
+        ["HOME={dir}/home", "PATH=/usr/local/bin:/usr/bin:/bin"]
+    );
+    assert_eq!(
+        fs::read_to_string(sandbox.home().join("init-file")).unwrap(),
+        "SET NAMES utf8mb4;\nSET SESSION sql_mode = '';\n\
+         ALTER USER 'root'@'localhost' IDENTIFIED BY 'secret ''root''';\n"
+    );
+    assert!(!sandbox.home().join("mysql/run/initialise.sql").exists());
+}
+
+#[test]
+fn narration_shows_no_password() {
+    let sandbox = built();
+    let narrated = sandbox.outcome(postinstall(&sandbox).env("HOOK_LOG", "debug"));
+    assert!(!narrated.stderr.contains("secret"), "{}", narrated.stderr);
+}
+
+#[test]
+fn password_at_a_later_start_is_not_applied_and_that_is_said() {
+    let sandbox = built();
+    assert_eq!(sandbox.outcome(&mut postinstall(&sandbox)).code, Some(0));
+    let later = sandbox.outcome(postinstall(&sandbox).env("MYSQL_ROOT_PASSWORD", "another"));
+    let warning = "- warning: MYSQL_ROOT_PASSWORD differs from the password in use and was not \
+                   applied: it counts at the first start\n";
+    assert!(later.stderr.contains(warning), "{}", later.stderr);
+    assert_eq!(later.code, Some(0));
+}
+
+#[test]
+fn password_of_a_failed_first_start_is_replaced() {
+    let sandbox = built();
+    let broken = sandbox.write("home/broken", "no luck\n");
+    assert_eq!(sandbox.outcome(&mut postinstall(&sandbox)).code, Some(1));
+    fs::remove_file(broken).unwrap();
+    let mut command = postinstall(&sandbox);
+    let retried = sandbox.outcome(command.env("MYSQL_ROOT_PASSWORD", "better"));
+    assert_eq!(retried.code, Some(0));
+    let sql = fs::read_to_string(sandbox.home().join("init-file")).unwrap();
+    assert!(sql.contains("IDENTIFIED BY 'better';"), "{sql}");
+}
+
+#[test]
+fn database_without_credentials_is_adopted_and_that_is_said() {
+    let sandbox = with_database();
+    let adopted = sandbox.outcome(&mut postinstall(&sandbox));
+    let warning = "- warning: {dir}/home/data/mysql-credentials.cnf is not there: the clients need \
+                   root's password from elsewhere\n";
+    assert!(adopted.stderr.contains(warning), "{}", adopted.stderr);
+    assert_eq!(adopted.code, Some(0));
+}
+
+#[test]
+fn term_ends_the_initialiser_and_the_hook_and_a_new_start_succeeds() {
+    for (signal, number) in [("TERM", 15), ("INT", 2), ("HUP", 1)] {
+        let sandbox = built();
+        let slow = sandbox.write("home/slow", "");
+        let child = postinstall(&sandbox)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let ibdata = sandbox.home().join("data/mysqldb.initialising/ibdata1");
+        wait_for("the initialiser", || ibdata.exists().then_some(()));
+        let pid = child.id().to_string();
+        let kill = Command::new("kill").args(["-s", signal, &pid]).status();
+        assert!(kill.unwrap().success());
+        let outcome = sandbox.told(&child.wait_with_output().unwrap());
+        assert_eq!(outcome.signal, Some(number));
+        let said = format!(
+            "- initialising {{dir}}/home/data/mysqldb\n\
+             postinstall: stopped by signal {number}, and so was the program it was running\n  \
+             next: start postinstall again; it goes on from where things are\n"
+        );
+        assert!(outcome.stderr.ends_with(&said), "{}", outcome.stderr);
+        // Held by the hook and everything it started.
+        let lock = fs::File::open(sandbox.home().join("data/mysqldb.lock")).unwrap();
+        lock.try_lock().unwrap();
+        drop(lock);
+        for name in [
+            "data/mysqldb",
+            "data/mysqldb.initialising",
+            "mysql/run/initialise.sql",
+        ] {
+            assert!(!sandbox.home().join(name).exists(), "{name}");
+        }
+        fs::remove_file(slow).unwrap();
+        assert_eq!(sandbox.outcome(&mut postinstall(&sandbox)).code, Some(0));
+    }
+}
+
+#[test]
+fn term_does_not_wait_for_what_it_need_not() {
+    let sandbox = built();
+    fs::create_dir(sandbox.home().join("data")).unwrap();
+    sandbox.hand_over();
+    let path = sandbox.home().join("data/mysqldb.lock");
+    let lock = fs::File::create(&path).unwrap();
+    sandbox.hand_over();
+    lock.lock().unwrap();
+    let mut child = postinstall(&sandbox)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for("the directories", || {
+        sandbox.home().join("mysql/run").exists().then_some(())
+    });
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").arg(&pid).status().unwrap().success());
+    let status = child.wait().unwrap();
+    assert_eq!(
+        std::os::unix::process::ExitStatusExt::signal(&status),
+        Some(15)
+    );
+}

@@ -1,0 +1,181 @@
+//! The built executable with a server that only records how it is called: what the server gets to
+//! see, that it is the hook's own process, that it has the lock.
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy's allowance for tests does not reach their helpers"
+)]
+
+#[path = "../../hook/tests/fake/mod.rs"]
+mod fake;
+#[path = "../../hook/tests/sandbox/mod.rs"]
+mod sandbox;
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+
+use fake::{Call, calls, with_database};
+use sandbox::{Sandbox, set_mode, wait_for};
+
+const STARTTEST: &str = env!("CARGO_BIN_EXE_starttest");
+
+/// On a port that was free a moment ago.
+fn starttest(sandbox: &Sandbox) -> Command {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    fake::hook(sandbox, STARTTEST, port)
+}
+
+/// The server that a hook became; killed with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts the hook and waits until it has become the server; with the server's call.
+fn running(sandbox: &Sandbox, command: &mut Command) -> (Running, Call) {
+    let running = Running(command.stderr(Stdio::null()).spawn().unwrap());
+    let call = wait_for("the server", || {
+        calls(sandbox)
+            .into_iter()
+            .find(|call| call.arguments.len() == 1)
+    });
+    (running, call)
+}
+
+#[test]
+fn arguments_are_answered_or_refused() {
+    let example = "HOME=/home/dotcloud PORT_TESTBEDDB=42800 ~/starttest";
+    sandbox::assert_answers(STARTTEST, "starttest", starttest::ABOUT, example);
+}
+
+#[test]
+fn server_is_the_hooks_process_and_sees_no_secret() {
+    let sandbox = with_database();
+    let mut command = starttest(&sandbox);
+    command
+        .env("TZ", "UTC")
+        .env("LD_LIBRARY_PATH", "/nowhere")
+        .env("LC_ALL", "C")
+        .env("MALLOC_ARENA_MAX", "2");
+    let (mut server, call) = running(&sandbox, &mut command);
+    assert_eq!(call.pid, server.0.id().to_string());
+    assert_eq!(call.arguments, ["--defaults-file={dir}/home/.my.cnf"]);
+    assert_eq!(
+        call.variables,
+        [
+            "HOME={dir}/home",
+            "LC_ALL=C",
+            "LD_LIBRARY_PATH=/nowhere",
+            "MALLOC_ARENA_MAX=2",
+            "PATH=/usr/bin:/bin",
+            "TZ=UTC",
+        ]
+    );
+    let all = format!("{:?}", calls(&sandbox));
+    assert!(!all.contains("secret"), "{all}");
+    let pid = server.0.id().to_string();
+    assert!(Command::new("kill").arg(pid).status().unwrap().success());
+    assert_eq!(
+        server.0.wait().unwrap().signal(),
+        Some(15),
+        "TERM reaches it"
+    );
+}
+
+#[test]
+fn narration_ends_with_what_it_becomes() {
+    let sandbox = with_database();
+    let mut command = starttest(&sandbox);
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    wait_for("the server", || {
+        calls(&sandbox)
+            .into_iter()
+            .find(|call| call.arguments.len() == 1)
+    });
+    Command::new("kill")
+        .arg(child.id().to_string())
+        .status()
+        .unwrap();
+    let outcome = sandbox.told(&child.wait_with_output().unwrap());
+    let end = "- kept the data directory {dir}/home/data/mysqldb\n\
+               - becoming MySQL 9.7.4; its log is {dir}/home/data/logs/error.log\n";
+    assert!(outcome.stderr.ends_with(end), "{}", outcome.stderr);
+    assert_eq!(outcome.stdout, "");
+}
+
+#[test]
+fn second_start_is_refused_by_the_servers_lock() {
+    let sandbox = with_database();
+    let (server, _) = running(&sandbox, &mut starttest(&sandbox));
+    let outcome = sandbox.outcome(&mut starttest(&sandbox));
+    let pid = server.0.id();
+    assert_eq!(
+        outcome.stderr,
+        format!(
+            "starttest 0.1.0\n\
+             - server MySQL 9.7.4, from {{dir}}/home/mysql/install\n\
+             starttest: error: process {pid} is using the data directory (it holds \
+             {{dir}}/home/data/mysqldb.lock)\n  next: stop that process ('kill {pid}' stops a \
+             server cleanly), start again; two servers on one data directory would destroy it\n"
+        )
+    );
+    assert_eq!(outcome.code, Some(1));
+    drop(server);
+    fs::remove_file(sandbox.home().join("record")).unwrap();
+    running(&sandbox, &mut starttest(&sandbox));
+}
+
+#[test]
+fn port_taken_is_refused() {
+    let sandbox = with_database();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let outcome = sandbox.outcome(&mut fake::hook(&sandbox, STARTTEST, port));
+    let end = format!(
+        "starttest: error: cannot listen on port {port}, from PORT_TESTBEDDB\n  \
+         cause: address already in use (os error 98)\n  \
+         next: stop the process that listens there ('ss -ltnp' shows it), start again\n"
+    );
+    assert!(outcome.stderr.ends_with(&end), "{}", outcome.stderr);
+    assert_eq!(outcome.code, Some(1));
+}
+
+#[test]
+fn server_that_cannot_be_executed_ends_as_in_a_shell() {
+    let sandbox = with_database();
+    let server = sandbox.home().join("mysql/install/bin/mysqld");
+    let ends_with = |status: i32, cause: &str| {
+        let outcome = sandbox.outcome(&mut starttest(&sandbox));
+        let end = format!(
+            "starttest: error: cannot become the server\n  \
+             cause: cannot run {{dir}}/home/mysql/install/bin/mysqld\n  cause: {cause}\n  \
+             next: push again: builder puts the server there\n"
+        );
+        assert!(outcome.stderr.ends_with(&end), "{}", outcome.stderr);
+        assert_eq!(outcome.code, Some(status));
+    };
+    set_mode(&server, 0o644);
+    ends_with(126, "permission denied (os error 13)");
+    sandbox.write_executable("home/mysql/install/bin/mysqld", "#!/nowhere/sh\n");
+    ends_with(127, "no such file or directory (os error 2)");
+}
+
+#[test]
+fn settings_and_data_are_refused_as_by_postinstall() {
+    let sandbox = with_database();
+    let before = sandbox.listing();
+    let outcome = sandbox.outcome(starttest(&sandbox).env_remove("PORT_TESTBEDDB"));
+    sandbox::assert_refused(
+        &outcome,
+        "starttest",
+        "starttest: error: no port to listen on: no PORT_* variable is set\n  \
+         next: give the service a tcp port in dotcloud.yml (ports: {testbeddb: tcp}), push again\n",
+    );
+    assert_eq!(sandbox.listing(), before);
+}
