@@ -88,7 +88,7 @@ fn orphan_of_a_wrapper_that_does_not_exec_is_reported_and_ended_before_data_move
     world.write("dotcloud.yml", &BUILD_FILE.replace("~/server", "~/wrapper"));
     world.push(0);
     let push = world.push(0);
-    let reported = push.position("is an orphan, not supervised any more");
+    let reported = push.position("is an orphan: it outlived what started it");
     assert!(reported < push.position("[db.0] Moving ~/data"));
     push.position("/home/server");
     let history = world.ask("db.0");

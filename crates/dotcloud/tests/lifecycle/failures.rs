@@ -206,3 +206,21 @@ fn missing_package_is_named_with_the_command_that_installs_it() {
         push.stderr
     );
 }
+
+#[test]
+fn data_that_cannot_be_moved_stays_and_its_owner_is_started_again() {
+    // Root could move it all the same.
+    let world = World::of_user(crate::first_push::is_root().then_some(65534));
+    world.push(0);
+    world.run("db.0", "chmod 0500 ~");
+    let push = world.push(2);
+    assert!(push.stderr.contains("cannot move "), "{}", push.stderr);
+    let history = crate::world::wait_for("the old one", || {
+        let history = crate::world::read(&world.address("db.0")).unwrap_or_default();
+        (history.matches("started").count() == 2).then_some(history)
+    });
+    assert!(history.contains("ended"), "{history}");
+    world.run("db.0", "chmod 0700 ~");
+    world.push(0);
+    assert_eq!(world.ask("db.0").matches("started").count(), 3);
+}

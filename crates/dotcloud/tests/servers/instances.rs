@@ -29,8 +29,14 @@ fn two_instances_differ_in_port_uuid_and_password() {
     let value = |key: &str| environment[key].as_str().unwrap().to_owned();
     assert_eq!(value("DOTCLOUD_SERVICE_ID"), "1");
     assert_eq!(value("DOTCLOUD_TESTBED_TESTBEDDB_PORT"), port0.to_string());
-    assert_eq!(value("DOTCLOUD_TESTBED_TESTBEDDB_PORT_0"), port0.to_string());
-    assert_eq!(value("DOTCLOUD_TESTBED_TESTBEDDB_PORT_1"), port1.to_string());
+    assert_eq!(
+        value("DOTCLOUD_TESTBED_TESTBEDDB_PORT_0"),
+        port0.to_string()
+    );
+    assert_eq!(
+        value("DOTCLOUD_TESTBED_TESTBEDDB_PORT_1"),
+        port1.to_string()
+    );
     for suffix in ["HOST_0", "HOST_1", "URL_0", "URL_1"] {
         value(&format!("DOTCLOUD_TESTBED_TESTBEDDB_{suffix}"));
     }

@@ -6,7 +6,9 @@
     reason = "helpers of tests"
 )]
 
+mod executables;
 mod instances;
 mod main_job;
+mod make_run;
 mod pruned;
 mod world;

@@ -16,9 +16,18 @@ fn repacked_full_tarball_is_pushed_and_answers() {
         .arg(&small)
         .output()
         .expect("target/bin/repack; run `make test`");
-    assert!(repacked.status.success(), "{}", String::from_utf8_lossy(&repacked.stderr));
+    assert!(
+        repacked.status.success(),
+        "{}",
+        String::from_utf8_lossy(&repacked.stderr)
+    );
     let size = |path: &Path| path.metadata().unwrap().len();
-    assert!(size(&small) * 3 < size(&full), "{} of {}", size(&small), size(&full));
+    assert!(
+        size(&small) * 3 < size(&full),
+        "{} of {}",
+        size(&small),
+        size(&full)
+    );
 
     let world = World::with_tarball(&small);
     world.push(0);

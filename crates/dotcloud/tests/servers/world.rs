@@ -38,7 +38,7 @@ impl Printed {
 
 /// The application `app` and its platform. Dropped, it destroys both.
 pub(crate) struct World {
-    dir: TempDir,
+    dir: Place,
 }
 
 impl World {
@@ -49,12 +49,7 @@ impl World {
 
     /// The same with a tarball of one's own.
     pub(crate) fn with_tarball(tarball: &Path) -> Self {
-        // Short, for the socket's path; open, for the service's unprivileged user.
-        let dir = tempfile::Builder::new()
-            .prefix("e2e")
-            .permissions(fs::Permissions::from_mode(0o755))
-            .tempdir_in("/tmp")
-            .unwrap();
+        let dir = Place::new();
         let world = Self { dir };
         let hooks = world.code("hooks");
         fs::create_dir_all(&hooks).unwrap();
@@ -65,7 +60,9 @@ impl World {
                 .unwrap_or_else(|e| panic!("{}: {e}; run `make test`", from.display()));
         }
         fs::copy(tarball, hooks.join(tarball.file_name().unwrap())).unwrap();
-        world.dotcloud(["create", "app", "--assume-yes"]).with_status(0);
+        world
+            .dotcloud(["create", "app", "--assume-yes"])
+            .with_status(0);
         world
     }
 
@@ -125,7 +122,9 @@ impl World {
     pub(crate) fn connect(&self, instance: u32) -> Conn {
         let password = self.password(instance);
         let port = self.public_port(instance);
-        eventually("the first query", || login(port, "root", Some(&password)).ok())
+        eventually("the first query", || {
+            login(port, "root", Some(&password)).ok()
+        })
     }
 
     /// The process id of the server of `instance`.
@@ -139,13 +138,39 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         let destroyed = self.dotcloud(["destroy", "--assume-yes"]);
-        // Whatever a failed test left: only processes that name our own directory.
-        let mark = self.dir.path().display().to_string();
-        let left = Command::new("pkill").args(["-9", "-e", "-f", &mark]).output();
-        let left = left.map(|o| String::from_utf8_lossy(&o.stdout).into_owned());
         if !std::thread::panicking() {
             assert_eq!(destroyed.status, 0, "{}", destroyed.all());
-            assert_eq!(left.unwrap(), "", "left running by destroy");
+        }
+    }
+}
+
+/// A directory whose processes end with it. After a test that passed there must be none.
+pub(crate) struct Place(TempDir);
+
+impl Place {
+    /// Short, for the socket's path; open, for the service's unprivileged user.
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("e2e")
+            .permissions(fs::Permissions::from_mode(0o755))
+            .tempdir_in("/tmp");
+        Self(dir.unwrap())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mark = self.path().display().to_string();
+        let left = Command::new("pkill")
+            .args(["-9", "-e", "-f", &mark])
+            .output();
+        if !std::thread::panicking() {
+            let left = String::from_utf8_lossy(&left.unwrap().stdout).into_owned();
+            assert_eq!(left, "", "left running by destroy");
         }
     }
 }
