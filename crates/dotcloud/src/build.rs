@@ -59,6 +59,7 @@ fn build_in(
         &account,
     )?;
     provide_packages(service, account.drops(), log)?;
+    container.open()?;
     let mut hooks = Hooks {
         platform,
         container,
@@ -80,6 +81,7 @@ fn build_in(
     }
     // A process that is left could change what is being packed.
     launch::end_processes(platform, container, &service.name, log)?;
+    container.close()?;
     Ok(snapshot::take(
         &container.home(),
         &snapshots,

@@ -38,7 +38,7 @@ pub(crate) struct Global {
     /// Work on APP instead of the application this directory is connected to
     #[arg(short = 'A', long, global = true, value_name = "APP")]
     pub(crate) application: Option<String>,
-    /// Say more about failures
+    /// Show a failure as the program has it, too
     #[arg(short = 'D', long, global = true)]
     pub(crate) debug: bool,
     /// Answer every question with yes

@@ -49,9 +49,15 @@ pub fn main() -> ExitCode {
     };
     // What we make for others to pass through or to run must be so whatever we were started with.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    let debug = cli.global.debug;
     match dispatch(cli, &Environment::of_process()) {
         Ok(()) => ExitStatus::Ok.into(),
-        Err(error) => hook::render("dotcloud", &error, &mut std::io::stderr()).into(),
+        Err(error) => {
+            if debug {
+                console::info(format!("{error:?}"));
+            }
+            hook::render("dotcloud", &error, &mut std::io::stderr()).into()
+        }
     }
 }
 

@@ -31,7 +31,12 @@ pub(crate) fn success(text: impl Display) {
 
 /// A line of a result. Whether anyone still reads it must not change the exit status.
 pub(crate) fn print(text: impl Display) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let _ = try_print(text);
+}
+
+/// The same, for what has no end unless its reader goes away.
+pub(crate) fn try_print(text: impl Display) -> std::io::Result<()> {
+    writeln!(std::io::stdout(), "{text}")
 }
 
 fn mark(mut out: impl Write, colour: bool, arrow: AnsiColor, text: &str) {

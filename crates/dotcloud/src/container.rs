@@ -1,6 +1,8 @@
 //! Where the parts of one container are, and the variables its processes get.
 
 use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::account::Account;
@@ -61,13 +63,32 @@ impl Paths {
         self.root.join("code")
     }
 
-    /// Makes the empty container.
+    /// Makes the empty container, closed.
     pub(crate) fn create(&self, account: &Account) -> Result<(), FileError> {
-        files::create_directory(&self.root, 0o755)?;
+        if let Some(parent) = self.root.parent() {
+            files::create_directory(parent, 0o755)?;
+        }
+        files::create_directory(&self.root, 0o700)?;
         for directory in [self.home(), self.log(), self.run()] {
             files::create_private(&directory, account)?;
         }
         Ok(())
+    }
+
+    /// Lets the service's user in.
+    pub(crate) fn open(&self) -> Result<(), FileError> {
+        self.set_mode(0o755)
+    }
+
+    /// Keeps the service's user out: while we, maybe root, work on files by their names, no
+    /// process of any service may put a link in the place of a directory.
+    pub(crate) fn close(&self) -> Result<(), FileError> {
+        self.set_mode(0o700)
+    }
+
+    fn set_mode(&self, mode: u32) -> Result<(), FileError> {
+        fs::set_permissions(&self.root, Permissions::from_mode(mode))
+            .map_err(files::failed("change", &self.root))
     }
 
     /// Keeps the variables for later `run` and `restart`. They may be secrets.
@@ -81,7 +102,7 @@ impl Paths {
     /// The variables that the container was deployed with.
     pub(crate) fn load_variables(&self) -> Result<Variables, FileError> {
         let path = self.variables_file();
-        let text = std::fs::read(&path).map_err(files::failed("read", &path))?;
+        let text = fs::read(&path).map_err(files::failed("read", &path))?;
         serde_json::from_slice(&text)
             .map_err(|error| files::failed("understand", &path)(error.into()))
     }

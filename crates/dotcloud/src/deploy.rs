@@ -44,8 +44,11 @@ pub(crate) fn deploy(
 ) -> Result<(), DeployError> {
     handover::settle(platform, application, log)?;
     let result = deploy_settled(platform, application, request, log);
-    if result.is_err() {
-        handover::settle(platform, application, log)?;
+    if result.is_err()
+        && let Err(error) = handover::settle(platform, application, log)
+    {
+        // The next deployment tries again; what is to be told is why this one failed.
+        log.failure(format!("Cannot clear away the new containers: {error}"));
     }
     result
 }

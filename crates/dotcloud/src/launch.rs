@@ -28,6 +28,8 @@ const TICK: Duration = Duration::from_millis(100);
 const SUPERVISOR_START: Duration = Duration::from_secs(20);
 /// supervisord gives its programs 10 s.
 const SHUTDOWN: Duration = Duration::from_secs(30);
+/// For what was stopped to be gone with all its children.
+const AFTERMATH: Duration = Duration::from_secs(1);
 const LAST_WORDS: usize = 20;
 
 /// A supervisord that we started; its end arrives in the channel.
@@ -213,6 +215,11 @@ pub(crate) fn end_processes(
     whom: &str,
     log: &mut DeploymentLog,
 ) -> Result<(), ProcessError> {
+    // A server's own children need a moment to follow it.
+    let begin = Instant::now();
+    while begin.elapsed() < AFTERMATH && !platform.runtime.processes(container)?.is_empty() {
+        std::thread::sleep(TICK);
+    }
     let mut reported = Vec::new();
     orphans::end(|| {
         let left = platform.runtime.processes(container)?;
@@ -222,8 +229,8 @@ pub(crate) fn end_processes(
                 log.warning(
                     whom,
                     format!(
-                        "process {} is an orphan, not supervised any more, and is ended now: {} \
-                         (does its start script exec it?)",
+                        "process {} is an orphan: it outlived what started it and is ended now: \
+                         {} (does a start script run it without exec?)",
                         process.pid, process.command
                     ),
                 );

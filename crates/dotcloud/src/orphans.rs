@@ -1,5 +1,5 @@
 //! Processes that belong to a container, found without trusting its supervisord: by the marker in
-//! their environment, by where they run, or by a file of `~/data` they may still write. Ends them.
+//! their environment, by where they run, or by what they hold open and may still change. Ends them.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, kill_process};
 use thiserror::Error;
 
@@ -39,6 +40,11 @@ pub(crate) fn find(account: &Account, container: &Paths) -> Result<Vec<Process>,
         container.root().as_os_str().as_bytes(),
     ]
     .concat();
+    let mut changing = OFlags::WRONLY | OFlags::RDWR;
+    if account.drops() {
+        // Through a directory it could change what we, as root, find by name.
+        changing |= OFlags::DIRECTORY | OFlags::PATH;
+    }
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").map_err(read)? {
         let entry = entry.map_err(read)?;
@@ -59,7 +65,7 @@ pub(crate) fn find(account: &Account, container: &Paths) -> Result<Vec<Process>,
         }
         if is_marked(&directory, &marker)
             || runs_in(&directory, container.root())
-            || writes_in(&directory, &container.data())
+            || holds_open(&directory, container.root(), changing)
         {
             found.push(Process {
                 pid,
@@ -120,25 +126,26 @@ fn runs_in(process: &Path, root: &Path) -> bool {
         .any(|link| fs::read_link(process.join(link)).is_ok_and(|path| path.starts_with(root)))
 }
 
-/// Readers do no harm: someone may be following a log.
-fn writes_in(process: &Path, data: &Path) -> bool {
+/// Whether it holds something in `root` open with any of `flags`. Readers do no harm: someone may
+/// be following a log.
+fn holds_open(process: &Path, root: &Path, flags: OFlags) -> bool {
     let Ok(entries) = fs::read_dir(process.join("fd")) else {
         return false;
     };
     entries.flatten().any(|entry| {
-        fs::read_link(entry.path()).is_ok_and(|path| path.starts_with(data))
+        fs::read_link(entry.path()).is_ok_and(|path| path.starts_with(root))
             && fs::read_to_string(process.join("fdinfo").join(entry.file_name()))
-                .is_ok_and(|text| is_writable(&text))
+                .is_ok_and(|text| flags_of(&text).intersects(flags))
     })
 }
 
-/// Reads the access mode out of a `/proc/PID/fdinfo` file: `flags:`, octal, as in open(2).
-fn is_writable(fdinfo: &str) -> bool {
-    fdinfo
+/// Reads the flags out of a `/proc/PID/fdinfo` file: `flags:`, octal, as in open(2).
+fn flags_of(fdinfo: &str) -> OFlags {
+    let flags = fdinfo
         .lines()
         .find_map(|line| line.strip_prefix("flags:"))
-        .and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok())
-        .is_some_and(|flags| flags & 0o3 != 0)
+        .and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+    OFlags::from_bits_retain(flags.unwrap_or(0))
 }
 
 fn command_line(process: &Path) -> String {
@@ -217,11 +224,16 @@ mod tests {
     }
 
     #[test]
-    fn is_writable_reads_the_access_mode() {
-        assert!(!is_writable("pos:\t0\nflags:\t0100000\nmnt_id:\t1\n"));
-        assert!(is_writable("pos:\t0\nflags:\t0100001\n"));
-        assert!(is_writable("pos:\t0\nflags:\t02\n"));
-        assert!(!is_writable(""));
+    fn flags_of_reads_the_access_mode() {
+        let writing = OFlags::WRONLY | OFlags::RDWR;
+        for (fdinfo, expected) in [
+            ("pos:\t0\nflags:\t0100000\nmnt_id:\t1\n", false),
+            ("pos:\t0\nflags:\t0100001\n", true),
+            ("pos:\t0\nflags:\t02\n", true),
+            ("", false),
+        ] {
+            assert_eq!(flags_of(fdinfo).intersects(writing), expected, "{fdinfo}");
+        }
     }
 
     #[test]

@@ -27,8 +27,8 @@ impl Ports {
     /// Knows the ports of every application in `store`.
     pub(crate) fn of(store: &Store) -> Result<Self, StoreError> {
         let mut recorded = BTreeSet::new();
-        for application in store.applications()? {
-            for (_, instance) in store.load(&application)?.instances() {
+        for application in store.load_all()? {
+            for (_, instance) in application.instances() {
                 let bound = instance.containers().flat_map(|c| c.ports.values());
                 let all = bound.chain(instance.public.values());
                 recorded.extend(all.map(|port| port.number));

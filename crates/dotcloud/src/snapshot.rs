@@ -1,8 +1,8 @@
 //! The result of a build: `$HOME` as a compressed tar archive, named by its content. Modes, times,
-//! links and holes survive; sockets and devices do not.
+//! links and holes survive; sockets, devices and set-user-id bits do not.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -99,13 +99,15 @@ fn append_hard_link<W: Write>(
     archive.append_link(&mut header, name, first)
 }
 
-/// Unpacks `snapshot` into the empty `home`; everything belongs to `account` afterwards.
+/// Unpacks `snapshot` into the empty `home` of a closed container; everything belongs to `account` afterwards.
 pub(crate) fn unpack(snapshot: &Path, home: &Path, account: &Account) -> Result<(), FileError> {
     let failed = |source| files::failed("unpack", snapshot)(source);
     let file = File::open(snapshot).map_err(failed)?;
     let decoder = zstd::Decoder::with_buffer(BufReader::new(file)).map_err(failed)?;
     let mut archive = Archive::new(decoder);
     archive.set_preserve_permissions(true);
+    // Until its owner is changed below a file is ours, and must not lend our rights to anyone.
+    archive.set_mask(0o6000);
     archive.set_preserve_mtime(true);
     archive.set_preserve_ownerships(false);
     archive.set_overwrite(false);
@@ -113,18 +115,10 @@ pub(crate) fn unpack(snapshot: &Path, home: &Path, account: &Account) -> Result<
     if account.drops() {
         for entry in WalkDir::new(home) {
             let entry = entry.map_err(|error| files::walk_error(home, error))?;
-            own(entry.path(), account).map_err(files::failed("hand over", entry.path()))?;
+            account
+                .own(entry.path())
+                .map_err(files::failed("hand over", entry.path()))?;
         }
-    }
-    Ok(())
-}
-
-/// A change of owner takes the set-user-id bits away; they are the service's own.
-fn own(path: &Path, account: &Account) -> io::Result<()> {
-    let before = path.symlink_metadata()?;
-    account.own(path)?;
-    if before.is_file() && before.mode() & 0o6000 != 0 {
-        fs::set_permissions(path, before.permissions())?;
     }
     Ok(())
 }
@@ -150,7 +144,7 @@ impl Write for Hashing<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::Permissions;
+    use std::fs::{self, Permissions};
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
@@ -161,7 +155,7 @@ mod tests {
         let (home, snapshots) = (directory.path().join("home"), directory.path().join("s"));
         fs::create_dir_all(home.join("mysql/run")).unwrap();
         fs::write(home.join("mysql/mysqld"), "binary").unwrap();
-        fs::set_permissions(home.join("mysql/mysqld"), Permissions::from_mode(0o751)).unwrap();
+        fs::set_permissions(home.join("mysql/mysqld"), Permissions::from_mode(0o4751)).unwrap();
         fs::hard_link(home.join("mysql/mysqld"), home.join("again")).unwrap();
         symlink("mysql/mysqld", home.join("link")).unwrap();
         let holes = File::create(home.join("holes")).unwrap();

@@ -163,7 +163,7 @@ impl Store {
     }
 
     /// The names of all applications, sorted.
-    pub(crate) fn applications(&self) -> Result<Vec<String>, StoreError> {
+    fn applications(&self) -> Result<Vec<String>, StoreError> {
         let directory = self.root.join("apps");
         let entries = match std::fs::read_dir(&directory) {
             Ok(entries) => entries,
@@ -180,6 +180,18 @@ impl Store {
         }
         names.sort();
         Ok(names)
+    }
+
+    /// The records of all applications, sorted.
+    pub(crate) fn load_all(&self) -> Result<Vec<Application>, StoreError> {
+        let records = self
+            .applications()?
+            .into_iter()
+            .map(|name| self.load(&name));
+        records
+            // Destroyed while we were reading.
+            .filter(|record| !matches!(record, Err(StoreError::Unknown { .. })))
+            .collect()
     }
 
     /// The record of `application`.

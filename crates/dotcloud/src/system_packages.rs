@@ -14,6 +14,9 @@ use thiserror::Error;
 /// Debian's switch that keeps maintainer scripts from starting daemons.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
+/// Its content while we install packages.
+const DENIAL: &[u8] = b"#!/bin/sh\n# dotcloud: no daemons while it installs packages\nexit 101\n";
+
 /// What came of asking for the packages.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -130,18 +133,20 @@ impl Policy {
         let path = Path::new(POLICY);
         let write = || -> io::Result<()> {
             let mut file = File::create_new(path)?;
-            file.write_all(
-                b"#!/bin/sh\n# dotcloud: no daemons while it installs packages\nexit 101\n",
-            )?;
+            file.write_all(DENIAL)?;
             file.set_permissions(Permissions::from_mode(0o755))
         };
-        match write() {
-            Ok(()) => Ok(Self {
-                ours: Some(path.to_owned()),
-            }),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Self { ours: None }),
-            Err(source) => Err(PackageError::Policy { source }),
-        }
+        let ours = match write() {
+            Ok(()) => true,
+            // Left by one of us that was killed, or the machine's own.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                fs::read(path).is_ok_and(|found| found == DENIAL)
+            }
+            Err(source) => return Err(PackageError::Policy { source }),
+        };
+        Ok(Self {
+            ours: ours.then(|| path.to_owned()),
+        })
     }
 }
 

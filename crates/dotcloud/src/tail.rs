@@ -7,6 +7,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, Mode, OFlags, openat};
+
 /// A log's end is looked for in this much of it.
 const WINDOW: u64 = 1 << 20;
 
@@ -19,9 +21,21 @@ pub(crate) fn last_lines(path: &Path, count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
+/// The directory is the service's: what it put there as a link, or as a pipe, is no log.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    Ok(openat(
+        CWD,
+        path,
+        OFlags::RDONLY | OFlags::CLOEXEC | flags,
+        Mode::empty(),
+    )?
+    .into())
+}
+
 /// Up to [`WINDOW`] bytes of the end of `path`, and where the file ends.
 fn read_end(path: &Path) -> io::Result<(String, u64)> {
-    let mut file = File::open(path)?;
+    let mut file = open(path)?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(WINDOW)))?;
     let mut bytes = Vec::new();
@@ -67,7 +81,7 @@ impl Follower {
             let last = &lines[lines.len().saturating_sub(first)..];
             return Ok(last.iter().map(|&line| line.to_owned()).collect());
         };
-        let mut file = File::open(path)?;
+        let mut file = open(path)?;
         if inode != position.inode || file.metadata()?.len() < position.offset {
             // Rotated or truncated: a new file under the old name.
             *position = Position {

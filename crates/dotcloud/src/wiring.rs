@@ -23,6 +23,7 @@ pub(crate) fn ensure(platform: &Platform, application: &Application) -> Result<(
     let paths = platform.store.public(&application.name);
     if files::look(paths.root())?.is_none() {
         paths.create(&platform.runtime.account())?;
+        paths.open()?;
     }
     files::create_directory(&routes(&paths), 0o755)?;
     let executable = provide_executable(platform)?;

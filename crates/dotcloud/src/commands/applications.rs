@@ -7,14 +7,14 @@ use crate::error::Error;
 /// Every application with its flavor; the connected one starred.
 pub(super) fn list(call: &Call) -> Result<(), Error> {
     let ours = call.project()?.map(|project| project.application);
-    for name in call.platform.store.applications()? {
-        let application = call.platform.store.load(&name)?;
-        let star = if ours.as_ref() == Some(&name) {
+    for application in call.platform.store.load_all()? {
+        let (name, flavor) = (&application.name, &application.flavor);
+        let star = if ours.as_ref() == Some(name) {
             '*'
         } else {
             ' '
         };
-        console::print(format!("{star} {name}  {}", application.flavor));
+        console::print(format!("{star} {name}  {flavor}"));
     }
     Ok(())
 }

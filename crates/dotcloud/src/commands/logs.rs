@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -25,8 +26,8 @@ pub(super) fn logs(call: &Call, arguments: &cli::Logs) -> Result<(), Error> {
         check_service(&application, selection)?;
     }
     let mut stream = Stream::default();
-    stream.show(&log_files(call, &application, arguments), arguments.lines);
-    if arguments.no_follow {
+    let shown = stream.show(&log_files(call, &application, arguments), arguments.lines);
+    if arguments.no_follow || shown.is_err() {
         return Ok(());
     }
     call.defer_signals()?;
@@ -44,7 +45,10 @@ pub(super) fn logs(call: &Call, arguments: &cli::Logs) -> Result<(), Error> {
             Err(error) => return Err(error.into()),
         };
         // A log that appears now is new in all its lines.
-        stream.show(&log_files(call, &application, arguments), usize::MAX);
+        let shown = stream.show(&log_files(call, &application, arguments), usize::MAX);
+        if shown.is_err() {
+            break;
+        }
     }
     Ok(())
 }
@@ -91,7 +95,8 @@ struct Stream {
 }
 
 impl Stream {
-    fn show(&mut self, files: &BTreeMap<PathBuf, InstanceName>, first: usize) {
+    /// Fails when nobody reads it any more.
+    fn show(&mut self, files: &BTreeMap<PathBuf, InstanceName>, first: usize) -> io::Result<()> {
         let paths: Vec<PathBuf> = files.keys().cloned().collect();
         self.follower.retain(&paths);
         for (path, name) in files {
@@ -100,12 +105,13 @@ impl Stream {
                 continue;
             }
             if self.last.as_ref() != Some(path) {
-                console::print(format!("[{name}] == {} ==", path.display()));
+                console::try_print(format!("[{name}] == {} ==", path.display()))?;
                 self.last = Some(path.clone());
             }
             for line in lines {
-                console::print(format!("[{name}] {line}"));
+                console::try_print(format!("[{name}] {line}"))?;
             }
         }
+        Ok(())
     }
 }

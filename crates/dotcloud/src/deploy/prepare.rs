@@ -150,6 +150,7 @@ pub(super) fn furnish(
         home: &paths.home(),
         programs: &service.programs,
     })?;
+    paths.open()?;
     for (port, kind) in &service.ports {
         if *kind == PortKind::Udp {
             log.warning(
@@ -230,16 +231,7 @@ fn write_variables(
         &application.endpoints(),
         &service.environment,
     );
-    let home = paths.home();
-    environment::write_files(&home, &all)?;
-    for file in ["environment.json", "environment.yml", "environment.yaml"] {
-        let path = home.join(file);
-        platform
-            .runtime
-            .account()
-            .own(&path)
-            .map_err(files::failed("hand over", &path))?;
-    }
+    environment::write_files(&paths.home(), &all)?;
     let mut variables = environment::service_variables(service);
     variables.extend(environment::unix_variables(&all));
     let host = format!(

@@ -91,7 +91,7 @@ fn name(error: &NameError) -> Advice {
 fn file(error: &FileError) -> Advice {
     environment(match error.source.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "make room on its file system, then call it again: nothing that serves was changed"
+            "make room on its file system, then call it again"
         }
         ErrorKind::ReadOnlyFilesystem => {
             "mount it writable, or set DOTCLOUD_HOME to a directory that is"
