@@ -198,3 +198,61 @@ pub(crate) enum DeployError {
     #[error(transparent)]
     File(#[from] FileError),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deploy_errors_have_exact_texts() {
+        let instance = InstanceName::new("db", 0);
+        let launch = || {
+            Box::new(LaunchError::Start {
+                source: std::io::Error::other("x"),
+            })
+        };
+        for (error, text) in [
+            (
+                DeployError::Build {
+                    service: "db".to_owned(),
+                    source: BuildError::NotExecutable {
+                        path: "builder".to_owned(),
+                    },
+                },
+                "the build of db failed",
+            ),
+            (
+                DeployError::Postinstall {
+                    instance: instance.clone(),
+                    source: HookError::Interrupted,
+                },
+                "the postinstall of db.0 failed",
+            ),
+            (
+                DeployError::Launch {
+                    instance: instance.clone(),
+                    home: "/h".into(),
+                    source: launch(),
+                },
+                "db.0 does not serve: its new container failed to launch",
+            ),
+            (
+                DeployError::LaunchBeside {
+                    instance: instance.clone(),
+                    source: launch(),
+                },
+                "the new container of db.0 failed to launch: the previous one serves on",
+            ),
+            (
+                DeployError::Stop {
+                    instance,
+                    source: launch(),
+                },
+                "the previous container of db.0 cannot be stopped: its data was not moved",
+            ),
+            (DeployError::Interrupted, "the deployment was interrupted"),
+        ] {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+}

@@ -170,6 +170,30 @@ mod tests {
                  push'\n",
             ),
             (
+                Error::WorkingDirectory {
+                    source: std::io::Error::other("gone"),
+                },
+                "dotcloud: error: cannot tell the working directory\n  cause: gone\n  next: cd into \
+                 a directory that exists\n",
+            ),
+            (
+                Error::Run {
+                    source: CommandError::Start {
+                        program: "/bin/bash".into(),
+                        source: std::io::Error::from(std::io::ErrorKind::NotFound),
+                    },
+                },
+                "dotcloud: error: cannot enter the container\n  cause: cannot run /bin/bash\n  \
+                 cause: entity not found\n  next: see to it that /bin/bash can be run here\n",
+            ),
+            (
+                Error::Signals {
+                    source: std::io::Error::other("x"),
+                },
+                "dotcloud: error: cannot handle signals\n  cause: x\n  next: call it again\n  this \
+                 is a defect of dotcloud: please report it with these lines\n",
+            ),
+            (
                 Error::Declined,
                 "dotcloud: error: nothing was destroyed\n  next: answer y, or call it with -y\n",
             ),

@@ -113,8 +113,8 @@ pub(crate) fn copy_file(
     to: &Path,
     account: Option<&Account>,
 ) -> Result<(), FileError> {
-    let copy = || -> io::Result<()> {
-        let mut source = File::open(from)?;
+    let mut source = File::open(from).map_err(failed("read", from))?;
+    let mut copy = || -> io::Result<()> {
         let mut target = tempfile::Builder::new()
             .prefix(".new-")
             .tempfile_in(parent(to))?;
@@ -128,7 +128,7 @@ pub(crate) fn copy_file(
         target.persist(to)?;
         Ok(())
     };
-    copy().map_err(failed("copy", from))
+    copy().map_err(failed("write", to))
 }
 
 /// Copies the tree `from` to the new directory `to`, for `account`.

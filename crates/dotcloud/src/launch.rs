@@ -23,7 +23,7 @@ use crate::supervisor::{self, Executables, ProgramState, SupervisorError};
 use crate::tail;
 
 /// Between two looks at a service that is starting.
-const TICK: Duration = Duration::from_millis(100);
+const TICK: Duration = Duration::from_millis(200);
 /// For supervisord itself to answer.
 const SUPERVISOR_START: Duration = Duration::from_secs(20);
 /// supervisord gives its programs 10 s.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use crate::world::{Running, World, processes_below, wait_for};
 
@@ -130,4 +131,41 @@ fn interrupted_push_ends_its_hook_and_says_so() {
     std::io::Read::read_to_string(&mut stderr, &mut text).unwrap();
     assert!(text.contains("it was interrupted"), "{text}");
     assert_eq!(processes_below(&world.home()), Vec::new());
+}
+
+#[test]
+fn pushes_killed_at_any_moment_never_lose_a_row() {
+    let world = World::new();
+    world.script(
+        "app/postinstall",
+        "mkdir -p ~/data; echo shadow > ~/data/shadow",
+    );
+    world.push(0);
+    world.run("db.0", "echo row > ~/data/row");
+    // A push takes about 3 s; what matters most happens in its second half.
+    for delay in (200..3600).step_by(340) {
+        let mut push = Running(
+            world
+                .command(["push"])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap(),
+        );
+        let end = Instant::now() + Duration::from_millis(delay);
+        wait_for("the moment to kill", || {
+            (Instant::now() >= end || push.0.try_wait().unwrap().is_some()).then_some(())
+        });
+        push.0.kill().unwrap();
+        push.0.wait().unwrap();
+    }
+    world.push(0);
+    assert_eq!(world.run("db.0", "cat ~/data/row"), "row\n");
+    let history = world.ask("db.0");
+    let servers = processes_below(&world.home())
+        .into_iter()
+        .filter(|(_, command)| command.contains("python3") && command.contains("/home/server"));
+    assert_eq!(servers.count(), 1, "{history}");
+    let containers = fs::read_dir(world.state("db.0")).unwrap().count();
+    assert_eq!(containers, 1);
 }

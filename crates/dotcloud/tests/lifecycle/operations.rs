@@ -173,3 +173,61 @@ fn destroyed_service_comes_back_empty() {
     world.push(0);
     assert_eq!(world.ask("db.0").matches("started").count(), 1);
 }
+
+#[test]
+fn http_service_is_live_at_its_url() {
+    let world = World::new();
+    world.write(
+        "dotcloud.yml",
+        "web:\n  type: custom\n  approot: app\n  ports:\n    www: http\n  \
+         process: python3 -m http.server --bind 127.0.0.1 $PORT_WWW\n",
+    );
+    let push = world.push(0);
+    let url = world.dotcloud(["url", "web"]).with_status(0).stdout;
+    let address = url.trim().strip_prefix("web:  http://").unwrap();
+    push.position(&format!("is live at http://{address}"));
+    let environment = world.run("web", "echo $DOTCLOUD_WEB_HTTP_URL");
+    assert_eq!(environment, format!("http://{address}\n"));
+    let mut stream = std::net::TcpStream::connect(address.trim_end_matches('/')).unwrap();
+    std::io::Write::write_all(&mut stream, b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    let mut first = String::new();
+    BufReader::new(stream).read_line(&mut first).unwrap();
+    assert!(first.contains("200 OK"), "{first}");
+}
+
+#[test]
+fn service_that_left_the_build_file_runs_on_untouched() {
+    let world = World::new();
+    let other = crate::world::BUILD_FILE.replace("db:\n  type", "other:\n  type");
+    world.write(
+        "dotcloud.yml",
+        &format!("{}{other}", crate::world::BUILD_FILE),
+    );
+    world.push(0);
+    let record = std::fs::read_to_string(world.state("state.json")).unwrap();
+    assert!(record.contains("\"other\""));
+    world.write("dotcloud.yml", crate::world::BUILD_FILE);
+    world.push(0);
+    assert_eq!(world.ask("db.0").matches("started").count(), 2);
+    let status = world.dotcloud(["status", "other"]).with_status(0).stdout;
+    assert!(status.starts_with("other.0:  up"), "{status}");
+    assert_eq!(world.run("other", "grep -c started ~/data/history"), "1\n");
+    // The one that was pushed still hears of the other.
+    assert!(world.run("db", "env").contains("DOTCLOUD_OTHER_DB_URL="));
+}
+
+#[test]
+fn one_failing_build_deploys_no_service() {
+    let world = World::new();
+    let other = crate::world::BUILD_FILE
+        .replace("db:\n  type", "other:\n  type")
+        .replace("app/builder", "app/broken");
+    world.push(0);
+    world.script("app/broken", "exit 1");
+    world.write(
+        "dotcloud.yml",
+        &format!("{}{other}", crate::world::BUILD_FILE),
+    );
+    world.push(2);
+    assert_eq!(world.ask("db.0").matches("started").count(), 1);
+}
