@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use thiserror::Error;
@@ -14,6 +14,9 @@ use crate::stop;
 
 /// How often a program is looked after.
 const POLL: Duration = Duration::from_millis(5);
+
+/// How long a killed program's own children may take to disappear.
+const KILL_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A program that ended with status 0.
 #[derive(Debug)]
@@ -138,18 +141,29 @@ fn wait(child: &mut Child, done: impl Fn() -> bool) -> io::Result<ExitStatus> {
     if !stop::is_watched() {
         return child.wait();
     }
-    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     loop {
-        let status = child.try_wait()?;
-        match status {
+        match child.try_wait()? {
             Some(status) if done() => return Ok(status),
+            _ if stop::signal().is_some() => return kill(child),
             _ => sleep(POLL),
         }
-        if let (Some(_), Some(group)) = (stop::signal(), group) {
-            // KILL: what it was making is worth nothing, and ten seconds are soon over.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
     }
+}
+
+/// Kills `child` and whatever it started, and waits until they are gone, or zombies that nobody
+/// buries.
+fn kill(child: &mut Child) -> io::Result<ExitStatus> {
+    let deadline = Instant::now() + KILL_PATIENCE;
+    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    // KILL: what it was making is worth nothing, and ten seconds are soon over.
+    while group.is_some_and(|group| kill_process_group(group, Signal::KILL).is_ok()) {
+        let ended = child.try_wait()?;
+        if ended.is_some() && Instant::now() > deadline {
+            break;
+        }
+        sleep(POLL);
+    }
+    child.wait()
 }
 
 /// Becomes `command`; returns only if that failed.

@@ -160,6 +160,7 @@ impl Initialisation<'_> {
             .env_clear()
             .env("HOME", self.layout.home())
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("TMPDIR", self.layout.tmp_dir())
             .current_dir(self.layout.home())
             .arg(with_path("--defaults-file=", &self.layout.option_file()));
         command

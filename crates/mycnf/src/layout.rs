@@ -58,6 +58,13 @@ impl Layout {
         self.home.join("mysql/run")
     }
 
+    /// `~/mysql/tmp`, the server's `TMPDIR`: a server that starts removes every `#sql…` file of the
+    /// directory it shares with others, theirs too.
+    #[must_use]
+    pub fn tmp_dir(&self) -> PathBuf {
+        self.home.join("mysql/tmp")
+    }
+
     /// `~/mysql/run/mysqld.sock`
     #[must_use]
     pub fn socket(&self) -> PathBuf {

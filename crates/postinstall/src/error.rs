@@ -148,6 +148,15 @@ fn probe(error: &ProbeError) -> Advice {
     Advice::new(Kind::Environment, next)
 }
 
+/// How servers say that the disk is full (ENOSPC is 28).
+const DISK_FULL: [&str; 5] = [
+    "No space left on device",
+    "out of disk space",
+    "error 28",
+    "errno: 28",
+    "Errcode: 28",
+];
+
 fn initialise(error: &InitialiseError) -> Advice {
     let advice = |next: &str| Advice::new(Kind::Environment, next);
     match error {
@@ -159,27 +168,27 @@ fn initialise(error: &InitialiseError) -> Advice {
         InitialiseError::FindInitialiser { .. } | InitialiseError::ReadSystemTables { .. } => {
             advice("push the vendor's tarball, or repack it again: it was cut too short")
         }
-        InitialiseError::RunInitialiser { log, source } => advice(
-            "correct what it says (a full disk, an option in my.cnf), start again: nothing was \
-             left behind that counts",
-        )
-        .detail(evidence(log, source)),
+        InitialiseError::RunInitialiser { log, source } => {
+            let evidence = evidence(log, source);
+            let next = if DISK_FULL.iter().any(|words| evidence.contains(words)) {
+                "make room on the disk, start again: nothing was left behind that takes any"
+            } else {
+                "correct what it says, start again: nothing was left behind that counts"
+            };
+            advice(next).detail(evidence)
+        }
     }
 }
 
-/// The initialiser's own log if it wrote one, else its last words.
+/// The errors in the initialiser's own log if it wrote any, else its last words.
 fn evidence(log: &Path, source: &CommandError) -> String {
     let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let errors: Vec<&str> = text
-        .lines()
-        .filter(|line| line.to_ascii_uppercase().contains("ERROR"))
-        .collect();
-    let last = &errors[errors.len().saturating_sub(6)..];
-    [last.join("\n").as_str(), source.last_words()]
-        .iter()
-        .filter(|part| !part.is_empty())
-        .copied()
-        .collect::<Vec<_>>()
-        .join("\n")
+    let mut errors: Vec<&str> = text.lines().filter(|line| line.contains("ERROR")).collect();
+    if errors.is_empty() {
+        return source.last_words().to_owned();
+    }
+    // The first ones: what follows is their consequence.
+    errors.truncate(6);
+    errors.join("\n")
 }

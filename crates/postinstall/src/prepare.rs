@@ -135,7 +135,13 @@ fn check_socket_path(layout: &Layout) -> Result<(), PrepareError> {
 }
 
 fn make_directories(layout: &Layout) -> Result<(), PrepareError> {
-    for path in [layout.data(), layout.logs(), layout.run_dir()] {
+    let paths = [
+        layout.data(),
+        layout.logs(),
+        layout.run_dir(),
+        layout.tmp_dir(),
+    ];
+    for path in paths {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)

@@ -102,7 +102,11 @@ fn server_sees_option_file_first_and_no_secret() {
     assert_eq!(calls[0].variables, ["HOME={dir}/home"]);
     assert_eq!(
         calls[1].variables,
-        ["HOME={dir}/home", "PATH=/usr/local/bin:/usr/bin:/bin"]
+        [
+            "HOME={dir}/home",
+            "PATH=/usr/local/bin:/usr/bin:/bin",
+            "TMPDIR={dir}/home/mysql/tmp",
+        ]
     );
     assert_eq!(
         fs::read_to_string(sandbox.home().join("init-file")).unwrap(),

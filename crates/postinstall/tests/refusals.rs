@@ -241,13 +241,13 @@ fn option_that_the_server_does_not_know_is_refused_before_initialising() {
 #[test]
 fn failed_initialiser_is_quoted_and_leaves_no_data_directory() {
     let sandbox = built();
-    sandbox.write("home/broken", "[ERROR] No space left on device\n");
+    sandbox.write("home/broken", "[ERROR] Something is wrong\n");
     let outcome = sandbox.outcome(&mut postinstall(&sandbox));
     let end = "- initialising {dir}/home/data/mysqldb\n\
                postinstall: error: the server could not initialise its data directory\n  \
                cause: {dir}/home/mysql/install/bin/mysqld ended with status 1\n  \
-               | [ERROR] No space left on device\n  \
-               next: correct what it says (a full disk, an option in my.cnf), start again: \
+               | [ERROR] Something is wrong\n  \
+               next: correct what it says, start again: \
                nothing was left behind that counts\n";
     assert!(outcome.stderr.ends_with(end), "{}", outcome.stderr);
     assert_eq!(outcome.code, Some(1));
@@ -357,9 +357,9 @@ fn credentials_unusable_are_refused() {
 fn lock_held_or_unusable_is_refused() {
     let sandbox = with_database();
     let lock = sandbox.write("home/data/mysqldb.lock", "4711\n");
-    let mysql = sandbox.home().join("mysql/run");
-    fs::create_dir_all(mysql).unwrap();
-    fs::create_dir_all(sandbox.home().join("data/logs")).unwrap();
+    for name in ["mysql/run", "mysql/tmp", "data/logs"] {
+        fs::create_dir_all(sandbox.home().join(name)).unwrap();
+    }
     sandbox.hand_over();
     let held = fs::File::open(&lock).unwrap();
     held.lock().unwrap();

@@ -19,7 +19,8 @@ there now, checks that the port is free, and replaces itself by the server, so t
 TERM reaches it. The lock on the data directory passes to the server.
 
 Reads what postinstall reads; see postinstall --help. Nothing of its environment but
-HOME, PATH, USER, LOGNAME, TZ, LANG, LC_*, LD_* and MALLOC_* reaches the server.
+HOME, PATH, USER, LOGNAME, TZ, LANG, LC_*, LD_* and MALLOC_* reaches the server,
+whose TMPDIR is ~/mysql/tmp.
 
 Example (supervisord does this):
   HOME=/home/dotcloud PORT_TESTBEDDB=42800 ~/starttest
@@ -50,7 +51,8 @@ pub fn run(environment: &Environment, report: &mut Report) -> Result<Infallible,
     let mut command = server_command(&layout, &server);
     command
         .env_clear()
-        .envs(environment.iter().filter(|(name, _)| is_kept(name)));
+        .envs(environment.iter().filter(|(name, _)| is_kept(name)))
+        .env("TMPDIR", layout.tmp_dir());
     Err(Error::BecomeServer {
         source: hook::exec(&mut command),
     })

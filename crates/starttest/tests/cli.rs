@@ -74,6 +74,7 @@ fn server_is_the_hooks_process_and_sees_no_secret() {
             "LD_LIBRARY_PATH=/nowhere",
             "MALLOC_ARENA_MAX=2",
             "PATH=/usr/bin:/bin",
+            "TMPDIR={dir}/home/mysql/tmp",
             "TZ=UTC",
         ]
     );

@@ -240,7 +240,6 @@ pub fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
             return answer;
         }
         assert!(Instant::now() < deadline, "waited too long for {what}");
-        std::thread::yield_now();
         std::thread::park_timeout(Duration::from_millis(10));
     }
 }

@@ -1,0 +1,251 @@
+//! builder, postinstall and starttest by hand, with real servers: what clients find, and what is
+//! refused. Each test takes all servers that differ in the matter.
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy's allowance for tests does not reach their helpers"
+)]
+
+mod real;
+#[path = "../../hook/tests/sandbox/mod.rs"]
+mod sandbox;
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+
+use mysql::Conn;
+use mysql::prelude::Queryable;
+use real::{Instance, SERVERS, Server, builder, release};
+use sandbox::mode;
+
+/// Whatever a quoting mistake would stumble over.
+const PASSWORD: &str = " it's \"q\" \\n #1; -- `x` %s $HOME ü€密 ";
+
+fn lifecycle(server: Server) {
+    let instance = Instance::new(server);
+    let hook = |name: &str| {
+        let mut command = instance.hook(name);
+        command.env("MYSQL_ROOT_PASSWORD", PASSWORD);
+        command
+    };
+    let first = instance.sandbox.outcome(&mut hook("postinstall"));
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    for name in [".my.cnf", "data/mysql-credentials.cnf"] {
+        assert_eq!(mode(&instance.home().join(name)), 0o600, "{name}");
+    }
+    let before = listing(&instance);
+    let second = instance.sandbox.outcome(&mut hook("postinstall"));
+    assert!(
+        second.stderr.contains("- kept the data directory"),
+        "{}",
+        second.stderr
+    );
+    assert_eq!(listing(&instance), before);
+
+    let running = instance.start(&mut hook("starttest"));
+    let mut root = instance.connect(PASSWORD);
+    check_accounts(server, &mut root);
+    let port: u16 = root.query_first("SELECT @@port").unwrap().unwrap();
+    assert_eq!(port, instance.port);
+    let tmpdir: String = root.query_first("SELECT @@tmpdir").unwrap().unwrap();
+    assert_eq!(tmpdir, instance.home().join("mysql/tmp").to_str().unwrap());
+    root.query_drop("CREATE DATABASE d").unwrap();
+    root.query_drop("CREATE TABLE d.t (i INT) ENGINE=InnoDB")
+        .unwrap();
+    root.query_drop("INSERT INTO d.t VALUES (1), (2), (3)")
+        .unwrap();
+    check_own_client(server, &instance);
+    let pid: String = fs::read_to_string(instance.home().join("mysql/run/mysqld.pid")).unwrap();
+    assert_eq!(
+        pid.trim(),
+        running.0.id().to_string(),
+        "the hook's own process"
+    );
+    running.signal("TERM");
+    let status = running.end();
+    let log = fs::read_to_string(instance.home().join("data/logs/error.log")).unwrap();
+    assert!(status.success(), "{status:?}\n{log}");
+    let last = log.to_lowercase();
+    assert!(last.contains("shutdown complete"), "{log}");
+
+    let running = instance.start(&mut hook("starttest"));
+    let mut root = instance.connect(PASSWORD);
+    let rows: u64 = root
+        .query_first("SELECT COUNT(*) FROM d.t")
+        .unwrap()
+        .unwrap();
+    assert_eq!(rows, 3);
+    drop(running);
+    let running = instance.start(&mut hook("starttest"));
+    let mut root = instance.connect(PASSWORD);
+    let rows: u64 = root
+        .query_first("SELECT COUNT(*) FROM d.t")
+        .unwrap()
+        .unwrap();
+    assert_eq!(rows, 3, "after kill -9");
+    drop(running);
+}
+
+/// Everything but the lock, in which the last holder's pid stays.
+fn listing(instance: &Instance) -> Vec<String> {
+    let mut listing = instance.sandbox.listing();
+    listing.retain(|line| !line.contains("mysqldb.lock"));
+    listing
+}
+
+/// Nobody but root, and nobody without a password.
+fn check_accounts(server: Server, root: &mut Conn) {
+    let (query, expected): (&str, &[&str]) = match server {
+        Server::MariaDb => (
+            "SELECT CONCAT(User, '@', Host, ' ', JSON_VALUE(priv, '$.authentication_string') <> '' \
+             OR COALESCE(JSON_VALUE(priv, '$.account_locked'), 0)) FROM mysql.global_priv ORDER BY 1",
+            &[
+                "mariadb.sys@localhost 1",
+                "root@127.0.0.1 1",
+                "root@::1 1",
+                "root@localhost 1",
+            ],
+        ),
+        Server::MySql56 => (
+            "SELECT CONCAT(User, '@', Host, ' ', Password <> '') FROM mysql.user ORDER BY 1",
+            &[
+                "root@127.0.0.1 1",
+                "root@::1 1",
+                "root@app-default-testbed-0 1",
+                "root@localhost 1",
+            ],
+        ),
+        Server::MySql9 => (
+            "SELECT CONCAT(User, '@', Host, ' ', authentication_string <> '') FROM mysql.user \
+             ORDER BY 1",
+            &[
+                "mysql.infoschema@localhost 1",
+                "mysql.session@localhost 1",
+                "mysql.sys@localhost 1",
+                "root@localhost 1",
+            ],
+        ),
+    };
+    let accounts: Vec<String> = root.query(query).unwrap();
+    assert_eq!(accounts, expected, "{server:?}");
+    let databases: Vec<String> = root.query("SHOW DATABASES").unwrap();
+    assert!(!databases.contains(&"test".to_owned()), "{databases:?}");
+}
+
+/// The server's own client gets in with ~/.my.cnf alone.
+fn check_own_client(server: Server, instance: &Instance) {
+    let client = match server {
+        Server::MariaDb => "bin/mariadb",
+        Server::MySql9 => "bin/mysql",
+        // Its tarball has none.
+        Server::MySql56 => return,
+    };
+    let option_file = format!("--defaults-file={}/.my.cnf", instance.home().display());
+    let mut client = instance.sandbox.command(&release(server).join(client));
+    client.args([&option_file, "-N", "-e", "SELECT CURRENT_USER()"]);
+    let outcome = instance.sandbox.outcome(&mut client);
+    assert_eq!(outcome.stdout, "root@localhost\n", "{}", outcome.stderr);
+}
+
+#[test]
+fn mariadb_lives_through_its_life() {
+    lifecycle(Server::MariaDb);
+}
+
+#[test]
+fn mysql_5_6_lives_through_its_life() {
+    lifecycle(Server::MySql56);
+}
+
+#[test]
+fn mysql_9_lives_through_its_life() {
+    lifecycle(Server::MySql9);
+}
+
+#[test]
+fn second_build_changes_nothing() {
+    for server in SERVERS {
+        let home = server.built_home();
+        let built = || {
+            // Not by content: a release has hundreds of megabytes.
+            let mut find = Command::new("find");
+            find.arg(home).args(["-printf", "%p %m %s %l\\n"]);
+            let text = String::from_utf8(find.output().unwrap().stdout).unwrap();
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        let (before, release) = (built(), fs::metadata(release(server)).unwrap().ino());
+        let approot = home.with_file_name("code").join("hooks");
+        assert!(builder(home, &approot).status().unwrap().success());
+        assert_eq!(built(), before);
+        assert_eq!(fs::metadata(real::release(server)).unwrap().ino(), release);
+    }
+}
+
+#[test]
+fn data_of_another_server_is_refused_untouched() {
+    for made_by in SERVERS {
+        let instance = Instance::new(made_by);
+        let made = instance.sandbox.outcome(&mut instance.hook("postinstall"));
+        assert_eq!(made.code, Some(0), "{}", made.stderr);
+        for other in SERVERS.into_iter().filter(|server| *server != made_by) {
+            instance.install(other);
+            let before = listing(&instance);
+            let outcome = instance.sandbox.outcome(&mut instance.hook("starttest"));
+            let (maker, pushed) = (lineage(made_by), version(other));
+            let error = format!(
+                "starttest: error: the data directory {{dir}}/home/data/mysqldb belongs to {maker}, \
+                 and the server is {pushed}\n  next: the data is untouched: push a tarball of the \
+                 server that made it, and move the data with a dump\n"
+            );
+            assert!(outcome.stderr.ends_with(&error), "{}", outcome.stderr);
+            assert_eq!(outcome.code, Some(1));
+            assert_eq!(listing(&instance), before);
+        }
+    }
+}
+
+fn lineage(server: Server) -> &'static str {
+    match server {
+        Server::MariaDb => "MariaDB",
+        Server::MySql56 => "MySQL 5.x",
+        Server::MySql9 => "MySQL 8.0 or later",
+    }
+}
+
+/// As in builder's stamp: `mysqld  Ver 9.7.4 (MySQL)`.
+fn version(server: Server) -> String {
+    let stamp = fs::read_to_string(release(server).join("mysqld-version.txt")).unwrap();
+    let mut words = stamp.split_whitespace().skip(2);
+    let version = words.next().unwrap();
+    let flavour = words.next().unwrap().trim_matches(['(', ')']);
+    format!("{flavour} {version}")
+}
+
+#[test]
+fn unknown_option_is_told_in_the_servers_own_words_and_nothing_is_initialised() {
+    for server in SERVERS {
+        let instance = Instance::new(server);
+        let my_cnf = "home/mysql/my.cnf";
+        instance
+            .sandbox
+            .write(my_cnf, "[mysqld]\nmax-conections = 10\n");
+        let outcome = instance.sandbox.outcome(&mut instance.hook("postinstall"));
+        let error = match server {
+            Server::MySql9 => "postinstall: error: the server does not accept the option file\n",
+            _ => "postinstall: error: the server could not initialise its data directory\n",
+        };
+        assert!(outcome.stderr.contains(error), "{}", outcome.stderr);
+        let said = outcome.stderr.to_lowercase();
+        assert!(
+            said.contains("unknown variable 'max-conections=10'"),
+            "{}",
+            outcome.stderr
+        );
+        assert_eq!(outcome.code, Some(1));
+        for name in ["data/mysqldb", "data/mysqldb.initialising"] {
+            assert!(!instance.home().join(name).exists(), "{name}");
+        }
+    }
+}
