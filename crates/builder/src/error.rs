@@ -189,3 +189,6 @@ fn room_or_rights() -> Advice {
         "make room on the disk, or make it writable for this user, push again",
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -314,3 +314,6 @@ pub enum InitialiseError {
         source: io::Error,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -192,3 +192,6 @@ fn evidence(log: &Path, source: &CommandError) -> String {
     errors.truncate(6);
     errors.join("\n")
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,33 +66,73 @@ fn exec_status(error: &CommandError) -> ExitStatus {
 mod tests {
     use super::*;
 
-    fn become_server(kind: io::ErrorKind) -> Error {
-        Error::BecomeServer {
-            source: CommandError::Start {
-                program: "mysqld".into(),
-                source: kind.into(),
-            },
-        }
+    /// What the reader sees, and the status.
+    fn rendered(error: &Error) -> (ExitStatus, String) {
+        let mut out = Vec::new();
+        let status = hook::render("starttest", error, &mut out);
+        (status, String::from_utf8(out).unwrap())
     }
 
     #[test]
-    fn errors_have_exact_texts_and_statuses() {
+    fn port_taken_has_exact_text() {
         let taken = Error::PortTaken {
             port: Port {
                 number: 42800,
                 variable: "PORT_TESTBEDDB".to_owned(),
             },
-            source: io::ErrorKind::AddrInUse.into(),
+            source: io::Error::other("taken"),
         };
-        assert_eq!(
-            taken.to_string(),
-            "cannot listen on port 42800, from PORT_TESTBEDDB"
-        );
-        assert_eq!(taken.advice().status, ExitStatus::Failed);
-        let missing = become_server(io::ErrorKind::NotFound);
-        assert_eq!(missing.to_string(), "cannot become the server");
-        assert_eq!(missing.advice().status, ExitStatus::NotFound);
-        let denied = become_server(io::ErrorKind::PermissionDenied);
-        assert_eq!(denied.advice().status, ExitStatus::NotExecutable);
+        let text = "starttest: error: cannot listen on port 42800, from PORT_TESTBEDDB\n  \
+                    cause: taken\n  next: stop the process that listens there ('ss -ltnp' shows \
+                    it), start again\n";
+        assert_eq!(rendered(&taken), (ExitStatus::Failed, text.to_owned()));
+    }
+
+    #[test]
+    fn become_server_statuses_are_those_of_shells() {
+        let start = |kind: io::ErrorKind| CommandError::Start {
+            program: "mysqld".into(),
+            source: kind.into(),
+        };
+        for (kind, cause, status) in [
+            (
+                io::ErrorKind::NotFound,
+                "entity not found",
+                ExitStatus::NotFound,
+            ),
+            (
+                io::ErrorKind::PermissionDenied,
+                "permission denied",
+                ExitStatus::NotExecutable,
+            ),
+        ] {
+            let error = Error::BecomeServer {
+                source: start(kind),
+            };
+            let text = format!(
+                "starttest: error: cannot become the server\n  cause: cannot run mysqld\n  \
+                 cause: {cause}\n  next: push again: builder puts the server there\n"
+            );
+            assert_eq!(rendered(&error), (status, text));
+        }
+    }
+
+    #[test]
+    fn errors_of_the_preparation_are_those_of_postinstall() {
+        for (error, text) in [
+            (
+                Error::Settings(SettingsError::NoPort),
+                "starttest: error: no port to listen on: no PORT_* variable is set\n  next: give \
+                 the service a tcp port in dotcloud.yml (ports: {testbeddb: tcp}), push again\n",
+            ),
+            (
+                Error::Prepare(PrepareError::DataRequired { path: "/d".into() }),
+                "starttest: error: there is no data directory /d, and MYSQL_REQUIRE_DATA forbids a \
+                 fresh one\n  next: put the data back, or unset MYSQL_REQUIRE_DATA to begin with a \
+                 fresh database\n",
+            ),
+        ] {
+            assert_eq!(rendered(&error), (ExitStatus::Failed, text.to_owned()));
+        }
     }
 }
