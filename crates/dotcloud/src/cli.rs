@@ -283,5 +283,11 @@ mod tests {
         };
         assert_eq!(run.command, ["ls", "-y", "--", "x"]);
         assert!(!cli.global.assume_yes);
+
+        let cli = Cli::parse_from(["dotcloud", "run", "db", "--", "ls", "-l"]);
+        let Verb::Run(run) = cli.verb else {
+            panic!("{cli:?}");
+        };
+        assert_eq!(run.command, ["ls", "-l"]);
     }
 }

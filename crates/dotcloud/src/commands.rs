@@ -70,8 +70,7 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
     let call = Call {
         platform,
         global: cli.global,
-        directory: Platform::working_directory()
-            .map_err(|source| Error::WorkingDirectory { source })?,
+        directory: std::env::current_dir().map_err(|source| Error::WorkingDirectory { source })?,
     };
     match cli.verb {
         Verb::List => applications::list(&call),

@@ -85,24 +85,25 @@ fn settle_one(
         (Successor::Preparing { container }, _) => {
             discard(platform, &paths(container), name, log)?;
         }
-        (Successor::TakingOver { .. }, None) => {}
-        (Successor::TakingOver { container }, Some(current)) => {
+        (Successor::TakingOver { container }, Some(current))
+            if files::look(&paths(current).data())?.is_some() =>
+        {
+            log.warning(
+                name,
+                "a deployment was interrupted before ~/data moved: the previous instance keeps it",
+            );
             let (old, new) = (paths(current), paths(container));
-            if files::look(&old.data())?.is_some() {
-                log.warning(
-                    name,
-                    "a deployment was interrupted before ~/data moved: the previous instance keeps it",
-                );
-                discard(platform, &new, name, log)?;
-                restart(platform, &old)?;
-            } else {
-                log.warning(
-                    name,
-                    "a deployment was interrupted after ~/data had moved: the new instance keeps it",
-                );
-                take_over(platform, application, name)?;
-                return restart(platform, &new);
-            }
+            discard(platform, &new, name, log)?;
+            restart(platform, &old)?;
+        }
+        (Successor::TakingOver { container }, _) => {
+            log.warning(
+                name,
+                "a deployment was interrupted after ~/data had moved: the new instance keeps it",
+            );
+            let new = paths(container);
+            take_over(platform, application, name)?;
+            return restart(platform, &new);
         }
     }
     if let Some(instance) = application.instance_mut(name) {

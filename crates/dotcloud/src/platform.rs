@@ -1,6 +1,5 @@
 //! What every verb works with: the state, the runtime, supervisord, time limits.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -55,11 +54,6 @@ impl Platform {
     /// supervisord of this machine.
     pub(crate) fn executables(&self) -> Result<Executables, SupervisorError> {
         Executables::find(&self.environment)
-    }
-
-    /// Where the user is.
-    pub(crate) fn working_directory() -> std::io::Result<PathBuf> {
-        std::env::current_dir()
     }
 }
 

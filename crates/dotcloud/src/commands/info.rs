@@ -112,7 +112,7 @@ fn show_instance(call: &Call, application: &Application, name: &InstanceName, in
         console::print(format!("container:  {}", paths.root().display()));
         console::print(format!("revision:   {}", container.revision));
     }
-    let ports: Vec<(String, String)> = urls(name, instance)
+    let ports: Vec<(String, String)> = urls(instance)
         .into_iter()
         .filter(|(_, url)| !url.starts_with("http:"))
         .collect();
@@ -128,13 +128,13 @@ fn service_urls(application: &Application, service: &str) -> Vec<String> {
     application
         .instances()
         .filter(|(name, _)| name.service == service)
-        .flat_map(|(name, instance)| urls(&name, instance))
+        .flat_map(|(_, instance)| urls(instance))
         .map(|(_, url)| url)
         .collect()
 }
 
 /// Port name and public address of every port of an instance.
-pub(super) fn urls(_name: &InstanceName, instance: &Instance) -> Vec<(String, String)> {
+pub(super) fn urls(instance: &Instance) -> Vec<(String, String)> {
     instance
         .public
         .iter()

@@ -126,7 +126,7 @@ fn new_revision(previous: Option<&str>) -> String {
 fn announce(application: &Application) {
     let urls: Vec<String> = application
         .instances()
-        .flat_map(|(name, instance)| info::urls(&name, instance))
+        .flat_map(|(_, instance)| info::urls(instance))
         .map(|(_, url)| url)
         .collect();
     if urls.is_empty() {
