@@ -102,10 +102,16 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
+    #[track_caller]
+    fn say<const N: usize>(cases: [(Error, &str); N]) {
+        for (error, text) in cases {
+            assert_eq!(rendered(&error), text);
+        }
+    }
+
     #[test]
-    fn errors_have_exact_texts() {
-        let service = || "db".to_owned();
-        for (error, text) in [
+    fn errors_about_the_call_have_exact_texts() {
+        say([
             (
                 Error::NotConnected {
                     directory: "/x".into(),
@@ -115,10 +121,47 @@ mod tests {
                  to one that exists; -A APP names one for this call\n",
             ),
             (
-                Error::Exists { name: service() },
+                Error::Exists {
+                    name: "db".to_owned(),
+                },
                 "dotcloud: error: there is an application 'db' already\n  next: connect this \
                  directory to it with 'dotcloud connect db', or choose another name\n",
             ),
+            (
+                Error::WorkingDirectory {
+                    source: std::io::Error::other("gone"),
+                },
+                "dotcloud: error: cannot tell the working directory\n  cause: gone\n  next: cd into \
+                 a directory that exists\n",
+            ),
+            (
+                Error::Run {
+                    source: CommandError::Start {
+                        program: "/bin/bash".into(),
+                        source: std::io::Error::from(std::io::ErrorKind::NotFound),
+                    },
+                },
+                "dotcloud: error: cannot enter the container\n  cause: cannot run /bin/bash\n  \
+                 cause: entity not found\n  next: see to it that /bin/bash can be run here\n",
+            ),
+            (
+                Error::Signals {
+                    source: std::io::Error::other("x"),
+                },
+                "dotcloud: error: cannot handle signals\n  cause: x\n  next: call it again\n  this \
+                 is a defect of dotcloud: please report it with these lines\n",
+            ),
+            (
+                Error::Declined,
+                "dotcloud: error: nothing was destroyed\n  next: answer y, or call it with -y\n",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn errors_about_services_have_exact_texts() {
+        let service = || "db".to_owned();
+        say([
             (
                 Error::NoService {
                     application: "app".to_owned(),
@@ -169,37 +212,7 @@ mod tests {
                 "dotcloud: error: db.0 was never deployed\n  next: push it first: 'dotcloud \
                  push'\n",
             ),
-            (
-                Error::WorkingDirectory {
-                    source: std::io::Error::other("gone"),
-                },
-                "dotcloud: error: cannot tell the working directory\n  cause: gone\n  next: cd into \
-                 a directory that exists\n",
-            ),
-            (
-                Error::Run {
-                    source: CommandError::Start {
-                        program: "/bin/bash".into(),
-                        source: std::io::Error::from(std::io::ErrorKind::NotFound),
-                    },
-                },
-                "dotcloud: error: cannot enter the container\n  cause: cannot run /bin/bash\n  \
-                 cause: entity not found\n  next: see to it that /bin/bash can be run here\n",
-            ),
-            (
-                Error::Signals {
-                    source: std::io::Error::other("x"),
-                },
-                "dotcloud: error: cannot handle signals\n  cause: x\n  next: call it again\n  this \
-                 is a defect of dotcloud: please report it with these lines\n",
-            ),
-            (
-                Error::Declined,
-                "dotcloud: error: nothing was destroyed\n  next: answer y, or call it with -y\n",
-            ),
-        ] {
-            assert_eq!(rendered(&error), text);
-        }
+        ]);
     }
 
     #[test]

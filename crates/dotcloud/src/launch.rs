@@ -313,7 +313,7 @@ mod tests {
             (
                 LaunchError::Silent {
                     waiting_for: "port db (42800)".to_owned(),
-                    limit: Duration::from_secs(60),
+                    limit: Duration::from_mins(1),
                 },
                 "port db (42800) does not answer after 60 s",
             ),

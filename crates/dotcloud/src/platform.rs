@@ -82,8 +82,8 @@ mod tests {
         assert_eq!(
             Limits::of(&environment),
             Limits {
-                build: Duration::from_secs(900),
-                postinstall: Duration::from_secs(600),
+                build: Duration::from_mins(15),
+                postinstall: Duration::from_mins(10),
                 launch: Duration::from_secs(5),
             }
         );

@@ -43,16 +43,27 @@ pub(super) fn record(
     Ok((names, ports))
 }
 
-/// The build file has the initial count only: a service that exists keeps what it has.
-fn count_instances(application: &Application, service: &Service, log: &mut DeploymentLog) -> u32 {
-    let existing = application
-        .services
-        .get(&service.name)
-        .map_or(0, |record| record.instances.len());
-    let existing = u32::try_from(existing).unwrap_or(u32::MAX);
-    if existing == 0 {
+/// The build file has the initial count only: a service that was deployed keeps what it has.
+fn count_instances(
+    application: &mut Application,
+    service: &Service,
+    log: &mut DeploymentLog,
+) -> u32 {
+    let Some(record) = application.services.get_mut(&service.name) else {
+        return service.instances;
+    };
+    if record
+        .instances
+        .values()
+        .all(|instance| instance.current.is_none())
+    {
+        // Left by deployments that failed, maybe of another count.
+        record
+            .instances
+            .retain(|&number, _| number < service.instances);
         return service.instances;
     }
+    let existing = u32::try_from(record.instances.len()).unwrap_or(u32::MAX);
     if existing != service.instances {
         log.warning(
             &service.name,

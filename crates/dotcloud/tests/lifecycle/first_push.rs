@@ -170,3 +170,18 @@ fn ordinary_user_runs_everything_as_that_user() {
 pub(crate) fn is_root() -> bool {
     std::fs::metadata("/proc/self").unwrap().uid() == 0
 }
+
+#[test]
+fn instances_count_until_the_first_deployment_that_works() {
+    let world = World::new();
+    world.script("app/postinstall", "exit 1");
+    world.push(2);
+    world.script("app/postinstall", "true");
+    world.write("dotcloud.yml", &format!("{BUILD_FILE}  instances: 2\n"));
+    world.push(0);
+    assert!(world.ask("db.1").starts_with("started"));
+    world.write("dotcloud.yml", BUILD_FILE);
+    let push = world.push(0);
+    push.position("[db] warning: it keeps its 2 instance(s)");
+    assert!(world.ask("db.1").starts_with("started"));
+}
