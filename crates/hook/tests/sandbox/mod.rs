@@ -245,7 +245,8 @@ pub fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A shell script run in a private mount namespace, where it may mount; `$AS_USER` before a command
-/// of it makes that one unprivileged.
+/// of it makes that one unprivileged. To remount, say `--options-mode ignore`: in a user namespace
+/// the owner among a mount's present options cannot be given again.
 pub fn in_mount_namespace(script: &str) -> Command {
     let mut command = Command::new("unshare");
     let (options, as_user) = if is_root() {

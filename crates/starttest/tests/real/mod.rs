@@ -61,6 +61,7 @@ impl Server {
             let (home, approot) = (place.join("home"), place.join("code/hooks"));
             fs::create_dir_all(&home).unwrap();
             fill_approot(&approot, &self.tarball());
+            hand_over(&place.join("code"));
             for dir in [&place, &home] {
                 hand_over_dir(dir);
             }
@@ -85,6 +86,7 @@ fn fill_approot(approot: &Path, tarball: &Path) {
     symlink(&tarball, approot.join(tarball.file_name().unwrap())).unwrap();
 }
 
+/// Without what is in it: builder's home has thousands of files.
 fn hand_over_dir(dir: &Path) {
     if crate::sandbox::is_root() {
         let (user, group) = (Some(crate::sandbox::USER), Some(crate::sandbox::GROUP));
