@@ -180,6 +180,21 @@ Example:
         #[arg(value_name = "SERVICE.N")]
         instance: Selection,
     },
+    /// Stop the application, keeping everything
+    #[command(after_help = "\
+Every process ends, the public addresses too; containers and ~/data stay. The next push, or
+'dotcloud restart SERVICE.N', starts it again.
+
+Example:
+  dotcloud down")]
+    Down,
+    /// Stop every process of the application; its data stays
+    #[command(after_help = "\
+The next push starts it again.
+
+Example:
+  dotcloud down")]
+    Down,
     /// Destroy the application, or one service, and its data
     #[command(after_help = "\
 ~/data of every instance is removed. This cannot be undone.

@@ -4,6 +4,8 @@ mod applications;
 mod connection;
 mod create;
 mod destroy;
+mod down;
+mod down;
 mod info;
 mod logs;
 mod push;
@@ -25,6 +27,7 @@ use crate::error::Error;
 use crate::gateway;
 use crate::platform::Platform;
 use crate::project::Project;
+use crate::store::Lock;
 
 /// The executable: does what the arguments say.
 #[must_use]
@@ -56,7 +59,8 @@ pub fn main() -> ExitCode {
             if debug {
                 console::info(format!("{error:?}"));
             }
-            hook::render("dotcloud", &error, &mut std::io::stderr()).into()
+            // Standard output, like the platform's own client: a deployment's log ends with it.
+            hook::render("dotcloud", &error, &mut std::io::stdout()).into()
         }
     }
 }
@@ -85,6 +89,8 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
         Verb::Logs(arguments) => logs::logs(&call, &arguments),
         Verb::Run(arguments) => run::run(&call, &arguments, environment),
         Verb::Restart { instance } => restart::restart(&call, &instance),
+        Verb::Down => down::down(&call),
+        Verb::Down => down::down(&call),
         Verb::Destroy { service } => destroy::destroy(&call, service.as_ref()),
         Verb::Gateway { .. } => Ok(()),
     }
@@ -120,6 +126,17 @@ impl Call {
     /// The record of that application.
     fn application(&self) -> Result<Application, Error> {
         Ok(self.platform.store.load(&self.application_name()?)?)
+    }
+
+    /// The right to change the application, which may have to be waited for.
+    fn lock(&self, application: &str) -> Result<Lock, Error> {
+        let busy = || {
+            console::info(format!(
+                "Another command works on the application \"{application}\": waiting until it is \
+                 done"
+            ));
+        };
+        Ok(self.platform.store.lock(application, busy)?)
     }
 
     /// From here on a request to end is a flag, which hooks and waits obey.

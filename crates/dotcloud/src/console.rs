@@ -1,5 +1,5 @@
-//! What a verb says to the person who called it: information on standard error, results and
-//! success on standard output, as the platform's own client had it. Asks questions.
+//! What a verb says to the person who called it: information on standard error; results, success
+//! and warnings on standard output, as the platform's own client had it. Asks questions.
 
 use std::fmt::Display;
 use std::io::{BufRead, IsTerminal, Write};
@@ -27,6 +27,17 @@ pub(crate) fn success(text: impl Display) {
     let out = std::io::stdout();
     let colour = out.is_terminal();
     mark(out, colour, AnsiColor::Green, &text.to_string());
+}
+
+/// Something to look at, on standard output, although the work goes on.
+pub(crate) fn warning(text: impl Display) {
+    let out = std::io::stdout();
+    let style = if out.is_terminal() {
+        AnsiColor::Yellow.on_default()
+    } else {
+        Style::new()
+    };
+    print(format!("{style}Warning:{style:#} {text}"));
 }
 
 /// A line of a result. Whether anyone still reads it must not change the exit status.

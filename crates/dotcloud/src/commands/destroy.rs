@@ -1,12 +1,13 @@
 //! `destroy`: an application or a service, with its processes, its containers and its data.
 
+use super::down::stop_service;
 use super::{Call, check_service};
 use crate::application::{Application, InstanceName, Selection};
 use crate::console;
 use crate::deployment_log::DeploymentLog;
 use crate::error::Error;
 use crate::files;
-use crate::{launch, wiring};
+use crate::wiring;
 
 /// Asks, stops everything, removes it.
 pub(super) fn destroy(call: &Call, selection: Option<&Selection>) -> Result<(), Error> {
@@ -29,9 +30,7 @@ pub(super) fn destroy(call: &Call, selection: Option<&Selection>) -> Result<(), 
     if !console::ask(&question, false, call.global.assume()) {
         return Err(Error::Declined);
     }
-    let _lock = platform.store.lock(&name, || {
-        console::info("Another command works on this application: waiting until it is done");
-    })?;
+    let _lock = call.lock(&name)?;
     let mut application = platform.store.load(&name)?;
     console::info(format!("Destroying {what}"));
     let log = &mut DeploymentLog::to_stderr();
@@ -86,26 +85,4 @@ fn destroy_application(
         }
     }
     Ok(files::remove(&directory)?)
-}
-
-/// Ends every process of the service, in whatever container.
-fn stop_service(
-    call: &Call,
-    application: &Application,
-    service: &str,
-    log: &mut DeploymentLog,
-) -> Result<(), Error> {
-    let store = &call.platform.store;
-    for (name, instance) in application.instances() {
-        if name.service != service {
-            continue;
-        }
-        for container in instance.containers() {
-            let paths = store.container(&application.name, &name, container.generation);
-            launch::stop(&call.platform, &paths, &name.to_string(), log)?;
-        }
-    }
-    let build = store.build(&application.name, service);
-    launch::end_processes(&call.platform, &build, service, log)?;
-    Ok(())
 }

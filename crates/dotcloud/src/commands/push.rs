@@ -20,11 +20,7 @@ pub(super) fn push(call: &Call, arguments: &cli::Push) -> Result<(), Error> {
     let store = &call.platform.store;
     store.load(&name)?;
     store.prepare(&call.platform.runtime.account())?;
-    let _lock = store.lock(&name, || {
-        console::info(format!(
-            "Another command works on the application \"{name}\": waiting until it is done"
-        ));
-    })?;
+    let _lock = call.lock(&name)?;
     // Again: it may have been destroyed, or pushed, while we waited.
     let mut application = store.load(&name)?;
     console::info(format!(
@@ -35,7 +31,7 @@ pub(super) fn push(call: &Call, arguments: &cli::Push) -> Result<(), Error> {
     BuildFile::read(&source.join("dotcloud.yml"))?;
     let done = upload::mirror(&source, &store.code(&name))?;
     for skipped in &done.skipped {
-        console::info(format!("Not uploaded: {skipped}"));
+        console::warning(format!("not uploaded: {skipped}"));
     }
     console::info(format!(
         "Uploaded {} file(s), {} bytes; removed {}",

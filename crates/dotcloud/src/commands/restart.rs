@@ -19,9 +19,7 @@ pub(super) fn restart(call: &Call, selection: &Selection) -> Result<(), Error> {
     let platform = &call.platform;
     let name = call.application_name()?;
     platform.store.load(&name)?;
-    let _lock = platform.store.lock(&name, || {
-        console::info("Another command works on this application: waiting until it is done");
-    })?;
+    let _lock = call.lock(&name)?;
     let mut application = platform.store.load(&name)?;
     let instance = one_instance(&application, selection)?;
     console::info(format!("Restarting {instance}"));

@@ -13,8 +13,8 @@ fn fails_and_old_one_serves(break_it: impl FnOnce(&World), reason: &str, error: 
     break_it(&world);
     let push = world.push(2);
     push.position(reason);
-    assert!(push.stderr.contains(error), "{}", push.stderr);
-    assert!(push.stderr.contains("next: "), "{}", push.stderr);
+    assert!(push.stdout.contains(error), "{}", push.stdout);
+    assert!(push.stdout.contains("next: "), "{}", push.stdout);
     assert_eq!(world.ask("db.0"), before);
     assert!(world.state("db.0/1").exists());
     assert!(!world.state("db.0/2").exists());
@@ -78,11 +78,11 @@ fn buildscript_over_its_limit_is_killed_with_all_its_processes() {
         .env("DOTCLOUD_BUILD_LIMIT", "1")
         .output()
         .unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(2), "{stdout}");
     assert!(
         stderr.contains("it was killed: it took longer than 1 s"),
-        "{stderr}"
+        "{stdout}"
     );
     assert_eq!(processes_below(&world.home()), Vec::new());
 }
@@ -93,12 +93,12 @@ fn program_that_does_not_stay_up_fails_the_first_push_with_its_last_words() {
     world.script("app/server", "echo my last words; exit 1");
     let push = world.push(2);
     push.position("--> Deployment failed: db.0 does not serve");
-    assert!(push.stderr.contains("  | my last words"), "{}", push.stderr);
+    assert!(push.stdout.contains("  | my last words"), "{}", push.stdout);
     let data = world.state("db.0/1/home");
     assert!(
-        push.stderr.contains(&*data.to_string_lossy()),
+        push.stdout.contains(&*data.to_string_lossy()),
         "{}",
-        push.stderr
+        push.stdout
     );
     assert_eq!(
         world.dotcloud(["status", "db"]).stdout.lines().next(),
@@ -133,9 +133,9 @@ fn failed_launch_beside_an_old_one_without_data_leaves_it_serving() {
     world.script("app/server", "exit 1");
     let push = world.push(2);
     assert!(
-        push.stderr.contains("the previous one serves on"),
+        push.stdout.contains("the previous one serves on"),
         "{}",
-        push.stderr
+        push.stdout
     );
     assert_eq!(world.ask("db.0"), before);
 }
@@ -149,9 +149,9 @@ fn silent_port_fails_after_the_limit() {
         .env("DOTCLOUD_LAUNCH_LIMIT", "2")
         .output()
         .unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{stderr}");
-    assert!(stderr.contains("does not answer after 2 s"), "{stderr}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(2), "{stdout}");
+    assert!(stdout.contains("does not answer after 2 s"), "{stdout}");
 }
 
 #[test]
@@ -174,11 +174,11 @@ fn bad_build_file_changes_nothing() {
             None => fs::remove_file(world.code("dotcloud.yml")).unwrap(),
         }
         let push = world.push(1);
-        assert!(push.stderr.contains(text), "{}", push.stderr);
+        assert!(push.stdout.contains(text), "{}", push.stdout);
         assert!(
-            push.stderr.contains("nothing was changed"),
+            push.stdout.contains("nothing was changed"),
             "{}",
-            push.stderr
+            push.stdout
         );
     }
     assert!(!world.state("code/new-file").exists());
@@ -198,12 +198,12 @@ fn missing_package_is_named_with_the_command_that_installs_it() {
     world.write("dotcloud.yml", &yml);
     let push = world.push(2);
     assert!(
-        push.stderr.contains(
+        push.stdout.contains(
             "  cause: not installed on this machine: no-such-package-1\n  next: sudo apt-get \
              install --no-install-recommends no-such-package-1\n"
         ),
         "{}",
-        push.stderr
+        push.stdout
     );
 }
 
@@ -214,7 +214,7 @@ fn data_that_cannot_be_moved_stays_and_its_owner_is_started_again() {
     world.push(0);
     world.run("db.0", "chmod 0500 ~");
     let push = world.push(2);
-    assert!(push.stderr.contains("cannot move "), "{}", push.stderr);
+    assert!(push.stdout.contains("cannot move "), "{}", push.stdout);
     let history = crate::world::wait_for("the old one", || {
         let history = crate::world::read(&world.address("db.0")).unwrap_or_default();
         (history.matches("started").count() == 2).then_some(history)

@@ -108,8 +108,8 @@ fn interrupted_push_ends_its_hook_and_says_so() {
     let mut child = Running(
         world
             .command(["push"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap(),
     );
@@ -127,8 +127,8 @@ fn interrupted_push_ends_its_hook_and_says_so() {
     let status = child.0.wait().unwrap();
     assert_eq!(status.code(), Some(2));
     let mut text = String::new();
-    let mut stderr = child.0.stderr.take().unwrap();
-    std::io::Read::read_to_string(&mut stderr, &mut text).unwrap();
+    let mut stdout = child.0.stdout.take().unwrap();
+    std::io::Read::read_to_string(&mut stdout, &mut text).unwrap();
     assert!(text.contains("it was interrupted"), "{text}");
     assert_eq!(processes_below(&world.home()), Vec::new());
 }

@@ -167,7 +167,7 @@ fn destroyed_service_comes_back_empty() {
     let world = World::new();
     world.push(0);
     let no = world.dotcloud(["-o", "destroy", "db"]).with_status(1);
-    assert!(no.stderr.contains("nothing was destroyed"), "{}", no.stderr);
+    assert!(no.stdout.contains("nothing was destroyed"), "{}", no.stdout);
     world.dotcloud(["destroy", "db", "-y"]).with_status(0);
     world.dotcloud(["info", "db"]).with_status(1);
     world.push(0);
@@ -230,4 +230,25 @@ fn one_failing_build_deploys_no_service() {
     );
     world.push(2);
     assert_eq!(world.ask("db.0").matches("started").count(), 1);
+}
+
+#[test]
+fn down_ends_every_process_and_the_next_push_starts_again() {
+    let world = World::new();
+    world.push(0);
+    let address = world.address("db.0");
+    world.dotcloud(["down"]).with_status(0);
+    assert_eq!(processes_below(&world.home()), Vec::new());
+    assert!(std::net::TcpStream::connect(&address).is_err());
+    let status = world.dotcloud(["status", "db"]).with_status(0).stdout;
+    assert_eq!(status, "db.0:  down\n");
+    world.dotcloud(["restart", "db.0"]).with_status(0);
+    wait_for("the second start", || {
+        let history = crate::world::read(&address).unwrap_or_default();
+        (history.matches("started").count() == 2).then_some(())
+    });
+    world.dotcloud(["down"]).with_status(0);
+    world.push(0);
+    assert_eq!(world.address("db.0"), address);
+    assert_eq!(world.ask("db.0").matches("started").count(), 3);
 }

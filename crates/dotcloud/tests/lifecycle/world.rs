@@ -204,7 +204,7 @@ impl Drop for World {
             let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
         }
         if !std::thread::panicking() {
-            let gone = destroyed.stderr.contains("there is no application");
+            let gone = destroyed.stdout.contains("there is no application");
             assert!(destroyed.status == 0 || gone, "{destroyed:?}");
             assert_eq!(left, Vec::new());
         }
