@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use mycnf::{Layout, OptionFile, OptionFileError};
+use tempfile::NamedTempFile;
 use thiserror::Error;
 
 /// A file to copy: its name in the approot, where it goes, its mode.
@@ -47,13 +48,20 @@ impl Files {
         })
     }
 
-    /// Writes them all, each beside its final name and renamed.
+    /// Writes them all beside their final names, then renames: a disk that fills up meanwhile does
+    /// not leave new hooks beside old ones.
     pub(crate) fn write(&self) -> Result<(), FilesError> {
+        let fail = |path: &Path| {
+            let path = path.to_owned();
+            |source| FilesError::Write { path, source }
+        };
+        let mut written = Vec::new();
         for ((_, path, mode), content) in &self.copies {
-            put(path, *mode, content).map_err(|source| FilesError::Write {
-                path: path.clone(),
-                source,
-            })?;
+            let beside = write_beside(path, *mode, content).map_err(fail(path))?;
+            written.push((beside, path));
+        }
+        for (beside, path) in written {
+            put_in_place(beside, path).map_err(fail(path))?;
         }
         Ok(())
     }
@@ -83,20 +91,21 @@ fn first_run_files(approot: &Path) -> Result<Vec<String>, FilesError> {
     Ok(names)
 }
 
-fn put(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
+fn write_beside(path: &Path, mode: u32, content: &[u8]) -> io::Result<NamedTempFile> {
     let parent = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(parent)?;
-    let mut beside = tempfile::Builder::new()
-        .permissions(fs::Permissions::from_mode(mode))
-        .tempfile_in(parent)?;
+    let mut beside = NamedTempFile::new_in(parent)?;
     beside.write_all(content)?;
-    // The umask took its share when the file was made.
-    beside
-        .as_file()
-        .set_permissions(fs::Permissions::from_mode(mode))?;
-    beside.as_file().sync_all()?;
+    let file = beside.as_file();
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    file.sync_all()?;
+    Ok(beside)
+}
+
+fn put_in_place(beside: NamedTempFile, path: &Path) -> io::Result<()> {
     beside.persist(path)?;
-    File::open(parent)?.sync_all()
+    path.parent()
+        .map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 
 /// A file of the approot cannot go along.
@@ -166,6 +175,18 @@ mod tests {
                 .to_string(),
             format!("cannot read {path}/profile")
         );
+    }
+
+    #[test]
+    fn write_failure_at_the_last_file_leaves_the_first_as_it_was() {
+        let (approot, home) = (approot("[mysqld]\n"), tempfile::tempdir().unwrap());
+        let files = Files::read(approot.path(), &Layout::new(home.path())).unwrap();
+        fs::write(home.path().join("postinstall"), "old").unwrap();
+        // Where the directory of my.cnf should be.
+        fs::write(home.path().join("mysql"), "").unwrap();
+        files.write().unwrap_err();
+        assert_eq!(fs::read(home.path().join("postinstall")).unwrap(), b"old");
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 2);
     }
 
     #[test]
