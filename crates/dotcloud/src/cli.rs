@@ -188,13 +188,6 @@ Every process ends, the public addresses too; containers and ~/data stay. The ne
 Example:
   dotcloud down")]
     Down,
-    /// Stop every process of the application; its data stays
-    #[command(after_help = "\
-The next push starts it again.
-
-Example:
-  dotcloud down")]
-    Down,
     /// Destroy the application, or one service, and its data
     #[command(after_help = "\
 ~/data of every instance is removed. This cannot be undone.

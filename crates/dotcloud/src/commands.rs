@@ -5,7 +5,6 @@ mod connection;
 mod create;
 mod destroy;
 mod down;
-mod down;
 mod info;
 mod logs;
 mod push;
@@ -89,7 +88,6 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
         Verb::Logs(arguments) => logs::logs(&call, &arguments),
         Verb::Run(arguments) => run::run(&call, &arguments, environment),
         Verb::Restart { instance } => restart::restart(&call, &instance),
-        Verb::Down => down::down(&call),
         Verb::Down => down::down(&call),
         Verb::Destroy { service } => destroy::destroy(&call, service.as_ref()),
         Verb::Gateway { .. } => Ok(()),

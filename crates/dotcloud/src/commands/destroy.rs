@@ -1,13 +1,12 @@
 //! `destroy`: an application or a service, with its processes, its containers and its data.
 
-use super::down::stop_service;
 use super::{Call, check_service};
 use crate::application::{Application, InstanceName, Selection};
 use crate::console;
 use crate::deployment_log::DeploymentLog;
 use crate::error::Error;
 use crate::files;
-use crate::wiring;
+use crate::{launch, wiring};
 
 /// Asks, stops everything, removes it.
 pub(super) fn destroy(call: &Call, selection: Option<&Selection>) -> Result<(), Error> {
@@ -85,4 +84,26 @@ fn destroy_application(
         }
     }
     Ok(files::remove(&directory)?)
+}
+
+/// Ends every process of the service, in whatever container.
+pub(super) fn stop_service(
+    call: &Call,
+    application: &Application,
+    service: &str,
+    log: &mut DeploymentLog,
+) -> Result<(), Error> {
+    let store = &call.platform.store;
+    for (name, instance) in application.instances() {
+        if name.service != service {
+            continue;
+        }
+        for container in instance.containers() {
+            let paths = store.container(&application.name, &name, container.generation);
+            launch::stop(&call.platform, &paths, &name.to_string(), log)?;
+        }
+    }
+    let build = store.build(&application.name, service);
+    launch::end_processes(&call.platform, &build, service, log)?;
+    Ok(())
 }

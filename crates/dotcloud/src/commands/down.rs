@@ -2,20 +2,18 @@
 //! the platform, which nobody could switch off.
 
 use super::Call;
-use super::destroy::stop_service;
+use crate::application::Application;
 use crate::console;
 use crate::deployment_log::DeploymentLog;
 use crate::error::Error;
-use crate::wiring;
+use crate::{launch, wiring};
 
 /// Stops the instances, then the gateways.
 pub(super) fn down(call: &Call) -> Result<(), Error> {
     let platform = &call.platform;
     let name = call.application_name()?;
     platform.store.load(&name)?;
-    let _lock = platform.store.lock(&name, || {
-        console::info("Another command works on this application: waiting until it is done");
-    })?;
+    let _lock = call.lock(&name)?;
     let application = platform.store.load(&name)?;
     console::info(format!("Stopping the application \"{name}\""));
     let log = &mut DeploymentLog::to_stderr();
@@ -24,5 +22,27 @@ pub(super) fn down(call: &Call) -> Result<(), Error> {
     }
     wiring::stop(platform, &name, log)?;
     console::success("Stopped. Its data is kept; push starts it again.");
+    Ok(())
+}
+
+/// Ends every process of the service, in whatever container.
+pub(super) fn stop_service(
+    call: &Call,
+    application: &Application,
+    service: &str,
+    log: &mut DeploymentLog,
+) -> Result<(), Error> {
+    let store = &call.platform.store;
+    for (name, instance) in application.instances() {
+        if name.service != service {
+            continue;
+        }
+        for container in instance.containers() {
+            let paths = store.container(&application.name, &name, container.generation);
+            launch::stop(&call.platform, &paths, &name.to_string(), log)?;
+        }
+    }
+    let build = store.build(&application.name, service);
+    launch::end_processes(&call.platform, &build, service, log)?;
     Ok(())
 }
