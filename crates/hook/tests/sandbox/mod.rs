@@ -117,6 +117,15 @@ impl Sandbox {
     }
 }
 
+impl Drop for Sandbox {
+    /// An ordinary user cannot remove what is in a directory without its permissions.
+    fn drop(&mut self) {
+        let mut open = Command::new("chmod");
+        open.args(["-R", "u+rwX"]).arg(self.path());
+        let _ = open.status();
+    }
+}
+
 /// How a command ended and what it said.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Outcome {
