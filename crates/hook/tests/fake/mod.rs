@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::sandbox::{Sandbox, wait_for};
+use crate::sandbox::Sandbox;
 
 /// Records its pid, arguments and environment in ~/record and makes a data directory when told to.
 /// With ~/slow it goes on for long, through a child, with ~/broken it fails; as a server it waits.
@@ -20,6 +20,7 @@ const SERVER: &str = r#"#!/bin/sh
     echo "pid $$"
     for argument in "$@"; do echo "argument $argument"; done
     /usr/bin/env | /bin/sed 's/^/variable /'
+    echo "end $$"
 } >>"$HOME/record"
 for argument in "$@"; do
     case $argument in
@@ -82,33 +83,23 @@ pub struct Call {
     pub variables: Vec<String>,
 }
 
-/// Every call so far. `PWD` is the shell's own.
+/// Every call that is recorded to its end. `PWD` is the shell's own.
 pub fn calls(sandbox: &Sandbox) -> Vec<Call> {
     let text = fs::read_to_string(sandbox.home().join("record")).unwrap_or_default();
     let text = text.replace(sandbox.path().to_str().unwrap(), "{dir}");
-    let mut calls: Vec<Call> = Vec::new();
-    for line in text.lines() {
-        let (kind, rest) = line.split_once(' ').unwrap();
-        if kind == "pid" {
-            calls.push(Call::default());
-        }
-        let call = calls.last_mut().unwrap();
+    let (mut calls, mut call) = (Vec::new(), Call::default());
+    for line in text.split_inclusive('\n') {
+        let (kind, rest) = line.trim_end().split_once(' ').unwrap_or_default();
         match kind {
             "pid" => rest.clone_into(&mut call.pid),
             "argument" => call.arguments.push(rest.to_owned()),
-            _ if rest.starts_with("PWD=") => {}
-            _ => call.variables.push(rest.to_owned()),
+            "variable" if !rest.starts_with("PWD=") => call.variables.push(rest.to_owned()),
+            "end" if line.ends_with('\n') => {
+                call.variables.sort();
+                calls.push(std::mem::take(&mut call));
+            }
+            _ => {}
         }
     }
-    for call in &mut calls {
-        call.variables.sort();
-    }
     calls
-}
-
-/// Waits until no process has the lock on the data directory.
-#[track_caller]
-pub fn wait_until_unlocked(sandbox: &Sandbox) {
-    let lock = fs::File::open(sandbox.home().join("data/mysqldb.lock")).unwrap();
-    wait_for("the lock", || lock.try_lock().ok());
 }
