@@ -1,5 +1,6 @@
 //! Giving away port numbers: to bind from 42800 up, as the platform did; public ones from 10000
-//! up, below the range that outgoing connections take theirs from.
+//! up, below the range that outgoing connections take theirs from. A state directory of one's own
+//! begins elsewhere in the same ranges.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
@@ -21,6 +22,9 @@ const PUBLIC: RangeInclusive<u16> = 10_000..=32_767;
 pub(crate) struct Ports {
     recorded: BTreeSet<u16>,
     reserved: Vec<UnixListener>,
+    /// How far into a range the search begins. We know what belongs to the services of other state
+    /// directories only while they run: between a stop and a start theirs would look free.
+    offset: usize,
 }
 
 impl Ports {
@@ -37,6 +41,7 @@ impl Ports {
         Ok(Self {
             recorded,
             reserved: Vec::new(),
+            offset: store.port_offset(),
         })
     }
 
@@ -52,7 +57,8 @@ impl Ports {
 
     fn next(&mut self, range: RangeInclusive<u16>) -> Result<u16, PortError> {
         let (first, last) = (*range.start(), *range.end());
-        for number in range {
+        let offset = self.offset % range.len();
+        for number in range.clone().skip(offset).chain(range.take(offset)) {
             if self.recorded.contains(&number) {
                 continue;
             }
@@ -94,6 +100,7 @@ mod tests {
         let none = || Ports {
             recorded: BTreeSet::new(),
             reserved: Vec::new(),
+            offset: 18_190,
         };
         let (mut ours, mut theirs) = (none(), none());
         let given = [
@@ -113,6 +120,7 @@ mod tests {
         let mut ports = Ports {
             recorded: BTreeSet::new(),
             reserved: Vec::new(),
+            offset: 7,
         };
         assert_eq!(
             ports.next(taken..=taken).unwrap_err().to_string(),

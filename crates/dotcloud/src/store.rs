@@ -2,6 +2,7 @@
 //! whole. A damaged record is an error, never an empty application.
 
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use crate::files::{self, FileError};
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     root: PathBuf,
+    port_offset: usize,
 }
 
 /// Held as long as it lives. Children do not inherit it.
@@ -30,7 +32,8 @@ pub(crate) struct Lock {
 impl Store {
     /// `$DOTCLOUD_HOME`; else, as root, `/var/lib/dotcloud`; else in the XDG data directory.
     pub(crate) fn locate(environment: &Environment) -> Result<Self, StoreError> {
-        let root = if let Some(root) = environment.get("DOTCLOUD_HOME") {
+        let own = environment.get("DOTCLOUD_HOME");
+        let root = if let Some(root) = own {
             PathBuf::from(root)
         } else if rustix::process::geteuid().is_root() {
             PathBuf::from("/var/lib/dotcloud")
@@ -42,10 +45,16 @@ impl Store {
             return Err(StoreError::Nowhere);
         };
         if root.is_absolute() {
-            Ok(Self { root })
+            let port_offset = own.map_or(0, |_| spread(&root));
+            Ok(Self { root, port_offset })
         } else {
             Err(StoreError::Relative { path: root })
         }
+    }
+
+    /// Where in the ranges of ports this state directory's begin.
+    pub(crate) fn port_offset(&self) -> usize {
+        self.port_offset
     }
 
     /// The copy of our executable that services' users can run.
@@ -235,6 +244,15 @@ impl Store {
     }
 }
 
+/// A number that differs from directory to directory, in steps that leave room for a service's
+/// ports to follow each other.
+fn spread(root: &Path) -> usize {
+    let mut hasher = DefaultHasher::new();
+    root.hash(&mut hasher);
+    // At most 18,190: inside of both ranges.
+    usize::try_from(hasher.finish() % 1820).unwrap_or(0) * 10
+}
+
 /// The state directory cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum StoreError {
@@ -271,6 +289,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store {
             root: directory.path().to_owned(),
+            port_offset: 0,
         };
         store.prepare(&Account::current()).unwrap();
         (directory, store)

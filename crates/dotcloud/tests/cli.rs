@@ -163,7 +163,7 @@ fn create_connect_and_disconnect_say_what_they_do() {
         &["logs", "-N"],
         &["destroy", "-y"],
     ] {
-        place.says(verb, 1, "", &not_connected(&place.code()));
+        place.says(verb, 1, &not_connected(&place.code()), "");
     }
 }
 
@@ -174,17 +174,16 @@ fn create_existing_or_badly_named_is_refused() {
     place.says(
         &["-y", "create", "app"],
         1,
-        "",
-        "==> Creating a live application named \"app\"\n\
-         dotcloud: error: there is an application 'app' already\n  next: connect this directory to \
+        "dotcloud: error: there is an application 'app' already\n  next: connect this directory to \
          it with 'dotcloud connect app', or choose another name\n",
+        "==> Creating a live application named \"app\"\n",
     );
     place.says(
         &["create", "../x"],
         1,
-        "",
         "dotcloud: error: '../x' cannot be an application's name\n  next: take at most 32 \
          lower-case letters, digits, - and _, the first a letter or a digit\n",
+        "",
     );
 }
 
@@ -210,9 +209,9 @@ fn unknown_application_is_named() {
     place.says(
         &["info", "-A", "nope"],
         1,
-        "",
         "dotcloud: error: there is no application 'nope'\n  next: 'dotcloud list' tells which there \
          are; 'dotcloud create nope' makes it\n",
+        "",
     );
 }
 
@@ -223,9 +222,9 @@ fn application_without_services_has_nothing_to_show() {
     place.says(
         &["status", "db"],
         1,
-        "",
         "dotcloud: error: the application 'app' has no service 'db'\n  next: push it first: \
          'dotcloud push'\n",
+        "",
     );
     place.says(&["logs", "-N"], 0, "", "");
     place.says(&["url"], 0, "", "");
@@ -256,18 +255,18 @@ fn damaged_record_and_relative_home_are_explained() {
     place.says(
         &["info"],
         1,
-        "",
         &format!(
             "dotcloud: error: the record {path} is damaged\n  cause: EOF while parsing a value at \
              line 1 column 12\n  next: put {path} back from a backup; the data of its services is \
              untouched in the directories beside it\n",
             path = record.display()
         ),
+        "",
     );
     let mut relative = place.dotcloud(&["list"]);
     let output = relative.env("DOTCLOUD_HOME", "h").output().unwrap();
     assert_eq!(
-        String::from_utf8_lossy(&output.stderr),
+        String::from_utf8_lossy(&output.stdout),
         "dotcloud: error: DOTCLOUD_HOME is 'h', which is not an absolute path\n  next: set \
          DOTCLOUD_HOME to an absolute path\n"
     );
@@ -293,10 +292,9 @@ fn unwritable_home_is_explained() {
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
-        String::from_utf8_lossy(&output.stderr),
+        String::from_utf8_lossy(&output.stdout),
         format!(
-            "==> Creating a live application named \"app\"\n\
-             dotcloud: error: cannot create {}/apps\n  cause: permission denied (os error 13)\n  \
+            "dotcloud: error: cannot create {}/apps\n  cause: permission denied (os error 13)\n  \
              next: give yourself the right to it, or set DOTCLOUD_HOME to a directory of your own\n",
             place.state().display()
         )
@@ -311,13 +309,14 @@ fn push_without_build_file_changes_nothing() {
     place.says(
         &["push"],
         1,
-        "",
         &format!(
-            "==> Pushing code with rsync from \"{}\" to application app\n\
-             dotcloud: error: cannot read {path}\n  cause: no such file or directory (os error 2)\n  \
+            "dotcloud: error: cannot read {path}\n  cause: no such file or directory (os error 2)\n  \
              next: push the directory that has a dotcloud.yml, or write {path}; nothing was changed\n",
-            place.code().display(),
             path = path.display()
+        ),
+        &format!(
+            "==> Pushing code with rsync from \"{}\" to application app\n",
+            place.code().display(),
         ),
     );
     assert!(!place.state().join("apps/app/code").exists());
@@ -334,9 +333,9 @@ fn push_takes_a_path_and_an_application() {
         .dotcloud(&["push", "-A", "app", path])
         .output()
         .unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
-        stderr.contains(&format!("cannot read {path}/dotcloud.yml")),
-        "{stderr}"
+        stdout.contains(&format!("cannot read {path}/dotcloud.yml")),
+        "{stdout}"
     );
 }

@@ -81,7 +81,7 @@ fn buildscript_over_its_limit_is_killed_with_all_its_processes() {
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(2), "{stdout}");
     assert!(
-        stderr.contains("it was killed: it took longer than 1 s"),
+        stdout.contains("it was killed: it took longer than 1 s"),
         "{stdout}"
     );
     assert_eq!(processes_below(&world.home()), Vec::new());

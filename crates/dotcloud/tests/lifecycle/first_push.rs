@@ -120,7 +120,7 @@ fn two_instances_have_ports_and_suffixed_keys_of_their_own() {
     let ambiguous = world.dotcloud(["run", "db", "true"]).with_status(1);
     assert!(
         ambiguous
-            .stderr
+            .stdout
             .contains("the service 'db' has 2 instances")
     );
     world.push(0);
