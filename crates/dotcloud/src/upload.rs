@@ -32,6 +32,7 @@ pub(crate) struct Uploaded {
 /// Makes `store` a mirror of `source`.
 pub(crate) fn mirror(source: &Path, store: &Path) -> Result<Uploaded, UploadError> {
     let ignored = Ignored::read(source)?;
+    check_outside(source, store, &ignored)?;
     files::create_directory(store, 0o700)?;
     let mut done = Uploaded::default();
     let mut kept = BTreeSet::new();
@@ -75,6 +76,23 @@ pub(crate) fn mirror(source: &Path, store: &Path) -> Result<Uploaded, UploadErro
     }
     done.removed = remove_others(store, &kept)?;
     Ok(done)
+}
+
+/// A mirror of itself would never end, and would carry every service's secrets.
+fn check_outside(source: &Path, store: &Path, ignored: &Ignored) -> Result<(), UploadError> {
+    let application = store.parent().unwrap_or(store);
+    let resolved = |path: &Path| path.canonicalize().map_err(files::failed("read", path));
+    let (application, source) = (resolved(application)?, resolved(source)?);
+    let Ok(inside) = application.strip_prefix(&source) else {
+        return Ok(());
+    };
+    if inside.ancestors().any(|path| ignored.covers(path, true)) {
+        return Ok(());
+    }
+    Err(UploadError::StateInside {
+        state: application,
+        source_directory: source,
+    })
 }
 
 fn upload_directory(target: &Path, metadata: &Metadata) -> Result<(), FileError> {
@@ -159,6 +177,11 @@ pub(crate) enum UploadError {
     File(#[from] FileError),
     #[error(transparent)]
     Ignore(#[from] IgnoreError),
+    #[error("the platform's own files, in {state}, are inside the pushed directory {source_directory}", state = state.display(), source_directory = source_directory.display())]
+    StateInside {
+        state: PathBuf,
+        source_directory: PathBuf,
+    },
 }
 
 #[cfg(test)]
@@ -210,6 +233,27 @@ mod tests {
         assert_eq!((second.files, second.removed), (1, 1));
         assert_eq!(listing(&store), ["b"]);
         assert_eq!(store.join("b").metadata().unwrap().mode() & 0o777, 0o640);
+    }
+
+    #[test]
+    fn mirror_of_a_directory_around_the_store_is_refused_unless_ignored() {
+        let (directory, _, _) = directories();
+        let around = directory.path().canonicalize().unwrap();
+        let store = around.join("d/apps/app/code");
+        fs::create_dir_all(store.parent().unwrap()).unwrap();
+        write(&around, "run", "");
+        assert_eq!(
+            mirror(&around, &store).unwrap_err().to_string(),
+            format!(
+                "the platform's own files, in {path}/d/apps/app, are inside the pushed directory \
+                 {path}",
+                path = around.display()
+            )
+        );
+        assert!(!store.exists());
+        write(&around, ".dotcloudignore", "/d\n");
+        mirror(&around, &store).unwrap();
+        assert!(store.join("run").exists() && !store.join("d").exists());
     }
 
     #[test]

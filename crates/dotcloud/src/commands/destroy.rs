@@ -1,12 +1,12 @@
 //! `destroy`: an application or a service, with its processes, its containers and its data.
 
+use super::down::{stop_application, stop_service};
 use super::{Call, check_service};
 use crate::application::{Application, InstanceName, Selection};
 use crate::console;
 use crate::deployment_log::DeploymentLog;
 use crate::error::Error;
-use crate::files;
-use crate::{launch, wiring};
+use crate::{files, wiring};
 
 /// Asks, stops everything, removes it.
 pub(super) fn destroy(call: &Call, selection: Option<&Selection>) -> Result<(), Error> {
@@ -69,10 +69,7 @@ fn destroy_application(
     log: &mut DeploymentLog,
 ) -> Result<(), Error> {
     let platform = &call.platform;
-    for service in application.services.keys() {
-        stop_service(call, application, service, log)?;
-    }
-    wiring::stop(platform, &application.name, log)?;
+    stop_application(call, application, log)?;
     // The record last: as long as it is there the application is, and can be destroyed again.
     let directory = platform.store.directory(&application.name);
     let record = platform.store.record(&application.name);
@@ -84,26 +81,4 @@ fn destroy_application(
         }
     }
     Ok(files::remove(&directory)?)
-}
-
-/// Ends every process of the service, in whatever container.
-pub(super) fn stop_service(
-    call: &Call,
-    application: &Application,
-    service: &str,
-    log: &mut DeploymentLog,
-) -> Result<(), Error> {
-    let store = &call.platform.store;
-    for (name, instance) in application.instances() {
-        if name.service != service {
-            continue;
-        }
-        for container in instance.containers() {
-            let paths = store.container(&application.name, &name, container.generation);
-            launch::stop(&call.platform, &paths, &name.to_string(), log)?;
-        }
-    }
-    let build = store.build(&application.name, service);
-    launch::end_processes(&call.platform, &build, service, log)?;
-    Ok(())
 }

@@ -8,7 +8,7 @@ use crate::deployment_log::DeploymentLog;
 use crate::error::Error;
 use crate::{launch, wiring};
 
-/// Stops the instances, then the gateways.
+/// Stops an application that may be in use.
 pub(super) fn down(call: &Call) -> Result<(), Error> {
     let platform = &call.platform;
     let name = call.application_name()?;
@@ -16,13 +16,21 @@ pub(super) fn down(call: &Call) -> Result<(), Error> {
     let _lock = call.lock(&name)?;
     let application = platform.store.load(&name)?;
     console::info(format!("Stopping the application \"{name}\""));
-    let log = &mut DeploymentLog::to_stderr();
-    for service in application.services.keys() {
-        stop_service(call, &application, service, log)?;
-    }
-    wiring::stop(platform, &name, log)?;
+    stop_application(call, &application, &mut DeploymentLog::to_stderr())?;
     console::success("Stopped. Its data is kept; push starts it again.");
     Ok(())
+}
+
+/// Stops the instances, then the gateways.
+pub(super) fn stop_application(
+    call: &Call,
+    application: &Application,
+    log: &mut DeploymentLog,
+) -> Result<(), Error> {
+    for service in application.services.keys() {
+        stop_service(call, application, service, log)?;
+    }
+    Ok(wiring::stop(&call.platform, &application.name, log)?)
 }
 
 /// Ends every process of the service, in whatever container.

@@ -160,6 +160,10 @@ fn upload(error: &UploadError) -> Advice {
         UploadError::Ignore(IgnoreError::Pattern { .. }) => {
             configuration("correct the line: rsync's patterns, for example *.log, /tmp/ or docs/*")
         }
+        UploadError::StateInside { .. } => configuration(
+            "push a directory of its own, set DOTCLOUD_HOME to one outside, or list it in \
+             .dotcloudignore",
+        ),
     }
 }
 

@@ -6,19 +6,18 @@ use std::time::{Duration, Instant};
 
 use crate::world::{Running, World, processes_below, wait_for};
 
+fn begun_push(world: &World) -> Running {
+    let mut push = world.command(["push"]);
+    push.stdout(Stdio::null()).stderr(Stdio::null());
+    Running(push.spawn().unwrap())
+}
+
 #[test]
 fn push_killed_during_postinstall_is_cleared_away_by_the_next() {
     let world = World::new();
     world.push(0);
     world.script("app/postinstall", "echo begun > ~/begun; exec sleep 600");
-    let mut push = Running(
-        world
-            .command(["push"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap(),
-    );
+    let mut push = begun_push(&world);
     let begun = world.state("db.0/2/home/begun");
     wait_for("postinstall", || begun.exists().then_some(()));
     push.0.kill().unwrap();
@@ -43,14 +42,7 @@ fn push_killed_while_the_old_one_stops_leaves_the_data_where_it_is() {
     let slow = crate::world::SERVER.replace("time.sleep(0.3)", "time.sleep(3)");
     world.write("app/server", &slow);
     world.push(0);
-    let mut push = Running(
-        world
-            .command(["push"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap(),
-    );
+    let mut push = begun_push(&world);
     let record = world.state("state.json");
     wait_for("the handover", || {
         let text = fs::read_to_string(&record).unwrap();
@@ -75,14 +67,7 @@ fn push_killed_after_the_move_keeps_the_data_in_the_new_one() {
     // As a kill between the rename and the record of it would leave it: by hand, since no test
     // can hit that moment.
     world.script("app/postinstall", "echo begun > ~/begun; exec sleep 600");
-    let mut push = Running(
-        world
-            .command(["push"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap(),
-    );
+    let mut push = begun_push(&world);
     let begun = world.state("db.0/3/home/begun");
     wait_for("postinstall", || begun.exists().then_some(()));
     push.0.kill().unwrap();
