@@ -27,7 +27,8 @@ const SYSTEM: [&str; 4] = ["/lib", "/usr/lib", "/lib64", "/usr/lib64"];
 const PACKAGES: [(&str, &str); 16] = [
     (
         "libaio.so.1",
-        "libaio1, or libaio1t64 from Debian 13 and Ubuntu 24.04 on",
+        "libaio1 (Debian 13 and Ubuntu 24.04 have libaio1t64 instead, whose \
+         libaio.so.1t64 needs a link of this name)",
     ),
     ("libaio.so.1t64", "libaio1t64"),
     ("libnuma.so.1", "libnuma1"),

@@ -263,8 +263,8 @@ fn library_errors_have_exact_texts() {
             libraries: libraries.into(),
         }),
         "the server needs libaio.so.1, libnuma.so.1, libx.so.9, which neither the tarball nor this \
-         system has\n  | libaio.so.1: package libaio1, or libaio1t64 from Debian 13 and Ubuntu \
-         24.04 on\n  | libnuma.so.1: package libnuma1\n  | libx.so.9: 'apt-file search libx.so.9' \
+         system has\n  | libaio.so.1: package libaio1 (Debian 13 and Ubuntu 24.04 have \
+         libaio1t64 instead, whose libaio.so.1t64 needs a link of this name)\n  | libnuma.so.1: package libnuma1\n  | libx.so.9: 'apt-file search libx.so.9' \
          names the package\n  next: list the packages that have them under systempackages in \
          dotcloud.yml, push again",
     );

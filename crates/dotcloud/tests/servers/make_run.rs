@@ -1,11 +1,12 @@
 //! The README's command, after its build: `scripts/run`, twice, and what it says to do next.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use crate::world::{Place, root};
+use crate::world::{Place, root, tarball};
 
 /// The checkout's part that `make run` uses, with this one's `target/`.
 fn checkout(into: &Path) {
@@ -34,47 +35,59 @@ fn checkout(into: &Path) {
     symlink(root().join("target"), into.join("target")).unwrap();
 }
 
+/// Runs an executable of the checkout; what it printed.
+#[track_caller]
+fn run(place: &Place, program: &str, args: &[&OsStr]) -> String {
+    let code = place.path().join("code");
+    let output = Command::new(code.join(program))
+        .args(args)
+        .current_dir(&code)
+        .env("DOTCLOUD_HOME", place.path().join("d"))
+        .env("HOME", place.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{program} {args:?}\n{text}\n{errors}"
+    );
+    text
+}
+
+/// `make run` with these words, twice; then the commands that it prints.
+fn run_twice(words: &[&OsStr], version: &str) {
+    let place = Place::new();
+    let code = place.path().join("code");
+    fs::create_dir(&code).unwrap();
+    checkout(&code);
+    let dotcloud = |words: &[&str]| {
+        let words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
+        run(&place, "target/bin/dotcloud", &words)
+    };
+    let in_service = |script: &str| dotcloud(&["-A", "shop", "run", "testbed.0", script]);
+
+    let first = run(&place, "scripts/run", words);
+    assert!(first.trim_start().starts_with(version), "{first}");
+    in_service("touch ~/data/row");
+    let second = run(&place, "scripts/run", words);
+    assert_eq!(first, second, "the same endpoint and advice");
+    in_service("test -e ~/data/row");
+    assert!(in_service("cat ~/data/mysql-credentials.cnf").contains("password"));
+    dotcloud(&["-A", "shop", "-y", "destroy"]);
+}
+
 #[test]
-fn make_run_twice_keeps_every_row_for_a_server_with_and_without_clients() {
-    for (server, version) in [("mariadb", "10."), ("mysql-5.6", "5.6.")] {
-        let dir = Place::new();
-        let code = dir.path().join("code");
-        fs::create_dir(&code).unwrap();
-        checkout(&code);
-        let command = |program: &str, args: &[&str]| {
-            let output = Command::new(code.join(program))
-                .args(args)
-                .current_dir(&code)
-                .env("DOTCLOUD_HOME", dir.path().join("d"))
-                .env("HOME", dir.path())
-                .output()
-                .unwrap();
-            let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            assert!(
-                output.status.success(),
-                "{program} {args:?}\n{text}\n{}",
-                String::from_utf8_lossy(&output.stderr)
-            );
-            text
-        };
-        let dotcloud = |args: &[&str]| command("target/bin/dotcloud", args);
-        // Of the same name as in another checkout, on another platform.
-        let run = || command("scripts/run", &["shop", server]);
-        let first = run();
-        assert!(first.trim_start().starts_with(version), "{first}");
-        dotcloud(&["-A", "shop", "run", "testbed.0", "touch ~/data/row"]);
-        let second = run();
-        assert_eq!(first, second, "the same endpoint and advice");
-        dotcloud(&["-A", "shop", "run", "testbed.0", "test -e ~/data/row"]);
-        // What the text says to type.
-        let password = [
-            "-A",
-            "shop",
-            "run",
-            "testbed.0",
-            "cat ~/data/mysql-credentials.cnf",
-        ];
-        assert!(dotcloud(&password).contains("password"));
-        dotcloud(&["-A", "shop", "-y", "destroy"]);
-    }
+fn make_run_twice_keeps_the_data_of_an_assembled_server() {
+    run_twice(&["shop", "mariadb"].map(OsStr::new), "10.");
+}
+
+/// It brings no client, and its name is not one that a shell likes.
+#[test]
+fn make_run_twice_keeps_the_data_of_the_users_own_tarball() {
+    let dir = tempfile::tempdir().unwrap();
+    let own = dir.path().join("my own mysql.tar.gz");
+    fs::copy(tarball("mysql-5.6"), &own).unwrap();
+    let words = [OsStr::new("shop"), OsStr::new("mysql-9"), own.as_os_str()];
+    run_twice(&words, "5.6.");
 }
