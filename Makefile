@@ -51,8 +51,7 @@ fixtures: ## assemble the real servers that the tests use, below target/fixtures
 test: ## install what the tests need, build, assemble the servers, run every test
 	@scripts/setup test
 	$(MAKE) --no-print-directory hooks fixtures
-	cargo test --locked --workspace --no-fail-fast
-	scripts/leftovers
+	scripts/test
 
 .PHONY: check
 check: ## formatting, lints and documentation, all warnings denied
