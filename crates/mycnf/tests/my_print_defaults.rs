@@ -165,7 +165,7 @@ impl Judge {
                 version: self.version,
                 bind_address: Some("::1"),
             };
-            let rendered = render_my_cnf(&template, &settings).file.render();
+            let rendered = render_my_cnf(&template, &settings).unwrap().file.render();
             write_private(&layout.option_file(), &rendered).unwrap();
 
             let server = self.run(&layout.option_file(), &["mysqld"], &home);

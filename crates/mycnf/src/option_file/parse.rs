@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 
 use super::error::{Flaw, Problem};
-use super::{Line, Meaning};
+use super::{IncludeKind, Line, Meaning};
 
 /// The servers read lines into a buffer of 4,096 bytes; what does not fit becomes the next line.
 const MAX_LINE: usize = 4094;
@@ -78,18 +78,31 @@ fn group(line: &[u8], start: usize) -> Result<Meaning, Flawed> {
 fn directive(line: &[u8], start: usize) -> Result<Meaning, Flawed> {
     let text = trim_start(&line[start + 1..]);
     // Anything else after `!` is skipped in silence by the servers.
-    let argument = [&b"includedir"[..], b"include"]
-        .iter()
-        .find_map(|keyword| text.strip_prefix(*keyword))
-        .filter(|rest| rest.first().copied().is_some_and(is_blank));
-    let Some(argument) = argument else {
+    let directive = [
+        (&b"includedir"[..], IncludeKind::Directory),
+        (b"include", IncludeKind::File),
+    ]
+    .into_iter()
+    .find_map(|(keyword, kind)| Some((kind, text.strip_prefix(keyword)?)))
+    .filter(|(_, rest)| rest.first().copied().is_some_and(is_blank));
+    let Some((kind, argument)) = directive else {
         return Ok(Meaning::Nothing);
     };
-    // Neither quotes nor comments: the rest of the line is the path.
-    match trim_end(trim_start(argument)) {
-        [] => Err((Flaw::EmptyInclude, start)),
-        path => Ok(Meaning::Include(OsStr::from_bytes(path).into())),
+    // No quotes: the rest of the line is the path.
+    let path = trim_end(trim_start(argument));
+    if path.is_empty() {
+        return Err((Flaw::EmptyInclude, start));
     }
+    if let Some(at) = argument.iter().position(|byte| *byte == b'#') {
+        return Err((Flaw::HashInInclude, line.len() - argument.len() + at));
+    }
+    if !line.ends_with(b"\n") {
+        return Err((Flaw::OpenInclude, line.len()));
+    }
+    Ok(Meaning::Include {
+        kind,
+        path: OsStr::from_bytes(path).into(),
+    })
 }
 
 fn option(line: &[u8], start: usize) -> Result<Meaning, Flawed> {
