@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::name::{self, Form};
+use super::parse::MAX_LINE;
 use super::{IncludeKind, Line, Meaning, OptionFile, quote};
 
 impl OptionFile {
@@ -17,7 +18,7 @@ impl OptionFile {
     pub fn set(&mut self, group: &str, option: &str, value: impl AsRef<[u8]>, why: &str) {
         let value = value.as_ref();
         match self.effective_line(group, option) {
-            Some((at, Form::Plain)) => self.replace(at, value, why),
+            Some((at, Form::Plain)) => self.replace(at, option, value, why),
             Some((at, Form::Off | Form::On)) => {
                 // `skip-port` has no place for a value; a later line overrules it.
                 self.insert_option(at + 1, option, value, why);
@@ -67,7 +68,7 @@ impl OptionFile {
             .last()
     }
 
-    fn replace(&mut self, at: usize, value: &[u8], why: &str) {
+    fn replace(&mut self, at: usize, option: &str, value: &[u8], why: &str) {
         let Line { bytes, meaning } = &mut self.lines[at];
         let Meaning::Option { name, value: range } = meaning else {
             return;
@@ -81,10 +82,16 @@ impl OptionFile {
             Some(range) => (range.clone(), new.clone()),
             None => (name.end..name.end, [b" = ", &new[..]].concat()),
         };
+        if bytes.len() - place.len() + text.len() > MAX_LINE {
+            // What follows the value is too long a comment to stay beside a longer value.
+            self.insert_option(at + 1, option, value, why);
+            return;
+        }
         let end = place.start + text.len();
         bytes.splice(place, text);
         *range = Some(end - new.len()..end);
         let was = match &old {
+            Some(old) if old.is_empty() => format!("{why} (it was empty)"),
             Some(old) => format!("{why} (it was {})", String::from_utf8_lossy(old)),
             None => format!("{why} (it had no value)"),
         };
@@ -225,6 +232,25 @@ mod tests {
             file.get(&["mysqld"], "log_bin").unwrap().value.unwrap(),
             b"b"
         );
+    }
+
+    #[test]
+    fn set_empty_value_is_filled_on_its_line() {
+        let mut file = file("[mysqld]\r\nport = \r\n[client]\nport=# none\n");
+        file.set("mysqld", "port", "1", "why");
+        file.set("client", "port", "2", "why");
+        assert_renders(
+            &file,
+            "[mysqld]\r\n# why (it was empty)\r\nport =1 \r\n[client]\n# why (it was empty)\r\nport=2# none\n",
+        );
+    }
+
+    #[test]
+    fn set_longer_value_beside_a_long_comment_goes_below() {
+        let line = format!("port=1 #{}\n", "x".repeat(4080));
+        let mut file = file(&format!("[mysqld]\n{line}"));
+        file.set("mysqld", "port", "1234567", "why");
+        assert_renders(&file, &format!("[mysqld]\n{line}# why\nport = 1234567\n"));
     }
 
     #[test]
