@@ -49,7 +49,7 @@ pub(crate) struct Generated {
 /// A file that includes, if anything, files below `directory`, relative to home; `itself` is its own name.
 pub(crate) fn option_file(random: &mut Random, directory: &str, itself: &str) -> Generated {
     let mut included = Vec::new();
-    if random.one_in(3) {
+    if random.one_in(2) {
         for name in [
             "a.cnf",
             "b",
@@ -59,7 +59,7 @@ pub(crate) fn option_file(random: &mut Random, directory: &str, itself: &str) ->
             "d/no.ini",
             "d/e.cnf/x",
         ] {
-            let mode = if random.one_in(20) { 0o666 } else { 0o600 };
+            let mode = if random.one_in(6) { 0o666 } else { 0o600 };
             included.push((name, text(random, directory, itself), mode));
         }
     }
@@ -86,8 +86,8 @@ fn text(random: &mut Random, directory: &str, itself: &str) -> Vec<u8> {
             ]
             .concat(),
             370..395 => random.pick(&["", " ", "\t", "\u{b}\u{c}", "\r"]).into(),
-            395..430 => directive(random, directory, itself),
-            430..498 => [
+            395..465 => directive(random, directory, itself),
+            465..498 => [
                 &[random.pick(&["a", "b"]).as_bytes()[0]],
                 &random.noise(30)[..],
             ]
