@@ -59,10 +59,10 @@ pub enum SkipReason {
     /// The servers fear that whoever broke into one wrote it.
     #[error("anybody may write it, so that the servers ignore it")]
     WorldWritable,
-    /// [`MAX_DEPTH`].
+    /// Their guard against circles.
     #[error("the servers follow ten includes inside one another and no more")]
     TooDeep,
-    /// [`MAX_PATH`].
+    /// Their buffers end there.
     #[error("the servers ignore paths of more than 508 bytes")]
     TooLong,
     /// `~user/x`, which is read, and `x/~/y`, which MySQL takes for `~/y`.
