@@ -53,6 +53,24 @@ test: ## install what the tests need, build, assemble the servers, run every tes
 	$(MAKE) --no-print-directory hooks fixtures
 	scripts/test
 
+.PHONY: torture
+torture: ## the long forms of the tests; repeat one with the seed that it prints
+	@scripts/setup test
+	$(MAKE) --no-print-directory fixtures
+	MYCNF_FILES=20000 cargo test --locked -p mycnf --test my_print_defaults -- --nocapture
+
+# Seconds for each target of `make fuzz`.
+FUZZ_SECONDS ?= 300
+
+.PHONY: fuzz
+fuzz: ## feed nonsense to the option file parser (needs: rustup toolchain install nightly; cargo install cargo-fuzz)
+	@cd crates/mycnf/fuzz
+	for target in round_trip edit; do
+	    mkdir -p "corpus/$$target"
+	    cargo +nightly fuzz run "$$target" "corpus/$$target" "seeds/$$target" -- \
+	        -max_total_time="$(FUZZ_SECONDS)" -dict=option_file.dict -max_len=9000
+	done
+
 .PHONY: check
 check: ## formatting, lints and documentation, all warnings denied
 	@scripts/setup build

@@ -17,7 +17,10 @@ pub use data_dir::{DataDirState, InspectError, Lineage, inspect};
 pub use initialise::{Initialisation, InitialiseError, remove_unfinished};
 pub use layout::Layout;
 pub use lock::{DataLock, LockError};
-pub use option_file::{Flaw, Include, OptionFile, OptionFileError, Problem, Value};
+pub use option_file::{
+    Flaw, Include, IncludeError, IncludeKind, OptionFile, OptionFileError, Place, Problem,
+    Resolved, SkipReason, Skipped, Value,
+};
 pub use rendering::{Choice, Origin, Rendered, Settings, render_my_cnf, server_groups};
 pub use server::{Flavour, ProbeError, SERVER_EXECUTABLES, Server, Version};
 pub use write::{WriteError, write_private};

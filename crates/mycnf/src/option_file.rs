@@ -1,17 +1,20 @@
 //! A MySQL or MariaDB option file as bytes: what is not edited renders back byte for byte.
-//! Reads a line exactly as the servers do (their `my_print_defaults` is the judge), does not
-//! follow `!include`, and refuses what they refuse or would quietly misread.
+//! Reads a line exactly as the servers do (their `my_print_defaults` is the judge), and refuses what
+//! they refuse or would quietly misread. [`OptionFile::resolve`] follows what it includes.
 
 mod edit;
 mod error;
 mod name;
 mod parse;
 mod quote;
+mod resolve;
 
+use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 pub use error::{Flaw, OptionFileError, Problem};
+pub use resolve::{IncludeError, Resolved, SkipReason, Skipped};
 
 /// An option file: a list of lines, each with what the servers see in it.
 #[derive(Clone, Debug)]
@@ -38,7 +41,31 @@ enum Meaning {
         /// With its quotes; `None` without a `=`.
         value: Option<Range<usize>>,
     },
-    Include(PathBuf),
+    Include {
+        kind: IncludeKind,
+        path: PathBuf,
+    },
+}
+
+/// What the servers act on, in the file's order.
+enum Entry {
+    Option(Value),
+    Include(Include),
+}
+
+/// A line of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub path: PathBuf,
+    /// Line number, from 1.
+    pub line: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.path.display(), self.line)
+    }
 }
 
 /// An option as one line of the file sets it.
@@ -50,17 +77,28 @@ pub struct Value {
     pub value: Option<Vec<u8>>,
     /// The group it stands in.
     pub group: Vec<u8>,
-    /// Line number, from 1.
-    pub line: usize,
+    /// Where it stands.
+    pub place: Place,
 }
 
 /// A line that makes the servers read more files at this point.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Include {
-    /// The file of an `!include`, the directory of an `!includedir`.
+    /// Which directive it is.
+    pub kind: IncludeKind,
+    /// The file or directory, as written.
     pub path: PathBuf,
-    /// Line number, from 1.
-    pub line: usize,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// How many files a directive is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IncludeKind {
+    /// `!include`: one.
+    File,
+    /// `!includedir`: those of a directory whose name ends in `.cnf`.
+    Directory,
 }
 
 impl OptionFile {
@@ -104,62 +142,80 @@ impl OptionFile {
     /// The options of `groups` in the file's order, repeated ones repeated: what
     /// `my_print_defaults` prints for a file without [`Self::includes`].
     pub fn options(&self, groups: &[&str]) -> impl Iterator<Item = Value> {
+        self.entries().filter_map(|entry| match entry {
+            Entry::Option(value) if in_groups(&value, groups) => Some(value),
+            Entry::Option(_) | Entry::Include(_) => None,
+        })
+    }
+
+    /// What `option` is set to in this file for a program that reads `groups`: the last line wins.
+    /// What it includes does not count here, but in [`Resolved::get`].
+    ///
+    /// `-` and `_` are the same in names; `loose-` is looked through; `skip-X` and `disable-X` set X
+    /// to 0, `enable-X` to 1. Shortened names are not recognised.
+    #[must_use]
+    pub fn get(&self, groups: &[&str], option: &str) -> Option<Value> {
+        last(self.options(groups), option)
+    }
+
+    /// The lines that make the servers read more files.
+    pub fn includes(&self) -> impl Iterator<Item = Include> {
+        self.entries().filter_map(|entry| match entry {
+            Entry::Include(include) => Some(include),
+            Entry::Option(_) => None,
+        })
+    }
+
+    fn entries(&self) -> impl Iterator<Item = Entry> {
         let mut group: &[u8] = b"";
         self.lines
             .iter()
             .enumerate()
             .filter_map(move |(index, line)| {
-                match &line.meaning {
-                    Meaning::Group(name) => group = name,
-                    Meaning::Option { name, value }
-                        if groups
-                            .iter()
-                            .any(|wanted| same_group(wanted.as_bytes(), group)) =>
-                    {
-                        return Some(Value {
-                            name: line.bytes[name.clone()].to_vec(),
-                            value: value.clone().map(|range| quote::decode(&line.bytes[range])),
-                            group: group.to_vec(),
-                            line: index + 1,
-                        });
-                    }
-                    Meaning::Nothing | Meaning::Option { .. } | Meaning::Include(_) => {}
-                }
-                None
-            })
-    }
-
-    /// What `option` is set to for a program that reads `groups`: the last line wins.
-    ///
-    /// `-` and `_` are the same in names; `loose-` is looked through; `skip-X` and `disable-X` set X
-    /// to 0, `enable-X` to 1. Shortened names are not recognised. A file with
-    /// [`Self::includes`] may be overruled by what it includes.
-    #[must_use]
-    pub fn get(&self, groups: &[&str], option: &str) -> Option<Value> {
-        self.options(groups)
-            .filter_map(|found| {
-                let value = match name::relate(&found.name, option)? {
-                    name::Form::Plain => found.value,
-                    name::Form::Off => Some(switch(found.value.as_deref(), false)),
-                    name::Form::On => Some(switch(found.value.as_deref(), true)),
+                let place = || Place {
+                    path: self.path.clone(),
+                    line: index + 1,
                 };
-                Some(Value { value, ..found })
+                match &line.meaning {
+                    Meaning::Nothing => None,
+                    Meaning::Group(name) => {
+                        group = name;
+                        None
+                    }
+                    Meaning::Option { name, value } => Some(Entry::Option(Value {
+                        name: line.bytes[name.clone()].to_vec(),
+                        value: value.clone().map(|range| quote::decode(&line.bytes[range])),
+                        group: group.to_vec(),
+                        place: place(),
+                    })),
+                    Meaning::Include { kind, path } => Some(Entry::Include(Include {
+                        kind: *kind,
+                        path: path.clone(),
+                        place: place(),
+                    })),
+                }
             })
-            .last()
     }
+}
 
-    /// The lines that make the servers read more files. They are not followed here.
-    pub fn includes(&self) -> impl Iterator<Item = Include> {
-        self.lines.iter().enumerate().filter_map(|(index, line)| {
-            let Meaning::Include(path) = &line.meaning else {
-                return None;
+fn in_groups(value: &Value, groups: &[&str]) -> bool {
+    groups
+        .iter()
+        .any(|wanted| same_group(wanted.as_bytes(), &value.group))
+}
+
+/// The last of `options` that sets `option`, with the value that its spelling means.
+fn last(options: impl Iterator<Item = Value>, option: &str) -> Option<Value> {
+    options
+        .filter_map(|found| {
+            let value = match name::relate(&found.name, option)? {
+                name::Form::Plain => found.value,
+                name::Form::Off => Some(switch(found.value.as_deref(), false)),
+                name::Form::On => Some(switch(found.value.as_deref(), true)),
             };
-            Some(Include {
-                path: path.clone(),
-                line: index + 1,
-            })
+            Some(Value { value, ..found })
         })
-    }
+        .last()
 }
 
 /// The servers compare group names without regard to case.
@@ -191,10 +247,13 @@ mod tests {
                 name: b"port".to_vec(),
                 value: Some(b"4".to_vec()),
                 group: b"SERVER".to_vec(),
-                line: 8,
+                place: Place {
+                    path: "my.cnf".into(),
+                    line: 8,
+                },
             }
         );
-        assert_eq!(file.get(&["mysqld"], "port").unwrap().line, 4);
+        assert_eq!(file.get(&["mysqld"], "port").unwrap().place.line, 4);
         assert_eq!(file.get(&["mysqld"], "socket"), None);
     }
 
@@ -219,7 +278,16 @@ mod tests {
     #[test]
     fn includes_are_told_and_not_followed() {
         let file = file("!include /a b.cnf \n[mysqld]\n  ! includedir\t/c\n!included /d\n");
-        let includes: Vec<_> = file.includes().map(|i| (i.path, i.line)).collect();
-        assert_eq!(includes, [("/a b.cnf".into(), 1), ("/c".into(), 3)]);
+        let includes: Vec<_> = file
+            .includes()
+            .map(|i| (i.kind, i.path, i.place.to_string()))
+            .collect();
+        assert_eq!(
+            includes,
+            [
+                (IncludeKind::File, "/a b.cnf".into(), "my.cnf:1".to_owned()),
+                (IncludeKind::Directory, "/c".into(), "my.cnf:3".to_owned()),
+            ]
+        );
     }
 }

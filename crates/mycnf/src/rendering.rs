@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::{Flavour, Include, Layout, OptionFile, Value, Version};
+use crate::{Flavour, IncludeError, Layout, OptionFile, Place, Resolved, Value, Version};
 
 /// What a rendering depends on besides the user's file.
 #[derive(Clone, Copy, Debug)]
@@ -29,9 +29,8 @@ pub struct Rendered {
     pub file: OptionFile,
     /// Each value that was chosen or found, for narration.
     pub choices: Vec<Choice>,
-    /// Files that the user's file includes. They were not looked into: what they set may overrule
-    /// a choice or, higher up in the file, be overruled by one.
-    pub unread: Vec<Include>,
+    /// What the user's file and everything it includes set.
+    pub user: Resolved,
 }
 
 /// One option's value and where it comes from.
@@ -57,13 +56,13 @@ pub enum Origin {
     Imposed {
         /// The reason, as in the file.
         why: &'static str,
-        /// The line of the user's file that was replaced.
-        instead_of: Option<usize>,
+        /// The line of the user's that does not count.
+        instead_of: Option<Place>,
     },
-    /// The user's file, at this line.
+    /// The user did, in their file or one that it includes.
     Kept {
-        /// Line number, from 1.
-        line: usize,
+        /// The line.
+        place: Place,
     },
 }
 
@@ -88,11 +87,14 @@ pub fn server_groups(flavour: Flavour, version: Version) -> Vec<String> {
     groups
 }
 
-/// Fills in `template`, the user's file, for `settings`.
-#[must_use]
-pub fn render_my_cnf(template: &OptionFile, settings: &Settings<'_>) -> Rendered {
+/// Fills in `template`, the user's file, for `settings`. Reads what it includes.
+pub fn render_my_cnf(
+    template: &OptionFile,
+    settings: &Settings<'_>,
+) -> Result<Rendered, IncludeError> {
     let mut rendering = Rendering {
         template,
+        user: template.resolve(settings.layout.home())?,
         server_groups: server_groups(settings.flavour, settings.version),
         file: template.clone(),
         choices: Vec::new(),
@@ -104,11 +106,11 @@ pub fn render_my_cnf(template: &OptionFile, settings: &Settings<'_>) -> Rendered
     rendering.fill_paths(settings.layout);
     rendering.fill_safety(settings);
     rendering.fill_client(settings.layout);
-    Rendered {
+    Ok(Rendered {
         file: rendering.file,
         choices: rendering.choices,
-        unread: template.includes().collect(),
-    }
+        user: rendering.user,
+    })
 }
 
 const PORT_WHY: &str =
@@ -126,10 +128,11 @@ const OTHER_CLIENT_GROUPS: [&str; 7] = [
     "mariadb-dump",
 ];
 
-/// A rendering in the making. What the user set is looked up in the template, whose line numbers
-/// they know.
+/// A rendering in the making. What the user set is looked up in the template and what it includes,
+/// whose line numbers they know.
 struct Rendering<'a> {
     template: &'a OptionFile,
+    user: Resolved,
     server_groups: Vec<String>,
     file: OptionFile,
     choices: Vec<Choice>,
@@ -138,14 +141,31 @@ struct Rendering<'a> {
 impl Rendering<'_> {
     fn impose_port(&mut self, port: u16) {
         let port = port.to_string();
-        self.impose("port", port.as_bytes(), PORT_WHY);
+        let port = port.as_bytes();
+        self.impose("port", port, PORT_WHY);
         for group in ["client", "mysqladmin"] {
-            self.file.set(group, "port", &port, PORT_WHY);
+            self.file.set(group, "port", port, PORT_WHY);
+            self.impose_over_includes(&[group], group, "port", port, PORT_WHY);
         }
         for group in OTHER_CLIENT_GROUPS {
             if self.template.get(&[group], "port").is_some() {
-                self.file.set(group, "port", &port, PORT_WHY);
+                self.file.set(group, "port", port, PORT_WHY);
             }
+            self.impose_over_includes(&[group], group, "port", port, PORT_WHY);
+        }
+    }
+
+    /// `option` in `main` at the end of the file as well, if something included sets it in `groups`.
+    fn impose_over_includes(
+        &mut self,
+        groups: &[&str],
+        main: &str,
+        option: &str,
+        value: &[u8],
+        why: &str,
+    ) {
+        if self.user.is_included(self.template, groups, option) {
+            self.file.set_last(main, option, value, why);
         }
     }
 
@@ -213,7 +233,7 @@ impl Rendering<'_> {
     }
 
     fn fill_client(&mut self, layout: &Layout) {
-        if self.template.get(&["client"], "socket").is_none() {
+        if self.user.get(&["client"], "socket").is_none() {
             let server_socket = self.user_set("socket").and_then(|found| found.value);
             let socket = match server_socket {
                 // A relative one is relative to the server's data directory.
@@ -230,8 +250,7 @@ impl Rendering<'_> {
 
     /// What the user set `option` to for the server.
     fn user_set(&self, option: &str) -> Option<Value> {
-        let groups: Vec<&str> = self.server_groups.iter().map(String::as_str).collect();
-        self.template.get(&groups, option)
+        self.user.get(&names(&self.server_groups), option)
     }
 
     /// `option` for the server, whatever the user's file says, in every group it says it.
@@ -239,12 +258,14 @@ impl Rendering<'_> {
         let instead_of = self
             .user_set(option)
             .filter(|found| found.value.as_deref() != Some(value))
-            .map(|found| found.line);
-        for group in &self.server_groups {
+            .map(|found| found.place);
+        let groups = self.server_groups.clone();
+        for group in &groups {
             if group == MAIN_GROUP || self.template.get(&[group], option).is_some() {
                 self.file.set(group, option, value, why);
             }
         }
+        self.impose_over_includes(&names(&groups), MAIN_GROUP, option, value, why);
         self.choose(option, value, Origin::Imposed { why, instead_of });
     }
 
@@ -252,7 +273,7 @@ impl Rendering<'_> {
     fn fill(&mut self, option: &'static str, spelling: &str, value: &[u8], why: &'static str) {
         if let Some(found) = self.user_set(option) {
             let value = found.value.unwrap_or_default();
-            self.choose(option, &value, Origin::Kept { line: found.line });
+            self.choose(option, &value, Origin::Kept { place: found.place });
         } else {
             self.file.set(MAIN_GROUP, spelling, value, why);
             self.choose(option, value, Origin::Added { why });
@@ -266,6 +287,10 @@ impl Rendering<'_> {
             origin,
         });
     }
+}
+
+fn names(groups: &[String]) -> Vec<&str> {
+    groups.iter().map(String::as_str).collect()
 }
 
 /// The credentials file's path for `!include`, which has no quotes: a line break ends it, and for

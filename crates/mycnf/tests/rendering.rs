@@ -4,9 +4,12 @@
     reason = "clippy's allowance for tests does not reach their helpers"
 )]
 
+use std::fs;
 use std::path::Path;
 
-use mycnf::{Flavour, Layout, OptionFile, Origin, Rendered, Settings, Version, render_my_cnf};
+use mycnf::{
+    Flavour, Layout, OptionFile, Origin, Place, Rendered, Settings, Version, render_my_cnf,
+};
 
 const MYSQL_9: (Flavour, Version) = (Flavour::MySql, Version::new(9, 7, 4));
 const MYSQL_5_6: (Flavour, Version) = (Flavour::MySql, Version::new(5, 6, 24));
@@ -26,7 +29,7 @@ fn render(
         version,
         bind_address,
     };
-    render_my_cnf(&template, &settings)
+    render_my_cnf(&template, &settings).unwrap()
 }
 
 fn text(rendered: &Rendered) -> String {
@@ -83,7 +86,7 @@ fn render_small_file_is_filled_in() {
     assert!(matches!(
         origin(&rendered, "port"),
         Origin::Imposed {
-            instead_of: Some(2),
+            instead_of: Some(Place { line: 2, .. }),
             ..
         }
     ));
@@ -103,7 +106,12 @@ fn render_what_the_user_set_is_kept_and_told() {
     ] {
         assert_eq!(
             *origin(&rendered, option),
-            Origin::Kept { line },
+            Origin::Kept {
+                place: Place {
+                    path: "my.cnf".into(),
+                    line
+                }
+            },
             "{option}"
         );
     }
@@ -138,6 +146,34 @@ fn render_port_is_ours_in_every_group_that_counts() {
         b"4",
         "read only with a group suffix"
     );
+}
+
+#[test]
+fn render_what_is_included_counts_and_yields_to_what_the_platform_decides() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("x.cnf");
+    let text = "[server]\nport=1\nsocket=/s\n[client]\nport=2\n[mysql]\nport=3\n";
+    fs::write(&path, text).unwrap();
+    let template = format!("[mysqld]\nsocket=/t\n!include {}\n", path.display());
+    let rendered = render(&template, MYSQL_9, None);
+    let place = |line| Place {
+        path: path.clone(),
+        line,
+    };
+    assert_eq!(
+        *origin(&rendered, "socket"),
+        Origin::Kept { place: place(3) }
+    );
+    assert!(matches!(
+        origin(&rendered, "port"),
+        Origin::Imposed { instead_of: Some(found), .. } if *found == place(2)
+    ));
+    let seen = rendered.file.resolve(home.path()).unwrap();
+    for groups in [&["mysqld", "server"][..], &["client", "mysql"], &["client"]] {
+        assert_eq!(seen.get(groups, "port").unwrap().value.unwrap(), b"41000");
+    }
+    let socket = seen.get(&["client"], "socket").unwrap();
+    assert_eq!(socket.value.unwrap(), b"/s", "the server's");
 }
 
 #[test]
@@ -196,10 +232,10 @@ fn render_options_a_server_lacks_are_left_out() {
 
 #[test]
 fn render_twice_gives_the_same() {
-    let user = "[mysqld]\r\nport=1\r\n!include /x.cnf";
+    let user = "[mysqld]\r\nport=1\r\n!include /x.cnf\r\n";
     let once = render(user, MARIADB, Some("::1"));
     assert_eq!(text(&once), text(&render(user, MARIADB, Some("::1"))));
-    assert_eq!(once.unread.len(), 1, "ours is not among them");
+    assert_eq!(once.user.skipped.len(), 1, "ours is not among them");
     assert!(
         !text(&once).replace("\r\n", "").contains('\n'),
         "line ends follow the file"

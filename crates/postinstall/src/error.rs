@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use hook::{Advice, CommandError, Explain, Kind};
-use mycnf::{InitialiseError, LockError, ProbeError};
+use mycnf::{IncludeError, InitialiseError, LockError, ProbeError};
 use thiserror::Error;
 
 use crate::prepare::PrepareError;
@@ -118,6 +118,7 @@ fn render(error: &RenderError) -> Advice {
         RenderError::OptionFile(error) => {
             configuration("correct my.cnf, push again").detail(error.detail())
         }
+        RenderError::Include(error) => include(error),
         RenderError::Write(_) => room_or_rights(),
         RenderError::ValidateConfig { source } => {
             configuration("correct that option in my.cnf, push again").detail(source.last_words())
@@ -126,6 +127,20 @@ fn render(error: &RenderError) -> Advice {
             "remove datadir from my.cnf (~/data/mysqldb is the default), push again: only ~/data \
              survives a push",
         ),
+    }
+}
+
+fn include(error: &IncludeError) -> Advice {
+    let configuration = |next: &str| Advice::new(Kind::Configuration, next);
+    match error {
+        IncludeError::Flawed { source, .. } => {
+            configuration("correct it, push again").detail(source.detail())
+        }
+        IncludeError::ReadDirectory { .. } => configuration(
+            "give !includedir the full path (no ~) of a directory that is there whenever the \
+             server starts, push again",
+        ),
+        IncludeError::Cycle { .. } => configuration("remove one of the includes, push again"),
     }
 }
 

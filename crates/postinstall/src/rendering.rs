@@ -10,8 +10,8 @@ use std::process::Command;
 
 use hook::{CommandError, Report};
 use mycnf::{
-    Flavour, Layout, OptionFile, OptionFileError, Origin, Rendered, Server, Version, WriteError,
-    render_my_cnf, server_groups, write_private,
+    Flavour, IncludeError, Layout, OptionFile, OptionFileError, Origin, Place, Rendered, Server,
+    Version, WriteError, render_my_cnf, server_groups, write_private,
 };
 use thiserror::Error;
 
@@ -29,7 +29,7 @@ pub(crate) fn render(
         source,
     })?;
     let template = OptionFile::parse(&path, &bytes)?;
-    Ok(render_my_cnf(
+    let rendered = render_my_cnf(
         &template,
         &mycnf::Settings {
             layout,
@@ -38,7 +38,8 @@ pub(crate) fn render(
             version: server.version,
             bind_address: settings.bind_address.as_deref(),
         },
-    ))
+    )?;
+    Ok(rendered)
 }
 
 /// Puts it in place and tells what is in it and why.
@@ -56,20 +57,24 @@ pub(crate) fn write(
         settings.port.variable
     ));
     for choice in &rendered.choices {
-        let origin = origin(&choice.origin);
+        let origin = origin(&choice.origin, layout);
         report.sub_bullet(format!("{} = {} ({origin})", choice.option, choice.value));
     }
-    for include in &rendered.unread {
-        report.warning(format!(
-            "my.cnf line {} includes other files, which were not looked into: what they set may \
-             overrule the above",
-            include.line
-        ));
+    for skipped in &rendered.user.skipped {
+        report.warning(skipped.to_string());
     }
     Ok(())
 }
 
-fn origin(origin: &Origin) -> String {
+fn origin(origin: &Origin, layout: &Layout) -> String {
+    let line = |place: &Place| {
+        let name = if place.path == layout.template() {
+            "my.cnf".into()
+        } else {
+            place.path.to_string_lossy()
+        };
+        format!("{name} line {}", place.line)
+    };
     match origin {
         Origin::Added { why }
         | Origin::Imposed {
@@ -78,9 +83,9 @@ fn origin(origin: &Origin) -> String {
         } => (*why).to_owned(),
         Origin::Imposed {
             why,
-            instead_of: Some(line),
-        } => format!("{why}; my.cnf line {line} does not count"),
-        Origin::Kept { line } => format!("from my.cnf line {line}"),
+            instead_of: Some(place),
+        } => format!("{why}; {} does not count", line(place)),
+        Origin::Kept { place } => format!("from {}", line(place)),
     }
 }
 
@@ -112,7 +117,7 @@ pub fn server_command(layout: &Layout, server: &Server) -> Command {
     command
 }
 
-/// Where the rendered option file puts the data directory. Anywhere but below `~/data` it would be
+/// Where the option file puts the data directory. Anywhere but below `~/data` it would be
 /// lost at the next push.
 pub(crate) fn data_dir(
     rendered: &Rendered,
@@ -122,7 +127,7 @@ pub(crate) fn data_dir(
     let groups = server_groups(server.flavour, server.version);
     let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
     let value = rendered
-        .file
+        .user
         .get(&groups, "datadir")
         .and_then(|found| found.value);
     let Some(value) = value else {
@@ -158,6 +163,9 @@ pub enum RenderError {
     /// The user's option file is not one.
     #[error(transparent)]
     OptionFile(#[from] OptionFileError),
+    /// What it includes cannot be followed.
+    #[error(transparent)]
+    Include(#[from] IncludeError),
     /// It cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -184,10 +192,11 @@ mod tests {
     use super::*;
 
     fn rendered(text: &str) -> Rendered {
+        let file = OptionFile::parse(Path::new("/h/.my.cnf"), text.as_bytes()).unwrap();
         Rendered {
-            file: OptionFile::parse(Path::new("/h/.my.cnf"), text.as_bytes()).unwrap(),
+            user: file.resolve(Path::new("/h")).unwrap(),
+            file,
             choices: Vec::new(),
-            unread: Vec::new(),
         }
     }
 
@@ -217,6 +226,20 @@ mod tests {
                 format!("datadir is {value}, which is not below /h/data")
             );
         }
+    }
+
+    #[test]
+    fn origin_line_is_told_with_its_file() {
+        let layout = Layout::new("/h");
+        let kept = |path: &Path| Origin::Kept {
+            place: Place {
+                path: path.to_owned(),
+                line: 3,
+            },
+        };
+        let told = |path: &Path| origin(&kept(path), &layout);
+        assert_eq!(told(&layout.template()), "from my.cnf line 3");
+        assert_eq!(told(Path::new("/x/a.cnf")), "from /x/a.cnf line 3");
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::name::{self, Form};
-use super::{Line, Meaning, OptionFile, quote};
+use super::parse::MAX_LINE;
+use super::{IncludeKind, Line, Meaning, OptionFile, quote};
 
 impl OptionFile {
     /// Sets `option` in `group` to `value`.
@@ -17,7 +18,7 @@ impl OptionFile {
     pub fn set(&mut self, group: &str, option: &str, value: impl AsRef<[u8]>, why: &str) {
         let value = value.as_ref();
         match self.effective_line(group, option) {
-            Some((at, Form::Plain)) => self.replace(at, value, why),
+            Some((at, Form::Plain)) => self.replace(at, option, value, why),
             Some((at, Form::Off | Form::On)) => {
                 // `skip-port` has no place for a value; a later line overrules it.
                 self.insert_option(at + 1, option, value, why);
@@ -31,23 +32,43 @@ impl OptionFile {
 
     /// Adds `!include path` at the end of the file.
     ///
-    /// The directive has no quotes: `path` must not hold a line break, nor start or end with a blank.
+    /// The directive has no quotes: `path` must not hold a `#` or a line break, nor start or
+    /// end with a blank.
     pub fn add_include(&mut self, path: &Path, why: &str) {
         self.separate();
         let text = [b"!include ", path.as_os_str().as_bytes()].concat();
         let mut include = self.line(&text);
-        include.meaning = Meaning::Include(path.to_owned());
+        include.meaning = Meaning::Include {
+            kind: IncludeKind::File,
+            path: path.to_owned(),
+        };
         let comment = self.comment(why);
         self.lines.extend([comment, include]);
     }
 
+    /// Sets `option` in `group` at the end of the file, whatever is set before or included there.
+    pub fn set_last(&mut self, group: &str, option: &str, value: impl AsRef<[u8]>, why: &str) {
+        let last_group = self
+            .lines
+            .iter()
+            .rev()
+            .find_map(|line| match &line.meaning {
+                Meaning::Group(name) => Some(name),
+                _ => None,
+            });
+        if !last_group.is_some_and(|name| super::same_group(name, group.as_bytes())) {
+            self.add_group(group);
+        }
+        self.insert_option(self.lines.len(), option, value.as_ref(), why);
+    }
+
     fn effective_line(&self, group: &str, option: &str) -> Option<(usize, Form)> {
         self.options(&[group])
-            .filter_map(|found| Some((found.line - 1, name::relate(&found.name, option)?)))
+            .filter_map(|found| Some((found.place.line - 1, name::relate(&found.name, option)?)))
             .last()
     }
 
-    fn replace(&mut self, at: usize, value: &[u8], why: &str) {
+    fn replace(&mut self, at: usize, option: &str, value: &[u8], why: &str) {
         let Line { bytes, meaning } = &mut self.lines[at];
         let Meaning::Option { name, value: range } = meaning else {
             return;
@@ -61,10 +82,16 @@ impl OptionFile {
             Some(range) => (range.clone(), new.clone()),
             None => (name.end..name.end, [b" = ", &new[..]].concat()),
         };
+        if bytes.len() - place.len() + text.len() > MAX_LINE {
+            // What follows the value is too long a comment to stay beside a longer value.
+            self.insert_option(at + 1, option, value, why);
+            return;
+        }
         let end = place.start + text.len();
         bytes.splice(place, text);
         *range = Some(end - new.len()..end);
         let was = match &old {
+            Some(old) if old.is_empty() => format!("{why} (it was empty)"),
             Some(old) => format!("{why} (it was {})", String::from_utf8_lossy(old)),
             None => format!("{why} (it had no value)"),
         };
@@ -99,12 +126,16 @@ impl OptionFile {
             }
         }
         end.unwrap_or_else(|| {
-            self.separate();
-            let mut header = self.line(format!("[{group}]").as_bytes());
-            header.meaning = Meaning::Group(group.as_bytes().to_vec());
-            self.lines.push(header);
+            self.add_group(group);
             self.lines.len()
         })
+    }
+
+    fn add_group(&mut self, group: &str) {
+        self.separate();
+        let mut header = self.line(format!("[{group}]").as_bytes());
+        header.meaning = Meaning::Group(group.as_bytes().to_vec());
+        self.lines.push(header);
     }
 
     /// A blank line before what is added at the end.
@@ -172,7 +203,7 @@ mod tests {
             "[mysqld]\r\nport=1\r\n# the platform's port (it was '3306')\r\n\
              \tport =\t41000  # mine\r\n[client]\r\nport=2\r\n",
         );
-        assert_eq!(file.get(&["mysqld"], "port").unwrap().line, 4);
+        assert_eq!(file.get(&["mysqld"], "port").unwrap().place.line, 4);
     }
 
     #[test]
@@ -204,6 +235,25 @@ mod tests {
     }
 
     #[test]
+    fn set_empty_value_is_filled_on_its_line() {
+        let mut file = file("[mysqld]\r\nport = \r\n[client]\nport=# none\n");
+        file.set("mysqld", "port", "1", "why");
+        file.set("client", "port", "2", "why");
+        assert_renders(
+            &file,
+            "[mysqld]\r\n# why (it was empty)\r\nport =1 \r\n[client]\n# why (it was empty)\r\nport=2# none\n",
+        );
+    }
+
+    #[test]
+    fn set_longer_value_beside_a_long_comment_goes_below() {
+        let line = format!("port=1 #{}\n", "x".repeat(4080));
+        let mut file = file(&format!("[mysqld]\n{line}"));
+        file.set("mysqld", "port", "1234567", "why");
+        assert_renders(&file, &format!("[mysqld]\n{line}# why\nport = 1234567\n"));
+    }
+
+    #[test]
     fn set_absent_option_goes_below_the_last_of_its_last_section() {
         let mut file = file("[mysqld]\na=1\n[client]\n[mysqld]\nb=2\n\n# about mysql\n[mysql]\n");
         file.set("mysqld", "port", "1", "why");
@@ -224,6 +274,18 @@ mod tests {
     }
 
     #[test]
+    fn set_last_goes_below_every_include() {
+        let mut file = file("[mysqld]\nport=1\n[mysql]\n!include /x\n");
+        file.set_last("mysqld", "port", "2", "why");
+        file.set_last("mysqld", "bind-address", "::1", "why");
+        assert_renders(
+            &file,
+            "[mysqld]\nport=1\n[mysql]\n!include /x\n\n[mysqld]\n# why\nport = 2\n# why\n\
+             bind-address = ::1\n",
+        );
+    }
+
+    #[test]
     fn set_last_line_without_terminator_gets_one_when_it_is_no_longer_last() {
         let mut file = file("[mysqld]\na=1");
         file.set("mysqld", "b", "2", "why");
@@ -233,12 +295,12 @@ mod tests {
     #[test]
     fn add_include_is_seen_as_an_include() {
         let mut file = OptionFile::empty(Path::new("my.cnf"));
-        file.add_include(Path::new("/home/a b#c/x.cnf"), "why");
-        assert_renders(&file, "# why\n!include /home/a b#c/x.cnf\n");
+        file.add_include(Path::new("/home/a b/x.cnf"), "why");
+        assert_renders(&file, "# why\n!include /home/a b/x.cnf\n");
         let include = file.includes().next().unwrap();
         assert_eq!(
-            (include.path.as_path(), include.line),
-            (Path::new("/home/a b#c/x.cnf"), 2)
+            (include.path.as_path(), include.place.line),
+            (Path::new("/home/a b/x.cnf"), 2)
         );
     }
 }

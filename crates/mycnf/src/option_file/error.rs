@@ -45,6 +45,12 @@ pub enum Flaw {
     /// `!include` and nothing after it.
     #[error("!include without a path")]
     EmptyInclude,
+    /// MySQL 8 and later take it for a comment, other servers for part of the path.
+    #[error("'#' in an include, which servers read differently")]
+    HashInInclude,
+    /// `MariaDB` and older servers drop the path's last character then.
+    #[error("include on the last line without its line end")]
+    OpenInclude,
     /// More than the servers read at once.
     #[error("line longer than 4094 bytes")]
     TooLong,
@@ -63,6 +69,10 @@ impl Flaw {
             Self::NoGroup => "a [group] line above the first option",
             Self::NoName => "option = value",
             Self::EmptyInclude => "!include /path/to/file.cnf",
+            Self::HashInInclude => {
+                "!include and a path without '#'; comments on lines of their own"
+            }
+            Self::OpenInclude => "a line end after the last line",
             Self::TooLong => "lines of up to 4094 bytes (the servers read longer ones in pieces)",
             Self::NulByte => "text without NUL bytes (is it UTF-16? save it as UTF-8)",
         }
@@ -166,6 +176,14 @@ mod tests {
             (b"# x\n\tport=1\n", "2:2: option before any [group]"),
             (b"[mysqld]\n= 1\n", "2:1: value without an option name"),
             (b"[mysqld]\n!include \n", "2:1: !include without a path"),
+            (
+                b"[mysqld]\n!include /x # mine\n",
+                "2:13: '#' in an include, which servers read differently",
+            ),
+            (
+                b"[mysqld]\n!include /x",
+                "2:12: include on the last line without its line end",
+            ),
             (&long, "2:4095: line longer than 4094 bytes"),
             (b"[mysqld]\nport=1\0\n", "2:7: NUL byte in the line"),
         ] {

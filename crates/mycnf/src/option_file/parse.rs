@@ -6,10 +6,10 @@ use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 
 use super::error::{Flaw, Problem};
-use super::{Line, Meaning};
+use super::{IncludeKind, Line, Meaning};
 
 /// The servers read lines into a buffer of 4,096 bytes; what does not fit becomes the next line.
-const MAX_LINE: usize = 4094;
+pub(super) const MAX_LINE: usize = 4094;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -50,8 +50,10 @@ fn meaning(line: &[u8], in_group: bool, first: bool) -> Result<Meaning, Flawed> 
     if let Some(at) = line.iter().position(|byte| *byte == 0) {
         return Err((Flaw::NulByte, at));
     }
-    if line.len() > MAX_LINE {
-        return Err((Flaw::TooLong, MAX_LINE));
+    // An edit below it gives the last line the end it may lack.
+    let open = !line.ends_with(b"\n");
+    if line.len() + if open { b"\r\n".len() } else { 0 } > MAX_LINE {
+        return Err((Flaw::TooLong, MAX_LINE.min(line.len() - 1)));
     }
     let Some(start) = line.iter().position(|byte| !is_blank(*byte)) else {
         return Ok(Meaning::Nothing);
@@ -78,18 +80,35 @@ fn group(line: &[u8], start: usize) -> Result<Meaning, Flawed> {
 fn directive(line: &[u8], start: usize) -> Result<Meaning, Flawed> {
     let text = trim_start(&line[start + 1..]);
     // Anything else after `!` is skipped in silence by the servers.
-    let argument = [&b"includedir"[..], b"include"]
-        .iter()
-        .find_map(|keyword| text.strip_prefix(*keyword))
-        .filter(|rest| rest.first().copied().is_some_and(is_blank));
-    let Some(argument) = argument else {
+    let directive = [
+        (&b"includedir"[..], IncludeKind::Directory),
+        (b"include", IncludeKind::File),
+    ]
+    .into_iter()
+    .find_map(|(keyword, kind)| Some((kind, text.strip_prefix(keyword)?)))
+    .filter(|(_, rest)| rest.first().copied().is_none_or(is_blank));
+    let Some((kind, argument)) = directive else {
         return Ok(Meaning::Nothing);
     };
-    // Neither quotes nor comments: the rest of the line is the path.
-    match trim_end(trim_start(argument)) {
-        [] => Err((Flaw::EmptyInclude, start)),
-        path => Ok(Meaning::Include(OsStr::from_bytes(path).into())),
+    if argument.is_empty() {
+        // Skipped in silence as well, until somebody gives the line its end.
+        return Err((Flaw::OpenInclude, line.len()));
     }
+    // No quotes: the rest of the line is the path.
+    let path = trim_end(trim_start(argument));
+    if path.is_empty() {
+        return Err((Flaw::EmptyInclude, start));
+    }
+    if let Some(at) = argument.iter().position(|byte| *byte == b'#') {
+        return Err((Flaw::HashInInclude, line.len() - argument.len() + at));
+    }
+    if !line.ends_with(b"\n") {
+        return Err((Flaw::OpenInclude, line.len()));
+    }
+    Ok(Meaning::Include {
+        kind,
+        path: OsStr::from_bytes(path).into(),
+    })
 }
 
 fn option(line: &[u8], start: usize) -> Result<Meaning, Flawed> {
@@ -123,6 +142,10 @@ fn without_comment(text: &[u8]) -> &[u8] {
 
 fn trimmed(line: &[u8], range: Range<usize>) -> Range<usize> {
     let text = trim_start(&line[range.clone()]);
+    if text.is_empty() {
+        // Not behind the line's end, which is a blank too.
+        return range.start..range.start;
+    }
     let start = range.end - text.len();
     start..start + trim_end(text).len()
 }

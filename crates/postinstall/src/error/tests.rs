@@ -5,7 +5,9 @@ use std::io;
 use std::path::PathBuf;
 
 use hook::{EnvironmentError, ExitStatus};
-use mycnf::{Credentials, InspectError, Lineage, OptionFile, Password, WriteError};
+use mycnf::{
+    Credentials, IncludeError, InspectError, Lineage, OptionFile, Password, Place, WriteError,
+};
 
 use super::*;
 
@@ -275,6 +277,46 @@ fn option_file_errors_have_exact_texts() {
         render(RenderError::DataDirOutside { path: path(), data }),
         "datadir is /h/x, which is not below /h/data\n  next: remove datadir from my.cnf \
          (~/data/mysqldb is the default), push again: only ~/data survives a push",
+    );
+}
+
+#[test]
+fn include_errors_have_exact_texts() {
+    let render =
+        |error: IncludeError| Error::Prepare(PrepareError::Render(RenderError::Include(error)));
+    let by = || Place {
+        path: "/h/my.cnf".into(),
+        line: 3,
+    };
+    let flawed = OptionFile::parse(&path(), b"[mysql\n").unwrap_err();
+    assert_rendered(
+        render(IncludeError::Flawed {
+            by: by(),
+            source: flawed,
+        }),
+        "cannot use /h/x, included by /h/my.cnf:3\n  cause: /h/x:1:1: group header without its \
+         closing ']'\n  | 1:1: group header without its closing ']'\n  |   [mysql\n  |   accepted: \
+         [mysqld]\n  next: correct it, push again",
+    );
+    let (path_, source_) = (path(), source());
+    assert_rendered(
+        render(IncludeError::ReadDirectory {
+            path: path_,
+            by: by(),
+            source: source_,
+        }),
+        "cannot read the directory /h/x, included by /h/my.cnf:3\n  cause: permission denied\n  \
+         next: give !includedir the full path (no ~) of a directory that is there whenever the \
+         server starts, push again",
+    );
+    let path_ = path();
+    assert_rendered(
+        render(IncludeError::Cycle {
+            path: path_,
+            by: by(),
+        }),
+        "/h/x is included by /h/my.cnf:3 while it is being read itself\n  next: remove one of the \
+         includes, push again",
     );
 }
 

@@ -6,89 +6,37 @@
     reason = "clippy's allowance for tests does not reach their helpers"
 )]
 
+mod generated;
+mod generator;
+mod judge;
+
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Output;
 
-use mycnf::{
-    Credentials, Flavour, Layout, OptionFile, Password, Settings, Version, render_my_cnf,
-    write_private,
-};
-use tempfile::TempDir;
+use judge::{Judge, arguments};
+use mycnf::{Credentials, Layout, OptionFile, Password, Settings, render_my_cnf, write_private};
 
 #[test]
 fn mariadb_reads_what_we_read() {
-    Judge::unpack("mariadb", Flavour::MariaDb, Version::new(10, 11, 19)).judge_all();
+    Judge::mariadb().judge_all();
 }
 
 #[test]
 fn mysql_9_reads_what_we_read() {
-    Judge::unpack("mysql-9", Flavour::MySql, Version::new(9, 7, 4)).judge_all();
-}
-
-/// A real `my_print_defaults` in a directory of its own.
-struct Judge {
-    directory: TempDir,
-    program: PathBuf,
-    flavour: Flavour,
-    version: Version,
+    Judge::mysql_9().judge_all();
 }
 
 impl Judge {
-    fn unpack(name: &str, flavour: Flavour, version: Version) -> Self {
-        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../../target/fixtures")
-            .join(name);
-        let tarball = fs::read_dir(&fixtures)
-            .ok()
-            .and_then(|entries| {
-                entries
-                    .filter_map(|entry| Some(entry.ok()?.path()))
-                    .find(|path| path.to_string_lossy().contains(".tar."))
-            })
-            .unwrap_or_else(|| panic!("no tarball in {}: run make test", fixtures.display()));
-        let directory = tempfile::tempdir().unwrap();
-        let unpacked = Command::new("tar")
-            .arg("-xf")
-            .arg(&tarball)
-            .arg("-C")
-            .arg(directory.path())
-            .args(["--strip-components=1", "--wildcards"])
-            .args(["*/bin/my_print_defaults", "*/lib/*.so*"])
-            .status()
-            .unwrap();
-        assert!(unpacked.success(), "{}", tarball.display());
-        Self {
-            program: directory.path().join("bin/my_print_defaults"),
-            directory,
-            flavour,
-            version,
-        }
-    }
-
     fn judge_all(&self) {
         self.agrees_on_the_corpus();
+        self.agrees_on_includes();
+        self.agrees_on_generated_files();
         self.refuses_what_we_refuse();
         self.reads_rendered_files_of_any_home();
         self.reads_credentials_back();
-    }
-
-    fn run(&self, file: &Path, groups: &[&str], home: &Path) -> Output {
-        let mut defaults = OsString::from("--defaults-file=");
-        defaults.push(file);
-        // MySQL's hides passwords unless told otherwise.
-        let show = (self.flavour != Flavour::MariaDb).then_some("--show");
-        Command::new(&self.program)
-            .env_clear()
-            .env("HOME", home)
-            .env("PATH", "/usr/bin:/bin")
-            .arg(defaults)
-            .args(show)
-            .args(groups)
-            .output()
-            .unwrap()
     }
 
     fn agrees_on_the_corpus(&self) {
@@ -99,22 +47,46 @@ impl Judge {
             // A copy: files that others may write are ignored by the servers.
             let copy = self.directory.path().join("corpus.cnf");
             write_private(&copy, &ours.render()).unwrap();
-            for groups in [&["mysqld", "client"][..], &["client"], &["mysqld"]] {
-                let theirs = self.run(&copy, groups, self.directory.path());
-                assert!(theirs.status.success(), "{}", path.display());
-                assert_eq!(
-                    String::from_utf8_lossy(&arguments(&ours, groups)),
-                    String::from_utf8_lossy(&theirs.stdout),
-                    "{} for {groups:?}",
-                    path.display()
-                );
-                assert_eq!(
-                    arguments(&ours, groups),
-                    theirs.stdout,
-                    "{}",
-                    path.display()
-                );
+            self.agrees(&ours, &copy, self.directory.path());
+        }
+    }
+
+    fn agrees_on_includes(&self) {
+        let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/includes");
+        let mut cases = 0;
+        for entry in fs::read_dir(&home).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                let ours = OptionFile::parse(&path, &fs::read(&path).unwrap()).unwrap();
+                self.agrees(&ours, &path, &home);
+                cases += 1;
             }
+        }
+        assert!(cases > 4, "the corpus is gone");
+        for entry in fs::read_dir(home.join("refused")).unwrap() {
+            let path = entry.unwrap().path();
+            let ours = OptionFile::parse(&path, &fs::read(&path).unwrap()).unwrap();
+            let theirs = self.run(&path, &["mysqld"], &home);
+            let shown = path.display();
+            assert!(ours.resolve(&home).is_err(), "we accept {shown}");
+            assert!(!theirs.stderr.is_empty(), "they accept {shown}");
+        }
+    }
+
+    /// What we see in `ours`, which is also at `path`, is what they print for it.
+    fn agrees(&self, ours: &OptionFile, path: &Path, home: &Path) {
+        let resolved = ours.resolve(home).unwrap();
+        for groups in [&["mysqld", "client"][..], &["client"], &["mysqld"]] {
+            let theirs = self.run(path, groups, home);
+            assert!(theirs.status.success(), "{}", path.display());
+            assert_eq!(
+                arguments(resolved.options(groups))
+                    .escape_ascii()
+                    .to_string(),
+                theirs.stdout.escape_ascii().to_string(),
+                "{} for {groups:?}",
+                path.display()
+            );
         }
     }
 
@@ -165,7 +137,7 @@ impl Judge {
                 version: self.version,
                 bind_address: Some("::1"),
             };
-            let rendered = render_my_cnf(&template, &settings).file.render();
+            let rendered = render_my_cnf(&template, &settings).unwrap().file.render();
             write_private(&layout.option_file(), &rendered).unwrap();
 
             let server = self.run(&layout.option_file(), &["mysqld"], &home);
@@ -232,21 +204,6 @@ impl Judge {
             );
         }
     }
-}
-
-/// What `my_print_defaults` prints.
-fn arguments(file: &OptionFile, groups: &[&str]) -> Vec<u8> {
-    let mut text = Vec::new();
-    for option in file.options(groups) {
-        text.extend(b"--");
-        text.extend(option.name);
-        if let Some(value) = option.value {
-            text.push(b'=');
-            text.extend(value);
-        }
-        text.push(b'\n');
-    }
-    text
 }
 
 #[track_caller]
