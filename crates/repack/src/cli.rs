@@ -3,9 +3,11 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::num::NonZero;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::catch_unwind;
 use std::path::PathBuf;
+use std::thread::available_parallelism;
 
 use clap::{Parser, ValueEnum};
 use hook::{ExitStatus, render};
@@ -58,6 +60,10 @@ struct Cli {
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=9))]
     level: u32,
 
+    /// How many threads compress; the result is the same [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
+
     /// Write no file; print the table of what would be kept and left out
     #[arg(long)]
     dry_run: bool,
@@ -92,12 +98,18 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
 
 fn run(cli: Cli) -> ExitStatus {
     let Profile::Standard = cli.profile;
+    let threads = cli
+        .threads
+        .and_then(|threads| NonZero::new(threads.into()))
+        .or_else(|| available_parallelism().ok())
+        .unwrap_or(NonZero::<usize>::MIN);
     let job = Job {
         output: (!cli.dry_run).then(|| cli.output.unwrap_or_else(|| default_output(&cli.input))),
         input: cli.input,
         keep: cli.keep,
         drop: cli.drop,
         level: cli.level,
+        threads,
     };
     match repack(&job) {
         Ok(summary) => {

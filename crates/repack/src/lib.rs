@@ -1,11 +1,13 @@
 //! Prunes a MySQL, Percona Server or MariaDB binary tarball in one streaming pass. Reads the
 //! input only; writes one file, under its name only when it is complete and checked.
 
+mod ahead;
 mod cli;
 mod codec;
 mod entry;
 mod error;
 mod input;
+mod members;
 mod name;
 mod output;
 mod progress;

@@ -8,30 +8,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use flate2::write::GzEncoder;
-use flate2::{Compression, GzBuilder};
 use thiserror::Error;
 
-/// Stands in the gzip header's comment: by it a leftover is known to be ours.
-const MARK: &[u8] = b"repack";
-
-/// A gzip stream into `out` whose bytes depend on nothing but what is written and `level`.
-pub(crate) fn deflate<W: Write>(out: W, level: u32) -> GzEncoder<W> {
-    const UNIX: u8 = 3;
-    GzBuilder::new()
-        .mtime(0)
-        .operating_system(UNIX)
-        .comment(MARK)
-        .write(out, Compression::new(level))
-}
-
-/// Whether a file that starts like this is a leftover of ours: nothing yet, or our gzip header.
-fn is_ours(start: &[u8]) -> bool {
-    const COMMENT_AT: usize = 10;
-    start.is_empty()
-        || start.starts_with(&[0x1f, 0x8b, 8, 0b1_0000, 0, 0, 0, 0])
-            && start.get(COMMENT_AT..COMMENT_AT + MARK.len()) == Some(MARK)
-}
+use crate::members;
 
 /// Where the result goes unless told otherwise: IN's name with `-repacked.tar.gz`, beside IN.
 pub(crate) fn default_output(input: &Path) -> PathBuf {
@@ -166,7 +145,9 @@ fn claim(temporary: &Path) -> Result<File, OutputError> {
         }
         let mut start = Vec::new();
         (&file).take(64).read_to_end(&mut start).map_err(failed)?;
-        if !opened.is_file() || !is_ours(&start) {
+        // Killed before the first write, it is empty.
+        let ours = start.is_empty() || members::is_ours(&start);
+        if !opened.is_file() || !ours {
             return Err(OutputError::NotOurs {
                 path: temporary.into(),
             });
@@ -225,17 +206,5 @@ mod tests {
         for (input, output) in rows {
             assert_eq!(default_output(Path::new(input)), Path::new(output));
         }
-    }
-
-    #[test]
-    fn is_ours_only_what_deflate_starts_with() {
-        for level in [1, 6, 9] {
-            let ours = deflate(Vec::new(), level).finish().unwrap();
-            assert!(is_ours(&ours), "level {level}");
-        }
-        let other = GzEncoder::new(Vec::new(), Compression::fast());
-        assert!(!is_ours(&other.finish().unwrap()), "another program's gzip");
-        assert!(is_ours(b""), "killed before the first write");
-        assert!(!is_ours(b"text"), "anything else");
     }
 }

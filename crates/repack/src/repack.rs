@@ -1,12 +1,14 @@
 //! One job from end to end: open, create beside, pass, sync, rename.
 
-use std::io::{self, Write};
+use std::io;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::error::Error;
 use crate::input::Input;
-use crate::output::{Output, deflate};
+use crate::members::Members;
+use crate::output::Output;
 use crate::progress::StopSignal;
 use crate::prune::{Glob, Pruner};
 use crate::refusal::StreamError;
@@ -23,6 +25,8 @@ pub(crate) struct Job {
     pub(crate) keep: Vec<Glob>,
     pub(crate) drop: Vec<Glob>,
     pub(crate) level: u32,
+    /// How many threads compress.
+    pub(crate) threads: NonZero<usize>,
 }
 
 /// Does the job. On failure nothing is left but what was there before.
@@ -50,14 +54,13 @@ fn repack_until(job: &Job, stop: &StopSignal) -> Result<Summary, Error> {
         ),
         Some(path) => {
             let output = Output::create(path, &metadata)?;
-            let gzip = deflate(&output, job.level);
+            let gzip = Members::new(&output, job.level, job.threads)
+                .map_err(|source| Error::StartThread { source })?;
             let (tally, gzip) = prune_stream(source, (path, gzip), &mut pruner)?;
-            gzip.finish()
-                .and_then(|mut file| file.flush())
-                .map_err(|source| StreamError::Write {
-                    path: path.clone(),
-                    source,
-                })?;
+            gzip.finish().map_err(|source| StreamError::Write {
+                path: path.clone(),
+                source,
+            })?;
             (tally, Some(output.place()?))
         }
     };

@@ -24,7 +24,7 @@ const BLOCK: usize = 512;
 /// Copies the archive `input` to `out` without what `pruner` drops, and checks the result.
 /// The paths are for messages.
 pub(crate) fn prune_stream<W: Write>(
-    (input_path, input): (&Path, Inflated<'_>),
+    (input_path, input): (&Path, Inflated),
     (output_path, out): (&Path, W),
     pruner: &mut Pruner,
 ) -> Result<(Tally, W), StreamError> {
@@ -102,7 +102,7 @@ impl<W: Write> Pass<'_, W> {
     /// Returns a failure with the name of the entry it belongs to.
     fn run(
         &mut self,
-        mut archive: Archive<Inflated<'_>>,
+        mut archive: Archive<Inflated>,
         progress: &Cell<Progress>,
     ) -> Result<(), (Vec<u8>, Failure)> {
         let unnamed = |source| (Vec::new(), Failure::Read(source));

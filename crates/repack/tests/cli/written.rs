@@ -31,11 +31,17 @@ fn standard_keeps_the_server_and_tells_what_it_dropped() {
 }
 
 #[test]
-fn same_input_is_same_bytes_whatever_its_compression() {
+fn same_input_is_same_bytes_whatever_its_compression_or_the_threads() {
     let case = Case::new(&gzip(&vendor().bytes()));
     fs::write(case.path("in.tar.xz"), xz(&vendor().bytes())).unwrap();
-    for (input, output) in [("in.tar.gz", "a"), ("in.tar.gz", "b"), ("in.tar.xz", "c")] {
-        assert!(case.run(&[input, "-o", output]).status.success());
+    let runs = [
+        ("in.tar.gz", "a", "1"),
+        ("in.tar.gz", "b", "7"),
+        ("in.tar.xz", "c", "2"),
+    ];
+    for (input, output, threads) in runs {
+        let run = case.run(&[input, "-o", output, "--threads", threads]);
+        assert!(run.status.success());
     }
     let bytes = fs::read(case.path("a")).unwrap();
     assert_eq!(bytes, fs::read(case.path("b")).unwrap());
