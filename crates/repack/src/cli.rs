@@ -56,6 +56,10 @@ struct Cli {
     #[arg(long, value_name = "GLOB")]
     drop: Vec<Glob>,
 
+    /// Keep symbol tables and debug information in executables and libraries
+    #[arg(long)]
+    no_strip: bool,
+
     /// Compression, from 1 (fast) to 9 (small)
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=9))]
     level: u32,
@@ -108,6 +112,7 @@ fn run(cli: Cli) -> ExitStatus {
         input: cli.input,
         keep: cli.keep,
         drop: cli.drop,
+        strip: !cli.no_strip,
         level: cli.level,
         threads,
     };

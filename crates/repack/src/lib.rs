@@ -4,6 +4,7 @@
 mod ahead;
 mod cli;
 mod codec;
+mod content;
 mod entry;
 mod error;
 mod input;
@@ -16,6 +17,7 @@ mod refusal;
 mod repack;
 mod rules;
 mod stream;
+mod strip;
 mod summary;
 mod tree;
 

@@ -1,5 +1,6 @@
 //! One job from end to end: open, create beside, pass, sync, rename.
 
+use std::env::temp_dir;
 use std::io;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::time::Instant;
 use crate::error::Error;
 use crate::input::Input;
 use crate::members::Members;
-use crate::output::Output;
+use crate::output::{Output, directory_of};
 use crate::progress::StopSignal;
 use crate::prune::{Glob, Pruner};
 use crate::refusal::StreamError;
@@ -24,6 +25,7 @@ pub(crate) struct Job {
     pub(crate) output: Option<PathBuf>,
     pub(crate) keep: Vec<Glob>,
     pub(crate) drop: Vec<Glob>,
+    pub(crate) strip: bool,
     pub(crate) level: u32,
     /// How many threads compress.
     pub(crate) threads: NonZero<usize>,
@@ -47,16 +49,19 @@ fn repack_until(job: &Job, stop: &StopSignal) -> Result<Summary, Error> {
     let (metadata, input_size) = (input.metadata.clone(), input.metadata.len());
     let inflated = input.inflate(stop.clone())?;
     let source = (job.input.as_path(), inflated);
+    let beside = |output: &PathBuf| directory_of(output).to_path_buf();
+    let directory = job.output.as_ref().map_or_else(temp_dir, beside);
+    let strip_in = job.strip.then_some(directory.as_path());
     let (tally, output_size) = match &job.output {
         None => (
-            prune_stream(source, (Path::new(""), io::sink()), &mut pruner)?.0,
+            prune_stream(source, (Path::new(""), io::sink()), &mut pruner, strip_in)?.0,
             None,
         ),
         Some(path) => {
             let output = Output::create(path, &metadata)?;
             let gzip = Members::new(&output, job.level, job.threads)
                 .map_err(|source| Error::StartThread { source })?;
-            let (tally, gzip) = prune_stream(source, (path, gzip), &mut pruner)?;
+            let (tally, gzip) = prune_stream(source, (path, gzip), &mut pruner, strip_in)?;
             gzip.finish().map_err(|source| StreamError::Write {
                 path: path.clone(),
                 source,
