@@ -14,9 +14,11 @@ use hook::{ExitStatus, render};
 use signal_hook::low_level::emulate_default_handler;
 
 use crate::error::Error;
+use crate::minimal::MINIMAL;
 use crate::output::default_output;
 use crate::prune::Glob;
 use crate::repack::{Job, repack};
+use crate::rules::STANDARD;
 use crate::summary::Summary;
 
 const AFTER_HELP: &str = "\
@@ -81,6 +83,8 @@ struct Cli {
 enum Profile {
     /// No test suites, debug builds, benchmarks, static or embedded libraries
     Standard,
+    /// The server, the everyday clients, what they load, and nothing else
+    Minimal,
 }
 
 /// Runs the command line `arguments` and says how to exit.
@@ -101,7 +105,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
 }
 
 fn run(cli: Cli) -> ExitStatus {
-    let Profile::Standard = cli.profile;
+    let profile = match cli.profile {
+        Profile::Standard => &STANDARD,
+        Profile::Minimal => &MINIMAL,
+    };
     let threads = cli
         .threads
         .and_then(|threads| NonZero::new(threads.into()))
@@ -110,6 +117,7 @@ fn run(cli: Cli) -> ExitStatus {
     let job = Job {
         output: (!cli.dry_run).then(|| cli.output.unwrap_or_else(|| default_output(&cli.input))),
         input: cli.input,
+        profile,
         keep: cli.keep,
         drop: cli.drop,
         strip: !cli.no_strip,

@@ -9,6 +9,7 @@ mod entry;
 mod error;
 mod input;
 mod members;
+mod minimal;
 mod name;
 mod output;
 mod progress;

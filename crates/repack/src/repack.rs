@@ -13,7 +13,7 @@ use crate::output::{Output, directory_of};
 use crate::progress::StopSignal;
 use crate::prune::{Glob, Pruner};
 use crate::refusal::StreamError;
-use crate::rules::STANDARD;
+use crate::rules::Profile;
 use crate::stream::prune_stream;
 use crate::summary::Summary;
 
@@ -23,6 +23,7 @@ pub(crate) struct Job {
     pub(crate) input: PathBuf,
     /// `None` for a dry run.
     pub(crate) output: Option<PathBuf>,
+    pub(crate) profile: &'static Profile,
     pub(crate) keep: Vec<Glob>,
     pub(crate) drop: Vec<Glob>,
     pub(crate) strip: bool,
@@ -44,7 +45,7 @@ pub(crate) fn repack(job: &Job) -> Result<Summary, Error> {
 
 fn repack_until(job: &Job, stop: &StopSignal) -> Result<Summary, Error> {
     let start = Instant::now();
-    let mut pruner = Pruner::new(STANDARD, &job.keep, &job.drop);
+    let mut pruner = Pruner::new(job.profile, &job.keep, &job.drop);
     let input = Input::open(&job.input)?;
     let (metadata, input_size) = (input.metadata.clone(), input.metadata.len());
     let inflated = input.inflate(stop.clone())?;

@@ -175,3 +175,31 @@ fn json_names_and_counts_everything() {
     let json: serde_json::Value = serde_json::from_slice(&dry.stdout).unwrap();
     assert_eq!(json["output"], serde_json::Value::Null);
 }
+
+#[test]
+fn minimal_keeps_what_is_listed_only() {
+    let input = Tarball::new()
+        .directory("my-1/")
+        .directory("my-1/bin/")
+        .directory("my-1/man/")
+        .file("my-1/man/mysql.1", 0o644, b"manual")
+        .file("my-1/bin/mysqld", 0o755, b"server")
+        .file("my-1/bin/mysqlslap", 0o755, b"slap")
+        .symlink("my-1/bin/mariadbd", "mysqld")
+        .symlink("my-1/bin/mariadb-slap", "mysqlslap");
+    let case = Case::new(&gzip(&input.bytes()));
+    let output = case.run(&["in.tar.gz", "-o", "out", "--profile", "minimal"]);
+    let stderr = text(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert!(
+        stderr.contains("  not in minimal             3        10 B\n"),
+        "{stderr}"
+    );
+    let expected = [
+        "my-1/ 755 ",
+        "my-1/bin/ 755 ",
+        "my-1/bin/mysqld 755 server",
+        "my-1/bin/mariadbd 777 -> mysqld",
+    ];
+    assert_eq!(contents(&case.path("out")), expected);
+}
