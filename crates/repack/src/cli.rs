@@ -13,6 +13,7 @@ use clap::{Parser, ValueEnum};
 use hook::{ExitStatus, render};
 use signal_hook::low_level::emulate_default_handler;
 
+use crate::compress::Compression;
 use crate::error::Error;
 use crate::minimal::MINIMAL;
 use crate::output::default_output;
@@ -42,7 +43,7 @@ struct Cli {
     #[arg(value_name = "IN")]
     input: PathBuf,
 
-    /// The file to write [default: IN's name with -repacked.tar.gz, beside IN]
+    /// The file to write [default: IN's name with -repacked.tar.gz or -repacked.tar.xz, beside IN]
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
 
@@ -61,6 +62,10 @@ struct Cli {
     /// Keep symbol tables and debug information in executables and libraries
     #[arg(long)]
     no_strip: bool,
+
+    /// What the result is compressed with
+    #[arg(long, value_enum, default_value_t = Compression::Gz)]
+    format: Compression,
 
     /// Compression, from 1 (fast) to 9 (small)
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=9))]
@@ -115,12 +120,16 @@ fn run(cli: Cli) -> ExitStatus {
         .or_else(|| available_parallelism().ok())
         .unwrap_or(NonZero::<usize>::MIN);
     let job = Job {
-        output: (!cli.dry_run).then(|| cli.output.unwrap_or_else(|| default_output(&cli.input))),
+        output: (!cli.dry_run).then(|| {
+            cli.output
+                .unwrap_or_else(|| default_output(&cli.input, cli.format))
+        }),
         input: cli.input,
         profile,
         keep: cli.keep,
         drop: cli.drop,
         strip: !cli.no_strip,
+        compression: cli.format,
         level: cli.level,
         threads,
     };

@@ -4,6 +4,7 @@
 mod ahead;
 mod cli;
 mod codec;
+mod compress;
 mod content;
 mod entry;
 mod error;

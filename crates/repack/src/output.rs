@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::members;
+use crate::compress::{Compression, is_ours};
 
-/// Where the result goes unless told otherwise: IN's name with `-repacked.tar.gz`, beside IN.
-pub(crate) fn default_output(input: &Path) -> PathBuf {
+/// Where the result goes unless told otherwise: IN's name with `-repacked.tar.gz` (or `.xz`),
+/// beside IN.
+pub(crate) fn default_output(input: &Path, compression: Compression) -> PathBuf {
     let name = input.file_name().unwrap_or_default().as_bytes();
     let stem = [".tar.gz", ".tar.xz", ".tgz", ".txz", ".gz", ".xz", ".tar"]
         .iter()
@@ -21,7 +22,8 @@ pub(crate) fn default_output(input: &Path) -> PathBuf {
         .filter(|stem| !stem.is_empty())
         .unwrap_or(name);
     let mut output = OsStr::from_bytes(stem).to_owned();
-    output.push("-repacked.tar.gz");
+    output.push("-repacked");
+    output.push(compression.suffix());
     input.with_file_name(output)
 }
 
@@ -145,9 +147,7 @@ fn claim(temporary: &Path) -> Result<File, OutputError> {
         }
         let mut start = Vec::new();
         (&file).take(64).read_to_end(&mut start).map_err(failed)?;
-        // Killed before the first write, it is empty.
-        let ours = start.is_empty() || members::is_ours(&start);
-        if !opened.is_file() || !ours {
+        if !opened.is_file() || !is_ours(&start) {
             return Err(OutputError::NotOurs {
                 path: temporary.into(),
             });
@@ -204,7 +204,10 @@ mod tests {
             (".tar.gz", ".tar.gz-repacked.tar.gz"),
         ];
         for (input, output) in rows {
-            assert_eq!(default_output(Path::new(input)), Path::new(output));
+            let default = default_output(Path::new(input), Compression::Gz);
+            assert_eq!(default, Path::new(output));
         }
+        let xz = default_output(Path::new("a.tgz"), Compression::Xz);
+        assert_eq!(xz, Path::new("a-repacked.tar.xz"));
     }
 }

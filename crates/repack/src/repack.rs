@@ -6,9 +6,9 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use crate::compress::{Compression, Compressor};
 use crate::error::Error;
 use crate::input::Input;
-use crate::members::Members;
 use crate::output::{Output, directory_of};
 use crate::progress::StopSignal;
 use crate::prune::{Glob, Pruner};
@@ -27,6 +27,7 @@ pub(crate) struct Job {
     pub(crate) keep: Vec<Glob>,
     pub(crate) drop: Vec<Glob>,
     pub(crate) strip: bool,
+    pub(crate) compression: Compression,
     pub(crate) level: u32,
     /// How many threads compress.
     pub(crate) threads: NonZero<usize>,
@@ -60,10 +61,11 @@ fn repack_until(job: &Job, stop: &StopSignal) -> Result<Summary, Error> {
         ),
         Some(path) => {
             let output = Output::create(path, &metadata)?;
-            let gzip = Members::new(&output, job.level, job.threads)
+            let compressor = Compressor::new(&output, job.compression, job.level, job.threads)
                 .map_err(|source| Error::StartThread { source })?;
-            let (tally, gzip) = prune_stream(source, (path, gzip), &mut pruner, strip_in)?;
-            gzip.finish().map_err(|source| StreamError::Write {
+            let (tally, compressor) =
+                prune_stream(source, (path, compressor), &mut pruner, strip_in)?;
+            compressor.finish().map_err(|source| StreamError::Write {
                 path: path.clone(),
                 source,
             })?;

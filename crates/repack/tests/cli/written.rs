@@ -50,6 +50,21 @@ fn same_input_is_same_bytes_whatever_its_compression_or_the_threads() {
 }
 
 #[test]
+fn xz_result_is_the_same_archive_whatever_the_threads() {
+    let case = Case::new(&gzip(&vendor().bytes()));
+    let xz = ["in.tar.gz", "--format", "xz", "--level", "1"];
+    let output = case.run(&xz);
+    assert_eq!(text(&output.stdout), "in-repacked.tar.xz\n");
+    let more = ["--threads", "5", "-o", "b"];
+    assert!(case.run(&[&xz[..], &more].concat()).status.success());
+    let bytes = fs::read(case.path("in-repacked.tar.xz")).unwrap();
+    assert!(bytes == fs::read(case.path("b")).unwrap());
+    // What comes out is what went in, if nothing is left out once more.
+    assert!(case.run(&["b", "-o", "c"]).status.success());
+    assert_eq!(contents(&case.path("c")), KEPT);
+}
+
+#[test]
 fn many_members_or_streams_are_read_to_the_last() {
     let tar = vendor().bytes();
     let (first, rest) = tar.split_at(3 * 512 + 100);
