@@ -54,6 +54,11 @@ test: ## install what the tests need, build, assemble the servers, run every tes
 	cargo test --locked --workspace --no-fail-fast
 	scripts/leftovers
 
+.PHONY: bench
+bench: ## measure repack against tar, rm, tar and against pigz, on the largest fixture
+	$(MAKE) --no-print-directory hooks
+	scripts/bench-repack
+
 .PHONY: check
 check: ## formatting, lints and documentation, all warnings denied
 	@scripts/setup build
