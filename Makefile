@@ -71,6 +71,11 @@ fuzz: ## feed nonsense to the option file parser (needs: rustup toolchain instal
 	        -max_total_time="$(FUZZ_SECONDS)" -dict=option_file.dict -max_len=9000
 	done
 
+.PHONY: bench
+bench: ## measure repack against tar, rm, tar and against pigz, on the largest fixture
+	$(MAKE) --no-print-directory hooks
+	scripts/bench-repack
+
 .PHONY: check
 check: ## formatting, lints and documentation, all warnings denied
 	@scripts/setup build

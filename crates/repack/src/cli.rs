@@ -3,18 +3,23 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::num::NonZero;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::catch_unwind;
 use std::path::PathBuf;
+use std::thread::available_parallelism;
 
 use clap::{Parser, ValueEnum};
 use hook::{ExitStatus, render};
 use signal_hook::low_level::emulate_default_handler;
 
+use crate::compress::Compression;
 use crate::error::Error;
+use crate::minimal::MINIMAL;
 use crate::output::default_output;
 use crate::prune::Glob;
 use crate::repack::{Job, repack};
+use crate::rules::STANDARD;
 use crate::summary::Summary;
 
 const AFTER_HELP: &str = "\
@@ -38,7 +43,7 @@ struct Cli {
     #[arg(value_name = "IN")]
     input: PathBuf,
 
-    /// The file to write [default: IN's name with -repacked.tar.gz, beside IN]
+    /// The file to write [default: IN's name with -repacked.tar.gz or -repacked.tar.xz, beside IN]
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
 
@@ -54,9 +59,21 @@ struct Cli {
     #[arg(long, value_name = "GLOB")]
     drop: Vec<Glob>,
 
+    /// Keep symbol tables and debug information in executables and libraries
+    #[arg(long)]
+    no_strip: bool,
+
+    /// What the result is compressed with
+    #[arg(long, value_enum, default_value_t = Compression::Gz)]
+    format: Compression,
+
     /// Compression, from 1 (fast) to 9 (small)
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=9))]
     level: u32,
+
+    /// How many threads compress; the result is the same [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
 
     /// Write no file; print the table of what would be kept and left out
     #[arg(long)]
@@ -71,6 +88,8 @@ struct Cli {
 enum Profile {
     /// No test suites, debug builds, benchmarks, static or embedded libraries
     Standard,
+    /// The server, the everyday clients, what they load, and nothing else
+    Minimal,
 }
 
 /// Runs the command line `arguments` and says how to exit.
@@ -91,13 +110,28 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
 }
 
 fn run(cli: Cli) -> ExitStatus {
-    let Profile::Standard = cli.profile;
+    let profile = match cli.profile {
+        Profile::Standard => &STANDARD,
+        Profile::Minimal => &MINIMAL,
+    };
+    let threads = cli
+        .threads
+        .and_then(|threads| NonZero::new(threads.into()))
+        .or_else(|| available_parallelism().ok())
+        .unwrap_or(NonZero::<usize>::MIN);
     let job = Job {
-        output: (!cli.dry_run).then(|| cli.output.unwrap_or_else(|| default_output(&cli.input))),
+        output: (!cli.dry_run).then(|| {
+            cli.output
+                .unwrap_or_else(|| default_output(&cli.input, cli.format))
+        }),
         input: cli.input,
+        profile,
         keep: cli.keep,
         drop: cli.drop,
+        strip: !cli.no_strip,
+        compression: cli.format,
         level: cli.level,
+        threads,
     };
     match repack(&job) {
         Ok(summary) => {

@@ -9,6 +9,8 @@ use flate2::bufread::MultiGzDecoder;
 use xz2::bufread::XzDecoder;
 use xz2::stream::{CONCATENATED, Stream};
 
+use crate::ahead::Ahead;
+
 /// `xz -9` needs 65 MiB to inflate. Anything beyond twice that is not from a vendor.
 const XZ_MEMORY: u64 = 128 << 20;
 
@@ -50,25 +52,26 @@ pub(crate) enum Progress {
     Failed,
 }
 
-/// The inflated stream of a compressed file.
-pub(crate) struct Inflated<'a> {
-    decoder: Box<dyn Read + 'a>,
+/// The inflated stream of a compressed file, inflated in a thread of its own.
+pub(crate) struct Inflated {
+    decoder: Ahead,
     progress: Rc<Cell<Progress>>,
 }
 
-impl<'a> Inflated<'a> {
-    pub(crate) fn gzip(input: impl BufRead + 'a) -> Self {
-        Self::new(Box::new(MultiGzDecoder::new(input)))
+impl Inflated {
+    pub(crate) fn gzip(input: impl BufRead + Send + 'static) -> io::Result<Self> {
+        Self::start(MultiGzDecoder::new(input))
     }
 
-    pub(crate) fn xz(input: impl BufRead + 'a) -> io::Result<Self> {
+    pub(crate) fn xz(input: impl BufRead + Send + 'static) -> io::Result<Self> {
         let stream = Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)?;
-        Ok(Self::new(Box::new(XzDecoder::new_stream(input, stream))))
+        Self::start(XzDecoder::new_stream(input, stream))
     }
 
-    fn new(decoder: Box<dyn Read + 'a>) -> Self {
+    fn start(decoder: impl Read + Send + 'static) -> io::Result<Self> {
         let progress = Rc::new(Cell::new(Progress::Flowing));
-        Self { decoder, progress }
+        let decoder = Ahead::start(decoder)?;
+        Ok(Self { decoder, progress })
     }
 
     /// A handle that tells the progress whoever holds the stream.
@@ -77,7 +80,7 @@ impl<'a> Inflated<'a> {
     }
 }
 
-impl Read for Inflated<'_> {
+impl Read for Inflated {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.decoder.read(buffer);
         match &read {

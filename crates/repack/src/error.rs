@@ -13,6 +13,8 @@ use crate::refusal::{Refusal, StreamError};
 pub(crate) enum Error {
     #[error("cannot catch signals")]
     CatchSignals { source: io::Error },
+    #[error("cannot start a thread")]
+    StartThread { source: io::Error },
     #[error("stopped by signal {signal}; nothing was written")]
     Stopped { signal: i32 },
     #[error(transparent)]
@@ -32,6 +34,10 @@ impl Explain for Error {
             Self::CatchSignals { .. } | Self::Stopped { .. } => {
                 Advice::new(Kind::Environment, "run it again")
             }
+            Self::StartThread { .. } => Advice::new(
+                Kind::Environment,
+                "run it again with --threads 1, or raise the limit that 'ulimit -u' shows",
+            ),
             Self::Input(error) => error.advice(),
             Self::Stream(error) => error.advice(),
             Self::Output(error) => error.advice(),
@@ -174,6 +180,9 @@ mod tests {
         let place = "check that the directory exists and is yours, or choose another place with -o";
         let error = Error::CatchSignals { source: source() };
         says(error, "cannot catch signals", "run it again");
+        let error = Error::StartThread { source: source() };
+        let threads = "run it again with --threads 1, or raise the limit that 'ulimit -u' shows";
+        says(error, "cannot start a thread", threads);
         let error = InputError::Read {
             path: path(),
             source: source(),

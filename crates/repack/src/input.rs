@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::codec::{Format, Inflated};
 use crate::progress::{StopSignal, Watched};
 
-const BUFFER: usize = 64 << 10;
+const BUFFER: usize = 256 << 10;
 
 /// A regular file, open for reading.
 #[derive(Debug)]
@@ -39,21 +39,19 @@ impl<'a> Input<'a> {
     }
 
     /// The inflated content; reading it draws the progress bar and obeys `stop`.
-    pub(crate) fn inflate(self, stop: StopSignal) -> Result<Inflated<'a>, InputError> {
+    pub(crate) fn inflate(self, stop: StopSignal) -> Result<Inflated, InputError> {
         let path = || self.path.to_path_buf();
-        let watched = Watched::new(self.file, self.metadata.len(), stop);
-        let mut reader = BufReader::with_capacity(BUFFER, watched);
-        let start = reader.fill_buf().map_err(|source| InputError::Read {
+        let failed = |source| InputError::Read {
             path: path(),
             source,
-        })?;
+        };
+        let watched = Watched::new(self.file, self.metadata.len(), stop);
+        let mut reader = BufReader::with_capacity(BUFFER, watched);
+        let start = reader.fill_buf().map_err(failed)?;
         match Format::of(start) {
             _ if start.is_empty() => Err(InputError::Empty { path: path() }),
-            Format::Gzip => Ok(Inflated::gzip(reader)),
-            Format::Xz => Inflated::xz(reader).map_err(|source| InputError::Read {
-                path: path(),
-                source,
-            }),
+            Format::Gzip => Inflated::gzip(reader).map_err(failed),
+            Format::Xz => Inflated::xz(reader).map_err(failed),
             Format::Other(what) => Err(InputError::OtherFormat { path: path(), what }),
             Format::Unknown => Err(InputError::UnknownFormat { path: path() }),
         }

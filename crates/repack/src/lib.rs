@@ -1,11 +1,16 @@
 //! Prunes a MySQL, Percona Server or MariaDB binary tarball in one streaming pass. Reads the
 //! input only; writes one file, under its name only when it is complete and checked.
 
+mod ahead;
 mod cli;
 mod codec;
+mod compress;
+mod content;
 mod entry;
 mod error;
 mod input;
+mod members;
+mod minimal;
 mod name;
 mod output;
 mod progress;
@@ -14,6 +19,7 @@ mod refusal;
 mod repack;
 mod rules;
 mod stream;
+mod strip;
 mod summary;
 mod tree;
 

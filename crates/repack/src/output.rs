@@ -8,33 +8,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use flate2::write::GzEncoder;
-use flate2::{Compression, GzBuilder};
 use thiserror::Error;
 
-/// Stands in the gzip header's comment: by it a leftover is known to be ours.
-const MARK: &[u8] = b"repack";
+use crate::compress::{Compression, is_ours};
 
-/// A gzip stream into `out` whose bytes depend on nothing but what is written and `level`.
-pub(crate) fn deflate<W: Write>(out: W, level: u32) -> GzEncoder<W> {
-    const UNIX: u8 = 3;
-    GzBuilder::new()
-        .mtime(0)
-        .operating_system(UNIX)
-        .comment(MARK)
-        .write(out, Compression::new(level))
-}
-
-/// Whether a file that starts like this is a leftover of ours: nothing yet, or our gzip header.
-fn is_ours(start: &[u8]) -> bool {
-    const COMMENT_AT: usize = 10;
-    start.is_empty()
-        || start.starts_with(&[0x1f, 0x8b, 8, 0b1_0000, 0, 0, 0, 0])
-            && start.get(COMMENT_AT..COMMENT_AT + MARK.len()) == Some(MARK)
-}
-
-/// Where the result goes unless told otherwise: IN's name with `-repacked.tar.gz`, beside IN.
-pub(crate) fn default_output(input: &Path) -> PathBuf {
+/// Where the result goes unless told otherwise: IN's name with `-repacked.tar.gz` (or `.xz`),
+/// beside IN.
+pub(crate) fn default_output(input: &Path, compression: Compression) -> PathBuf {
     let name = input.file_name().unwrap_or_default().as_bytes();
     let stem = [".tar.gz", ".tar.xz", ".tgz", ".txz", ".gz", ".xz", ".tar"]
         .iter()
@@ -42,7 +22,8 @@ pub(crate) fn default_output(input: &Path) -> PathBuf {
         .filter(|stem| !stem.is_empty())
         .unwrap_or(name);
     let mut output = OsStr::from_bytes(stem).to_owned();
-    output.push("-repacked.tar.gz");
+    output.push("-repacked");
+    output.push(compression.suffix());
     input.with_file_name(output)
 }
 
@@ -181,7 +162,7 @@ fn same_file(a: &Metadata, b: &Metadata) -> bool {
     (a.dev(), a.ino()) == (b.dev(), b.ino())
 }
 
-fn directory_of(path: &Path) -> &Path {
+pub(crate) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -223,19 +204,10 @@ mod tests {
             (".tar.gz", ".tar.gz-repacked.tar.gz"),
         ];
         for (input, output) in rows {
-            assert_eq!(default_output(Path::new(input)), Path::new(output));
+            let default = default_output(Path::new(input), Compression::Gz);
+            assert_eq!(default, Path::new(output));
         }
-    }
-
-    #[test]
-    fn is_ours_only_what_deflate_starts_with() {
-        for level in [1, 6, 9] {
-            let ours = deflate(Vec::new(), level).finish().unwrap();
-            assert!(is_ours(&ours), "level {level}");
-        }
-        let other = GzEncoder::new(Vec::new(), Compression::fast());
-        assert!(!is_ours(&other.finish().unwrap()), "another program's gzip");
-        assert!(is_ours(b""), "killed before the first write");
-        assert!(!is_ours(b"text"), "anything else");
+        let xz = default_output(Path::new("a.tgz"), Compression::Xz);
+        assert_eq!(xz, Path::new("a-repacked.tar.xz"));
     }
 }

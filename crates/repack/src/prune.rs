@@ -8,7 +8,7 @@ use std::str::FromStr;
 use fast_glob::glob_match;
 use thiserror::Error;
 
-use crate::rules::{Category, Rule};
+use crate::rules::{Category, Profile};
 
 /// The user's pattern. `*` stays within a directory, `**` does not.
 #[derive(Clone, Debug)]
@@ -59,20 +59,20 @@ pub(crate) enum Verdict {
 pub(crate) struct Pruner {
     keep: Exceptions,
     drop: Exceptions,
-    rules: &'static [Rule],
+    profile: &'static Profile,
 }
 
 impl Pruner {
-    pub(crate) fn new(rules: &'static [Rule], keep: &[Glob], drop: &[Glob]) -> Self {
+    pub(crate) fn new(profile: &'static Profile, keep: &[Glob], drop: &[Glob]) -> Self {
         Self {
             keep: Exceptions::new(keep),
             drop: Exceptions::new(drop),
-            rules,
+            profile,
         }
     }
 
     /// Decides about a path below the top directory: `--keep` wins over `--drop`, and both win
-    /// over the profile, whose first rule that matches counts.
+    /// over the profile, whose first rule that matches counts, and then its list of needs.
     pub(crate) fn decide(&mut self, path: &Path) -> Verdict {
         // Both, so that neither is reported as matching nothing.
         let (keep, drop) = (self.keep.cover(path), self.drop.cover(path));
@@ -82,8 +82,18 @@ impl Pruner {
         if drop {
             return Verdict::Drop(Category::Asked);
         }
-        let rule = self.rules.iter().find(|rule| covers(rule.glob, path));
-        rule.map_or(Verdict::Keep, |rule| Verdict::Drop(rule.category))
+        let Profile { drop, only } = self.profile;
+        let mut rules = drop.iter().copied().flatten();
+        if let Some(rule) = rules.find(|rule| covers(rule.glob, path)) {
+            return Verdict::Drop(rule.category);
+        }
+        let path = path.as_os_str().as_bytes();
+        let top = path.is_empty();
+        if top || only.is_empty() || only.iter().any(|need| glob_match(need.glob, path)) {
+            Verdict::Keep
+        } else {
+            Verdict::Drop(Category::Beyond)
+        }
     }
 
     /// The user's patterns that have matched nothing so far, with their options.
@@ -135,7 +145,7 @@ mod tests {
         let globs = |texts: &[&str]| -> Vec<Glob> {
             texts.iter().map(|text| text.parse().unwrap()).collect()
         };
-        Pruner::new(STANDARD, &globs(keep), &globs(drop))
+        Pruner::new(&STANDARD, &globs(keep), &globs(drop))
     }
 
     /// `--keep`, `--drop`, a path, what becomes of it, why.

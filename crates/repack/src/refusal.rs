@@ -72,6 +72,19 @@ pub(crate) enum StreamError {
     Write { path: PathBuf, source: io::Error },
 }
 
+/// What stopped the pass; `stream` adds the files' names.
+pub(crate) enum Failure {
+    Refused(Refusal),
+    Read(io::Error),
+    Write(io::Error),
+}
+
+impl<T: Into<Refusal>> From<T> for Failure {
+    fn from(refusal: T) -> Self {
+        Self::Refused(refusal.into())
+    }
+}
+
 fn subject(entry: &str) -> String {
     if entry.is_empty() {
         "the archive".into()

@@ -1,16 +1,19 @@
 //! One job from end to end: open, create beside, pass, sync, rename.
 
-use std::io::{self, Write};
+use std::env::temp_dir;
+use std::io;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use crate::compress::{Compression, Compressor};
 use crate::error::Error;
 use crate::input::Input;
-use crate::output::{Output, deflate};
+use crate::output::{Output, directory_of};
 use crate::progress::StopSignal;
 use crate::prune::{Glob, Pruner};
 use crate::refusal::StreamError;
-use crate::rules::STANDARD;
+use crate::rules::Profile;
 use crate::stream::prune_stream;
 use crate::summary::Summary;
 
@@ -20,9 +23,14 @@ pub(crate) struct Job {
     pub(crate) input: PathBuf,
     /// `None` for a dry run.
     pub(crate) output: Option<PathBuf>,
+    pub(crate) profile: &'static Profile,
     pub(crate) keep: Vec<Glob>,
     pub(crate) drop: Vec<Glob>,
+    pub(crate) strip: bool,
+    pub(crate) compression: Compression,
     pub(crate) level: u32,
+    /// How many threads compress.
+    pub(crate) threads: NonZero<usize>,
 }
 
 /// Does the job. On failure nothing is left but what was there before.
@@ -38,26 +46,29 @@ pub(crate) fn repack(job: &Job) -> Result<Summary, Error> {
 
 fn repack_until(job: &Job, stop: &StopSignal) -> Result<Summary, Error> {
     let start = Instant::now();
-    let mut pruner = Pruner::new(STANDARD, &job.keep, &job.drop);
+    let mut pruner = Pruner::new(job.profile, &job.keep, &job.drop);
     let input = Input::open(&job.input)?;
     let (metadata, input_size) = (input.metadata.clone(), input.metadata.len());
     let inflated = input.inflate(stop.clone())?;
     let source = (job.input.as_path(), inflated);
+    let beside = |output: &PathBuf| directory_of(output).to_path_buf();
+    let directory = job.output.as_ref().map_or_else(temp_dir, beside);
+    let strip_in = job.strip.then_some(directory.as_path());
     let (tally, output_size) = match &job.output {
         None => (
-            prune_stream(source, (Path::new(""), io::sink()), &mut pruner)?.0,
+            prune_stream(source, (Path::new(""), io::sink()), &mut pruner, strip_in)?.0,
             None,
         ),
         Some(path) => {
             let output = Output::create(path, &metadata)?;
-            let gzip = deflate(&output, job.level);
-            let (tally, gzip) = prune_stream(source, (path, gzip), &mut pruner)?;
-            gzip.finish()
-                .and_then(|mut file| file.flush())
-                .map_err(|source| StreamError::Write {
-                    path: path.clone(),
-                    source,
-                })?;
+            let compressor = Compressor::new(&output, job.compression, job.level, job.threads)
+                .map_err(|source| Error::StartThread { source })?;
+            let (tally, compressor) =
+                prune_stream(source, (path, compressor), &mut pruner, strip_in)?;
+            compressor.finish().map_err(|source| StreamError::Write {
+                path: path.clone(),
+                source,
+            })?;
             (tally, Some(output.place()?))
         }
     };

@@ -1,4 +1,4 @@
-//! What the profile `standard` leaves out, as data. The order matters: the first rule that
+//! What a profile is, and what `standard` leaves out, as data. The order matters: the first rule that
 //! matches names the category. Globs match paths below the tarball's top directory, or any
 //! directory above a path; nothing a server needs to initialise or start may ever match.
 
@@ -14,6 +14,10 @@ pub(crate) enum Category {
     DebugBuild,
     EmbeddedServer,
     StaticLibrary,
+    /// A library too special for `minimal`.
+    Extra,
+    /// Not on the list of `minimal`.
+    Beyond,
     /// The user's own `--drop`.
     Asked,
     /// A symbolic link to something left out.
@@ -30,6 +34,8 @@ impl fmt::Display for Category {
             Self::DebugBuild => "debug build",
             Self::EmbeddedServer => "embedded server",
             Self::StaticLibrary => "static library",
+            Self::Extra => "special library",
+            Self::Beyond => "not in minimal",
             Self::Asked => "--drop",
             Self::DeadLink => "link to the above",
         })
@@ -49,7 +55,7 @@ pub(crate) struct Rule {
     pub(crate) reason: &'static str,
 }
 
-const fn rule(glob: &'static str, category: Category, reason: &'static str) -> Rule {
+pub(crate) const fn rule(glob: &'static str, category: Category, reason: &'static str) -> Rule {
     Rule {
         glob,
         category,
@@ -57,10 +63,36 @@ const fn rule(glob: &'static str, category: Category, reason: &'static str) -> R
     }
 }
 
+/// What must be there: a path that matches. Unlike those of a [`Rule`], the glob does not speak for
+/// what is below a directory.
+#[derive(Debug)]
+pub(crate) struct Need {
+    pub(crate) glob: &'static str,
+    /// Who needs it; docs/repack.md shows it.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "compared with docs/repack.md by a test")
+    )]
+    pub(crate) reason: &'static str,
+}
+
+/// What to leave out.
+#[derive(Debug)]
+pub(crate) struct Profile {
+    pub(crate) drop: &'static [&'static [Rule]],
+    /// Unless empty, everything that matches none of these is left out too.
+    pub(crate) only: &'static [Need],
+}
+
+pub(crate) const STANDARD: Profile = Profile {
+    drop: &[DROPPED],
+    only: &[],
+};
+
 /// The profile `standard`: what the recipe asked to leave out. Programs are looked for in every
 /// `bin`: where one needs libraries of its own, `bin/NAME` is a script that starts another.
 #[rustfmt::skip] // One rule, one line.
-pub(crate) const STANDARD: &[Rule] = &[
+const DROPPED: &[Rule] = &[
     rule("{mysql,mariadb}-test", Category::TestSuite, "the vendor's regression tests, most of a tarball's files"),
     rule("share/{mysql,mariadb}-test", Category::TestSuite, "the same, where packages put them"),
     rule("share/{mysql,mariadb}/{mysql,mariadb}-test", Category::TestSuite, "the same, where packages put them"),
@@ -161,7 +193,7 @@ mod tests {
 
     #[track_caller]
     fn all_kept(rows: &[(&str, &str)]) {
-        let mut pruner = Pruner::new(STANDARD, &[], &[]);
+        let mut pruner = Pruner::new(&STANDARD, &[], &[]);
         for (path, reason) in rows {
             let verdict = pruner.decide(Path::new(path));
             assert_eq!(verdict, Verdict::Keep, "{path}: {reason}");
@@ -221,7 +253,7 @@ mod tests {
             ("lib/libmysqlclient.a", StaticLibrary, "all"),
             ("lib64/mysql/libmysqlservices.a", StaticLibrary, "packages"),
         ];
-        let mut pruner = Pruner::new(STANDARD, &[], &[]);
+        let mut pruner = Pruner::new(&STANDARD, &[], &[]);
         for (path, category, reason) in rows {
             let verdict = pruner.decide(Path::new(path));
             assert_eq!(verdict, Verdict::Drop(category), "{path}: {reason}");
@@ -231,7 +263,7 @@ mod tests {
     #[test]
     fn standard_every_rule_is_documented_word_for_word() {
         let page = include_str!("../../../docs/repack.md");
-        for rule in STANDARD {
+        for rule in DROPPED {
             let row = format!("| {} | `{}` | {} |", rule.category, rule.glob, rule.reason);
             assert!(page.contains(&row), "docs/repack.md lacks: {row}");
         }

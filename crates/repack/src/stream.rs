@@ -11,27 +11,31 @@ use std::path::{Path, PathBuf};
 use tar::{Archive, Builder, Entry, EntryType, Header};
 
 use crate::codec::{Inflated, Progress};
+use crate::content::{copy, strip_through};
 use crate::entry::{described, header_like, is_pax_sparse, link_target, shown};
 use crate::name::Name;
 use crate::prune::{Pruner, Verdict};
-use crate::refusal::{Refusal, StreamError, unreadable};
+use crate::refusal::{Failure, Refusal, StreamError, unreadable};
 use crate::rules::Category;
+use crate::strip::MAGIC;
 use crate::summary::Tally;
 use crate::tree::{Kind, LeadsOut, Tree, View};
 
 const BLOCK: usize = 512;
 
 /// Copies the archive `input` to `out` without what `pruner` drops, and checks the result.
-/// The paths are for messages.
+/// The paths are for messages. Executables are stripped if there is a directory to do it in.
 pub(crate) fn prune_stream<W: Write>(
-    (input_path, input): (&Path, Inflated<'_>),
+    (input_path, input): (&Path, Inflated),
     (output_path, out): (&Path, W),
     pruner: &mut Pruner,
+    strip_in: Option<&Path>,
 ) -> Result<(Tally, W), StreamError> {
     let progress = input.progress();
     let mut pass = Pass {
         out: Builder::new(out),
         pruner,
+        strip_in,
         top: None,
         tree: Tree::default(),
         links: Vec::new(),
@@ -70,6 +74,8 @@ pub(crate) fn prune_stream<W: Write>(
 struct Pass<'a, W: Write> {
     out: Builder<W>,
     pruner: &'a mut Pruner,
+    /// Where large executables wait to be stripped; `None` to strip none.
+    strip_in: Option<&'a Path>,
     /// The one directory everything is in; known from the first entry on.
     top: Option<OsString>,
     tree: Tree,
@@ -85,24 +91,11 @@ struct Link {
     header: Header,
 }
 
-/// What stopped the pass; `prune_stream` adds the files' names.
-enum Failure {
-    Refused(Refusal),
-    Read(io::Error),
-    Write(io::Error),
-}
-
-impl<T: Into<Refusal>> From<T> for Failure {
-    fn from(refusal: T) -> Self {
-        Self::Refused(refusal.into())
-    }
-}
-
 impl<W: Write> Pass<'_, W> {
     /// Returns a failure with the name of the entry it belongs to.
     fn run(
         &mut self,
-        mut archive: Archive<Inflated<'_>>,
+        mut archive: Archive<Inflated>,
         progress: &Cell<Progress>,
     ) -> Result<(), (Vec<u8>, Failure)> {
         let unnamed = |source| (Vec::new(), Failure::Read(source));
@@ -206,16 +199,14 @@ impl<W: Write> Pass<'_, W> {
             }
             .into());
         }
-        let mut header =
+        let header =
             header_like(entry.header(), EntryType::Regular, size).map_err(Failure::Read)?;
         let executable = header.mode().is_ok_and(|mode| mode & 0o111 != 0);
         self.tree.insert(inner, Kind::File { executable }, kept)?;
-        self.tally.count(verdict, size);
         if kept {
-            let path = self.full(inner);
-            self.write_header(&mut header, &path)?;
-            self.copy(entry, size)?;
+            return self.content(inner, entry, header, size);
         }
+        self.tally.count(verdict, size);
         Ok(())
     }
 
@@ -328,21 +319,37 @@ impl<W: Write> Pass<'_, W> {
             .map_err(Failure::Write)
     }
 
-    /// The content of one file, and zeros up to the next block.
-    fn copy(&mut self, from: &mut impl Read, size: u64) -> Result<(), Failure> {
-        let mut left = size;
-        while left > 0 {
-            let read = match from.read(&mut self.buffer) {
-                Ok(0) => return Err(Failure::Read(io::ErrorKind::UnexpectedEof.into())),
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Failure::Read(error)),
-            };
-            let out = self.out.get_mut();
-            out.write_all(&self.buffer[..read])
-                .map_err(Failure::Write)?;
-            left -= read as u64;
+    /// The header and content of one file, stripped if it is an ELF file and that was asked for.
+    fn content(
+        &mut self,
+        inner: &Path,
+        entry: &mut impl Read,
+        mut header: Header,
+        size: u64,
+    ) -> Result<(), Failure> {
+        let path = self.full(inner);
+        let mut start = Vec::new();
+        let read = entry.take(MAGIC.len() as u64).read_to_end(&mut start);
+        read.map_err(Failure::Read)?;
+        let mut content = start.as_slice().chain(entry);
+        let Some(directory) = self.strip_in.filter(|_| start == MAGIC) else {
+            self.tally.count(Verdict::Keep, size);
+            self.write_header(&mut header, &path)?;
+            return self.write_content(&mut content, size);
+        };
+        let elf = strip_through(&mut content, size, directory, &mut self.buffer)?;
+        if let Some(reason) = elf.untouched {
+            self.tally.untouched.push((inner.into(), reason));
         }
+        self.tally.count_stripped(size, elf.size);
+        header.set_size(elf.size);
+        self.write_header(&mut header, &path)?;
+        self.write_content(&mut { elf.content }, elf.size)
+    }
+
+    /// The content of one file, and zeros up to the next block.
+    fn write_content(&mut self, from: &mut impl Read, size: u64) -> Result<(), Failure> {
+        copy(from, self.out.get_mut(), size, &mut self.buffer)?;
         let tail = usize::try_from(size % BLOCK as u64).unwrap_or_default();
         let padding = &[0; BLOCK][..(BLOCK - tail) % BLOCK];
         self.out

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::prune::Verdict;
 use crate::rules::Category;
+use crate::strip::StripError;
 
 /// Files and links, and the bytes in them before compression.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -31,6 +32,10 @@ pub(crate) struct Tally {
     pub(crate) dropped: BTreeMap<Category, Count>,
     /// Symbolic links left out because their target is, with that target.
     pub(crate) dead_links: Vec<(PathBuf, PathBuf)>,
+    /// Files stripped, and the bytes that saved.
+    pub(crate) stripped: Count,
+    /// ELF files that could not be stripped.
+    pub(crate) untouched: Vec<(PathBuf, StripError)>,
 }
 
 impl Tally {
@@ -40,6 +45,17 @@ impl Tally {
             Verdict::Drop(category) => self.dropped.entry(category).or_default(),
         }
         .add(Count { files: 1, bytes });
+    }
+
+    /// Counts a kept executable.
+    pub(crate) fn count_stripped(&mut self, before: u64, after: u64) {
+        self.count(Verdict::Keep, after);
+        if after < before {
+            self.stripped.add(Count {
+                files: 1,
+                bytes: before - after,
+            });
+        }
     }
 }
 
@@ -67,6 +83,10 @@ impl Summary {
             let (link, target) = (link.display(), target.display());
             let _ = writeln!(text, "- left out the link {link}: {target} is left out");
         }
+        for (path, reason) in &self.tally.untouched {
+            let path = path.display();
+            let _ = writeln!(text, "- not stripped: {path} {reason}");
+        }
         text
     }
 
@@ -82,6 +102,9 @@ impl Summary {
             left_out.add(*count);
         }
         row(&"  together", left_out);
+        if self.tally.stripped.files > 0 {
+            row(&"symbols, debug info", self.tally.stripped);
+        }
         row(&"kept", self.tally.kept);
         let input = file_name(&self.input);
         let before = decimal(self.input_size);
@@ -112,6 +135,7 @@ impl Summary {
                 .map(|path| path.to_string_lossy().into()),
             output_bytes: self.output_size,
             kept: self.tally.kept,
+            stripped: self.tally.stripped,
             dropped: self
                 .tally
                 .dropped
@@ -139,6 +163,7 @@ struct Json {
     output: Option<String>,
     output_bytes: Option<u64>,
     kept: Count,
+    stripped: Count,
     dropped: BTreeMap<String, Count>,
     dead_links: Vec<String>,
     seconds: f64,

@@ -7,6 +7,7 @@
 
 mod input;
 mod output;
+mod stripped;
 mod tarball;
 mod written;
 

@@ -31,16 +31,37 @@ fn standard_keeps_the_server_and_tells_what_it_dropped() {
 }
 
 #[test]
-fn same_input_is_same_bytes_whatever_its_compression() {
+fn same_input_is_same_bytes_whatever_its_compression_or_the_threads() {
     let case = Case::new(&gzip(&vendor().bytes()));
     fs::write(case.path("in.tar.xz"), xz(&vendor().bytes())).unwrap();
-    for (input, output) in [("in.tar.gz", "a"), ("in.tar.gz", "b"), ("in.tar.xz", "c")] {
-        assert!(case.run(&[input, "-o", output]).status.success());
+    let runs = [
+        ("in.tar.gz", "a", "1"),
+        ("in.tar.gz", "b", "7"),
+        ("in.tar.xz", "c", "2"),
+    ];
+    for (input, output, threads) in runs {
+        let run = case.run(&[input, "-o", output, "--threads", threads]);
+        assert!(run.status.success());
     }
     let bytes = fs::read(case.path("a")).unwrap();
     assert_eq!(bytes, fs::read(case.path("b")).unwrap());
     assert_eq!(bytes, fs::read(case.path("c")).unwrap());
     assert_eq!(bytes[4..8], [0; 4], "the time in the gzip header");
+}
+
+#[test]
+fn xz_result_is_the_same_archive_whatever_the_threads() {
+    let case = Case::new(&gzip(&vendor().bytes()));
+    let xz = ["in.tar.gz", "--format", "xz", "--level", "1"];
+    let output = case.run(&xz);
+    assert_eq!(text(&output.stdout), "in-repacked.tar.xz\n");
+    let more = ["--threads", "5", "-o", "b"];
+    assert!(case.run(&[&xz[..], &more].concat()).status.success());
+    let bytes = fs::read(case.path("in-repacked.tar.xz")).unwrap();
+    assert!(bytes == fs::read(case.path("b")).unwrap());
+    // What comes out is what went in, if nothing is left out once more.
+    assert!(case.run(&["b", "-o", "c"]).status.success());
+    assert_eq!(contents(&case.path("c")), KEPT);
 }
 
 #[test]
@@ -168,4 +189,32 @@ fn json_names_and_counts_everything() {
     let dry = case.run(&["in.tar.gz", "--json", "--dry-run"]);
     let json: serde_json::Value = serde_json::from_slice(&dry.stdout).unwrap();
     assert_eq!(json["output"], serde_json::Value::Null);
+}
+
+#[test]
+fn minimal_keeps_what_is_listed_only() {
+    let input = Tarball::new()
+        .directory("my-1/")
+        .directory("my-1/bin/")
+        .directory("my-1/man/")
+        .file("my-1/man/mysql.1", 0o644, b"manual")
+        .file("my-1/bin/mysqld", 0o755, b"server")
+        .file("my-1/bin/mysqlslap", 0o755, b"slap")
+        .symlink("my-1/bin/mariadbd", "mysqld")
+        .symlink("my-1/bin/mariadb-slap", "mysqlslap");
+    let case = Case::new(&gzip(&input.bytes()));
+    let output = case.run(&["in.tar.gz", "-o", "out", "--profile", "minimal"]);
+    let stderr = text(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert!(
+        stderr.contains("  not in minimal             3        10 B\n"),
+        "{stderr}"
+    );
+    let expected = [
+        "my-1/ 755 ",
+        "my-1/bin/ 755 ",
+        "my-1/bin/mysqld 755 server",
+        "my-1/bin/mariadbd 777 -> mysqld",
+    ];
+    assert_eq!(contents(&case.path("out")), expected);
 }

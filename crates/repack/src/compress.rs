@@ -1,0 +1,179 @@
+//! Compressing the result by several threads: as gzip members, or as the blocks of an xz file.
+//! Neither lets the number of threads show in the bytes.
+
+use std::io::{self, Write};
+use std::num::NonZero;
+
+use clap::ValueEnum;
+use xz2::stream::{Action, Check, MtStreamBuilder, Status, Stream};
+
+use crate::members::{self, Members};
+
+/// How the result is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Compression {
+    /// Fast, and read by everything
+    Gz,
+    /// Smaller, slow, and about 100 MiB of memory a thread
+    Xz,
+}
+
+impl Compression {
+    pub(crate) fn suffix(self) -> &'static str {
+        match self {
+            Self::Gz => ".tar.gz",
+            Self::Xz => ".tar.xz",
+        }
+    }
+}
+
+/// Whether a file that starts like this is a leftover of ours: nothing yet, or what we start with.
+pub(crate) fn is_ours(start: &[u8]) -> bool {
+    // The header of a stream with CRC-64, and of a block that records both of its sizes, which
+    // `xz` writes with threads only.
+    const XZ: &[u8] = b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4\x46";
+    const SIZES: u8 = 0xc0;
+    let xz = start.starts_with(XZ) && start.get(XZ.len() + 1) == Some(&SIZES);
+    start.is_empty() || members::is_ours(start) || xz
+}
+
+/// Compresses what is written to it. Nothing is complete before [`Compressor::finish`].
+pub(crate) enum Compressor<W> {
+    Gz(Members<W>),
+    Xz(Blocks<W>),
+}
+
+impl<W: Write> Compressor<W> {
+    pub(crate) fn new(
+        out: W,
+        compression: Compression,
+        level: u32,
+        threads: NonZero<usize>,
+    ) -> io::Result<Self> {
+        Ok(match compression {
+            Compression::Gz => Self::Gz(Members::new(out, level, threads)?),
+            Compression::Xz => Self::Xz(Blocks::new(out, level, threads)?),
+        })
+    }
+
+    pub(crate) fn finish(self) -> io::Result<()> {
+        match self {
+            Self::Gz(members) => members.finish().map(drop),
+            Self::Xz(blocks) => blocks.finish(),
+        }
+    }
+}
+
+impl<W: Write> Write for Compressor<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Gz(members) => members.write(bytes),
+            Self::Xz(blocks) => blocks.write(bytes),
+        }
+    }
+
+    /// Would end a member or block early, and so change the bytes.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// An xz file of blocks that record their sizes. Not liblzma's own writer: that one would finish
+/// the file even when dropped after a failure.
+pub(crate) struct Blocks<W> {
+    out: W,
+    stream: Stream,
+    buffer: Vec<u8>,
+}
+
+impl<W: Write> Blocks<W> {
+    /// What a block inflates to. `xz -6` looks back as far.
+    const BLOCK: u64 = 8 << 20;
+    const BUFFER: usize = 64 << 10;
+
+    fn new(out: W, level: u32, threads: NonZero<usize>) -> io::Result<Self> {
+        let stream = MtStreamBuilder::new()
+            .preset(level)
+            .check(Check::Crc64)
+            .block_size(Self::BLOCK)
+            .threads(u32::try_from(threads.get()).unwrap_or(1))
+            .encoder()?;
+        let buffer = Vec::with_capacity(Self::BUFFER);
+        Ok(Self {
+            out,
+            stream,
+            buffer,
+        })
+    }
+
+    fn process(&mut self, bytes: &[u8], action: Action) -> io::Result<Status> {
+        self.buffer.clear();
+        let status = self.stream.process_vec(bytes, &mut self.buffer, action)?;
+        self.out.write_all(&self.buffer)?;
+        Ok(status)
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        while self.process(&[], Action::Finish)? != Status::StreamEnd {}
+        self.out.flush()
+    }
+}
+
+impl<W: Write> Write for Blocks<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let before = self.stream.total_in();
+        while !bytes.is_empty() && self.stream.total_in() == before {
+            self.process(bytes, Action::Run)?;
+        }
+        let taken = self.stream.total_in() - before;
+        Ok(usize::try_from(taken).unwrap_or(bytes.len()))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use xz2::read::XzDecoder;
+
+    use super::*;
+
+    fn packed(bytes: &[u8], threads: usize) -> Vec<u8> {
+        let threads = NonZero::new(threads).unwrap();
+        let mut out = Vec::new();
+        let mut blocks = Blocks::new(&mut out, 0, threads).unwrap();
+        for piece in bytes.chunks(333_333) {
+            blocks.write_all(piece).unwrap();
+        }
+        blocks.finish().unwrap();
+        out
+    }
+
+    #[test]
+    fn blocks_of_any_number_of_threads_are_the_same_and_inflate() {
+        let numbers = (0_u32..).map(|n| n.wrapping_mul(2_654_435_761) >> 20);
+        let bytes: Vec<u8> = numbers
+            .flat_map(u32::to_le_bytes)
+            .take(20_000_000)
+            .collect();
+        let one = packed(&bytes, 1);
+        assert!(packed(&bytes, 3) == one);
+        let mut inflated = Vec::new();
+        XzDecoder::new(&one[..]).read_to_end(&mut inflated).unwrap();
+        assert!(inflated == bytes);
+    }
+
+    #[test]
+    fn is_ours_only_what_is_written_here() {
+        assert!(is_ours(b""), "killed before the first write");
+        assert!(is_ours(&packed(b"x", 1)));
+        assert!(!is_ours(b"text"));
+        let mut other = xz2::write::XzEncoder::new(Vec::new(), 0);
+        other.write_all(b"x").unwrap();
+        assert!(!is_ours(&other.finish().unwrap()), "one thread's xz");
+    }
+}
