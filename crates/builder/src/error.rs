@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::files::FilesError;
 use crate::libraries::{LibrariesError, package_of};
 use crate::release::ReleaseError;
+use crate::seed::SeedError;
 use crate::settings::SettingsError;
 use crate::tarball::TarballError;
 use crate::unpack::UnpackError;
@@ -28,6 +29,9 @@ pub enum Error {
     /// Installing the release.
     #[error(transparent)]
     Release(#[from] ReleaseError),
+    /// Making the seed.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
 }
 
 impl Explain for Error {
@@ -37,6 +41,7 @@ impl Explain for Error {
             Self::Tarball(error) => tarball(error),
             Self::Files(error) => files(error),
             Self::Release(error) => release(error),
+            Self::Seed(error) => seed(error),
         }
     }
 }
@@ -180,6 +185,24 @@ fn probe(error: &ProbeError) -> Advice {
             Kind::Environment,
             "remove that release's directory, or push --clean",
         ),
+    }
+}
+
+fn seed(error: &SeedError) -> Advice {
+    match error {
+        SeedError::Prepare { .. } | SeedError::Write(_) | SeedError::Store { .. } => {
+            room_or_rights()
+        }
+        SeedError::Render(_) => Advice::new(
+            Kind::Configuration,
+            "correct the includes of my.cnf, push again",
+        ),
+        SeedError::Initialise { evidence, .. } => Advice::new(
+            Kind::Environment,
+            "make room on the disk if it is full, else correct what the server says in my.cnf or \
+             the tarball, push again",
+        )
+        .detail(evidence),
     }
 }
 

@@ -17,6 +17,8 @@ type Copy = (&'static str, PathBuf, u32);
 #[derive(Debug)]
 pub(crate) struct Files {
     copies: Vec<(Copy, Vec<u8>)>,
+    /// The user's option file.
+    pub my_cnf: OptionFile,
     /// The names of the first-run SQL in `initdb.d`, sorted.
     pub first_run: Vec<String>,
 }
@@ -31,6 +33,7 @@ impl Files {
             ("my.cnf", layout.template(), 0o600),
         ];
         let mut copies = Vec::new();
+        let mut my_cnf = OptionFile::empty(&layout.template());
         for copy in wanted {
             let path = approot.join(copy.0);
             let content = match fs::read(&path) {
@@ -38,12 +41,13 @@ impl Files {
                 Err(source) => return Err(FilesError::Read { path, source }),
             };
             if copy.0 == "my.cnf" {
-                OptionFile::parse(&path, &content)?;
+                my_cnf = OptionFile::parse(&path, &content)?;
             }
             copies.push((copy, content));
         }
         Ok(Self {
             copies,
+            my_cnf,
             first_run: first_run_files(approot)?,
         })
     }

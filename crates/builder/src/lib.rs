@@ -6,6 +6,7 @@ mod files;
 mod inflate;
 mod libraries;
 mod release;
+mod seed;
 mod settings;
 mod tarball;
 mod unpack;
@@ -19,6 +20,7 @@ pub use error::Error;
 pub use files::FilesError;
 pub use libraries::LibrariesError;
 pub use release::ReleaseError;
+pub use seed::SeedError;
 pub use settings::SettingsError;
 pub use tarball::TarballError;
 pub use unpack::UnpackError;
@@ -30,8 +32,9 @@ use tarball::Tarball;
 /// The text of `--help`.
 pub const ABOUT: &str = "\
 Builds the service: unpacks the MySQL or MariaDB tarball of the approot into
-~/mysql/releases, checks that this machine can run it, and copies postinstall,
-starttest, profile and my.cnf to ~. Run twice, it does the work once.
+~/mysql/releases, checks that this machine can run it, initialises a database as
+the seed of every first start, and copies postinstall, starttest, profile and
+my.cnf to ~. Run twice, it does the work once.
 
 Reads:
   HOME             where to build
@@ -63,6 +66,7 @@ pub fn run(code_root: &Path, environment: &Environment, report: &mut Report) -> 
     }
     let id = tarball.release_id()?;
     let server = release::install(&tarball.path, &id, &layout, report)?;
+    seed::make(&id, &server, &files.my_cnf, &layout, report)?;
     files.write()?;
     release::activate(&id, &layout, report)?;
     report.bullet(format!("{server} is ready in {}", settings.home.display()));

@@ -40,6 +40,7 @@ fn build_twice_builds_once() {
          - tarball {dir}/code/hooks/m.tar.gz\n\
          - unpacked 4 files, 0 MB\n\
          - found MySQL 9.7.4, as the server itself says\n\
+         - initialised a database, root locked, as the seed of every first start: 0 kB\n\
          - MySQL 9.7.4 is ready in {dir}/home\n"
     );
     assert_eq!((first.code, first.stdout.as_str()), (Some(0), ""));
@@ -54,7 +55,7 @@ fn build_twice_builds_once() {
         assert_eq!(mode(&home.join(name)), permissions, "{name}");
     }
     let names = |dir: &str| fs::read_dir(home.join(dir)).unwrap().count();
-    assert_eq!((names("."), names("mysql")), (4, 3), "no leftovers");
+    assert_eq!((names("."), names("mysql")), (4, 4), "no leftovers");
 
     let before = sandbox.listing();
     let second = sandbox.outcome(&mut builder(&sandbox));
@@ -64,6 +65,7 @@ fn build_twice_builds_once() {
             "builder 0.1.0\n\
              - tarball {{dir}}/code/hooks/m.tar.gz\n\
              - kept release {id}, the same tarball as before\n\
+             - kept the seed, the same release\n\
              - MySQL 9.7.4 is ready in {{dir}}/home\n"
         )
     );

@@ -22,7 +22,7 @@ const MAX_LENGTH: usize = 1024;
 /// Statements to run before one that holds a [`Password::sql_literal`], in the same session: my.cnf
 /// may set a SQL mode in which a backslash is an ordinary character, or a character set in which a
 /// backslash is the second half of one.
-pub const SQL_LITERAL_PRELUDE: &str = "SET NAMES utf8mb4;\nSET SESSION sql_mode = '';\n";
+pub(crate) const SQL_LITERAL_PRELUDE: &str = "SET NAMES utf8mb4;\nSET SESSION sql_mode = '';\n";
 
 /// A password. `Debug` hides it and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,7 +1,6 @@
-//! Making a data directory: by the vendor's own initialiser, beside its final name, with root's
-//! password set and no anonymous account before anybody can connect. No server ever listens here.
+//! Making a data directory: from the seed, or by the vendor's own initialiser, beside its final name,
+//! with root locked and no anonymous account. No server ever listens here.
 
-use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -11,10 +10,14 @@ use std::process::Command;
 use hook::CommandError;
 use thiserror::Error;
 
-use crate::credentials::{Password, SQL_LITERAL_PRELUDE, sql_literal};
+use crate::accounts::locking_sql;
 use crate::layout::Layout;
+use crate::seed::unpack;
 use crate::server::{Flavour, Server, Version};
 use crate::write::{WriteError, write_private};
+
+/// The first release with `--initialize` (manual 5.7, section 2.9.1).
+const INITIALIZE: Version = Version::new(5, 7, 6);
 
 /// Everything an initialisation depends on.
 #[derive(Debug)]
@@ -25,10 +28,8 @@ pub struct Initialisation<'a> {
     pub layout: &'a Layout,
     /// Where the data directory will be.
     pub data_dir: &'a Path,
-    /// Root's password from the first connection on.
-    pub root_password: &'a Password,
-    /// The container's host name, for the accounts that MySQL 5.x names after it.
-    pub host_name: &'a str,
+    /// A packed data directory of this server to begin with.
+    pub seed: Option<&'a Path>,
 }
 
 impl Initialisation<'_> {
@@ -67,29 +68,71 @@ impl Initialisation<'_> {
     }
 
     fn initialise(&self, dir: &Path) -> Result<(), InitialiseError> {
+        if let Some(seed) = self.seed {
+            self.check_options(dir)?;
+            return unpack(seed, dir).map_err(|source| InitialiseError::Unpack {
+                path: seed.to_owned(),
+                source,
+            });
+        }
+        let sql = locking_sql(self.server);
         match (self.server.flavour, self.server.version) {
             (Flavour::MariaDb, _) => {
                 self.start(&mut self.install_script(dir)?, b"")?;
-                self.start(&mut self.bootstrap(dir), self.mariadb_accounts().as_bytes())
+                self.start(&mut self.bootstrap(dir), sql.as_bytes())
             }
-            // --initialize came with 5.7.6 (manual 5.7, section 2.9.1).
-            (_, version) if version >= Version::new(5, 7, 6) => {
+            (_, version) if version >= INITIALIZE => {
                 let file = self.layout.run_dir().join("initialise.sql");
-                write_private(&file, self.mysql_accounts().as_bytes())?;
+                write_private(&file, sql.as_bytes())?;
                 let result = self.start(&mut self.initialize(dir, &file), b"");
-                // The password must not stay behind, whatever came of it.
                 let removed = remove_file_if_there(&file);
                 result?;
                 removed.map_err(|source| InitialiseError::Prepare { path: file, source })
             }
             _ => {
-                let sql = self.frm_bootstrap_sql()?;
+                let tables = self.system_tables()?;
                 let mysql = dir.join("mysql");
                 fs::create_dir(&mysql).map_err(|source| InitialiseError::Prepare {
                     path: mysql,
                     source,
                 })?;
-                self.start(&mut self.bootstrap(dir), &sql)
+                self.start(
+                    &mut self.bootstrap(dir),
+                    &[&tables, sql.as_bytes()].concat(),
+                )
+            }
+        }
+    }
+
+    /// Unpacking a seed starts no server, so nobody would notice an option that ours does not know
+    /// before it is too late to keep the old instance. Releases that can tell by themselves were
+    /// asked before; the others look at their options before they do anything else.
+    fn check_options(&self, dir: &Path) -> Result<(), InitialiseError> {
+        // From 8.0.16 on there is --validate-config, and --bootstrap is gone.
+        if self.server.flavour != Flavour::MariaDb && self.server.version >= INITIALIZE {
+            return Ok(());
+        }
+        let mut command = self.bootstrap(dir);
+        // Nothing to do, in an empty directory: no InnoDB either.
+        command.args([
+            "--skip-innodb",
+            "--default-storage-engine=MyISAM",
+            "--loose-default-tmp-storage-engine=MyISAM",
+        ]);
+        let result = self.start(&mut command, b"");
+        let clean =
+            || remove_dir_if_there(dir).and_then(|_| DirBuilder::new().mode(0o700).create(dir));
+        clean().map_err(|source| InitialiseError::Prepare {
+            path: dir.to_owned(),
+            source,
+        })?;
+        match result {
+            Err(error) if error.evidence().contains("unknown ") => Err(error),
+            // Without InnoDB it may fail for other reasons.
+            Err(_) | Ok(()) => {
+                let log = self.layout.initialise_log();
+                remove_file_if_there(&log)
+                    .map_err(|source| InitialiseError::Prepare { path: log, source })
             }
         }
     }
@@ -166,36 +209,8 @@ impl Initialisation<'_> {
         command
     }
 
-    fn mysql_accounts(&self) -> String {
-        format!(
-            "{SQL_LITERAL_PRELUDE}ALTER USER 'root'@'localhost' IDENTIFIED BY {};\n",
-            self.root_password.sql_literal()
-        )
-    }
-
-    fn mariadb_accounts(&self) -> String {
-        let password = self.root_password.sql_literal();
-        let mut sql = format!("{SQL_LITERAL_PRELUDE}USE mysql;\n");
-        // mysql.user is a view from 10.4 on (server-facts.md); statements end at a line's end.
-        if self.server.version >= Version::new(10, 4, 0) {
-            let _ = write!(
-                sql,
-                "UPDATE global_priv SET priv=JSON_SET(priv, '$.plugin', 'mysql_native_password', \
-                 '$.authentication_string', PASSWORD({password})) WHERE User='root';\n\
-                 DELETE FROM global_priv WHERE User='';\n"
-            );
-        } else {
-            let _ = write!(
-                sql,
-                "UPDATE user SET plugin='', Password=PASSWORD({password}) WHERE User='root';\n\
-                 DELETE FROM user WHERE User='';\n"
-            );
-        }
-        sql
-    }
-
-    /// What `mysql_install_db` of 5.x feeds the server, in one run instead of two, and the accounts.
-    fn frm_bootstrap_sql(&self) -> Result<Vec<u8>, InitialiseError> {
+    /// What `mysql_install_db` of 5.x feeds the server, in one run instead of two.
+    fn system_tables(&self) -> Result<Vec<u8>, InitialiseError> {
         let mut sql = b"USE mysql;\n".to_vec();
         for name in [
             "mysql_system_tables.sql",
@@ -208,21 +223,7 @@ impl Initialisation<'_> {
             sql.extend(text);
             sql.push(b'\n');
         }
-        sql.extend(self.frm_accounts().as_bytes());
         Ok(sql)
-    }
-
-    fn frm_accounts(&self) -> String {
-        let host = sql_literal(self.host_name);
-        format!(
-            "{SQL_LITERAL_PRELUDE}\
-             DELETE FROM user WHERE User='';\n\
-             DELETE FROM db WHERE User='';\n\
-             UPDATE user SET Host={host} WHERE User='root' AND Host=LOWER(@@hostname);\n\
-             UPDATE proxies_priv SET Host={host} WHERE User='root' AND Host=LOWER(@@hostname);\n\
-             UPDATE user SET plugin='', Password=PASSWORD({}) WHERE User='root';\n",
-            self.root_password.sql_literal()
-        )
     }
 }
 
@@ -305,6 +306,14 @@ pub enum InitialiseError {
         /// How it ended.
         source: CommandError,
     },
+    /// The seed is damaged, or there is no room for what is in it.
+    #[error("cannot unpack the seed {path}", path = path.display())]
+    Unpack {
+        /// The seed.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// Sync or rename failed.
     #[error("cannot put {path} in place", path = path.display())]
     PutInPlace {
@@ -313,6 +322,26 @@ pub enum InitialiseError {
         /// Why.
         source: io::Error,
     },
+}
+
+impl InitialiseError {
+    /// What the server said: the errors in the initialiser's own log if it wrote any, else its last
+    /// words. Empty if no server failed.
+    #[must_use]
+    pub fn evidence(&self) -> String {
+        let Self::RunInitialiser { log, source } = self else {
+            return String::new();
+        };
+        let text = fs::read(log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let mut errors: Vec<&str> = text.lines().filter(|line| line.contains("ERROR")).collect();
+        if errors.is_empty() {
+            return source.last_words().to_owned();
+        }
+        // The first ones: what follows is their consequence.
+        errors.truncate(6);
+        errors.join("\n")
+    }
 }
 
 #[cfg(test)]

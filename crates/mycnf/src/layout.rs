@@ -52,6 +52,12 @@ impl Layout {
         self.home.join("mysql/initdb.d")
     }
 
+    /// `~/mysql/seed`, initialised data directories, packed.
+    #[must_use]
+    pub fn seeds(&self) -> PathBuf {
+        self.home.join("mysql/seed")
+    }
+
     /// `~/mysql/run`, for what must not travel with the data.
     #[must_use]
     pub fn run_dir(&self) -> PathBuf {

@@ -1,5 +1,6 @@
 //! Everything that knows MySQL.
 
+mod accounts;
 mod credentials;
 mod data_dir;
 mod initialise;
@@ -7,12 +8,12 @@ mod layout;
 mod lock;
 mod option_file;
 mod rendering;
+mod seed;
 mod server;
 mod write;
 
-pub use credentials::{
-    Credentials, CredentialsError, Password, PasswordError, SQL_LITERAL_PRELUDE,
-};
+pub use accounts::{Accounts, SESSION_RESET};
+pub use credentials::{Credentials, CredentialsError, Password, PasswordError};
 pub use data_dir::{DataDirState, InspectError, Lineage, inspect};
 pub use initialise::{Initialisation, InitialiseError, remove_unfinished};
 pub use layout::Layout;
@@ -22,5 +23,6 @@ pub use option_file::{
     Resolved, SkipReason, Skipped, Value,
 };
 pub use rendering::{Choice, Origin, Rendered, Settings, render_my_cnf, server_groups};
+pub use seed::{Seed, pack};
 pub use server::{Flavour, ProbeError, SERVER_EXECUTABLES, Server, Version};
 pub use write::{WriteError, write_private};

@@ -1,12 +1,12 @@
 //! What to do about each failure on the way to a server that can be started.
 
-use std::fs;
-use std::path::Path;
+use std::io;
 
-use hook::{Advice, CommandError, Explain, Kind};
+use hook::{Advice, Explain, Kind};
 use mycnf::{IncludeError, InitialiseError, LockError, ProbeError};
 use thiserror::Error;
 
+use crate::accounts::AccountsError;
 use crate::prepare::PrepareError;
 use crate::rendering::RenderError;
 use crate::settings::SettingsError;
@@ -52,10 +52,7 @@ impl Explain for SettingsError {
                 "the platform sets it: run the hook through 'dotcloud push', or set a number from \
                  1 to 65535",
             ),
-            Self::RootPassword { .. } => Advice::new(
-                Kind::Configuration,
-                "choose another one, or unset it to get a random one, push again",
-            ),
+            Self::Accounts(error) => accounts(error),
             Self::OneWord { .. } => Advice::new(
                 Kind::Configuration,
                 "set it to one word without spaces, push again",
@@ -63,6 +60,25 @@ impl Explain for SettingsError {
             Self::Flag { .. } => Advice::new(Kind::Configuration, "set it to 1 or 0, push again"),
         }
     }
+}
+
+fn accounts(error: &AccountsError) -> Advice {
+    let next = match error {
+        AccountsError::Password { variable, .. } if variable.contains("ROOT") => {
+            "choose another one, or unset it to get a random one, push again"
+        }
+        AccountsError::Password { .. } | AccountsError::Name { .. } => {
+            "choose another one, push again"
+        }
+        AccountsError::Both { .. } => "unset one of them, push again",
+        AccountsError::ReadFile { .. } => {
+            "put the value into that file, readable for this user, push again"
+        }
+        AccountsError::UserWithoutPassword
+        | AccountsError::PasswordWithoutUser
+        | AccountsError::UserRoot => "set both for an account besides root, or neither, push again",
+    };
+    Advice::new(Kind::Configuration, next)
 }
 
 impl Explain for PrepareError {
@@ -183,8 +199,12 @@ fn initialise(error: &InitialiseError) -> Advice {
         InitialiseError::FindInitialiser { .. } | InitialiseError::ReadSystemTables { .. } => {
             advice("push the vendor's tarball, or repack it again: it was cut too short")
         }
-        InitialiseError::RunInitialiser { log, source } => {
-            let evidence = evidence(log, source);
+        InitialiseError::Unpack { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+            advice("make room on the disk, start again: nothing was left behind that takes any")
+        }
+        InitialiseError::Unpack { .. } => advice("push again with --clean: builder makes it anew"),
+        InitialiseError::RunInitialiser { .. } => {
+            let evidence = error.evidence();
             let next = if DISK_FULL.iter().any(|words| evidence.contains(words)) {
                 "make room on the disk, start again: nothing was left behind that takes any"
             } else {
@@ -195,18 +215,7 @@ fn initialise(error: &InitialiseError) -> Advice {
     }
 }
 
-/// The errors in the initialiser's own log if it wrote any, else its last words.
-fn evidence(log: &Path, source: &CommandError) -> String {
-    let text = fs::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let mut errors: Vec<&str> = text.lines().filter(|line| line.contains("ERROR")).collect();
-    if errors.is_empty() {
-        return source.last_words().to_owned();
-    }
-    // The first ones: what follows is their consequence.
-    errors.truncate(6);
-    errors.join("\n")
-}
-
+#[cfg(test)]
+mod account_tests;
 #[cfg(test)]
 mod tests;

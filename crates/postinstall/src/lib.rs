@@ -2,6 +2,7 @@
 //! unpacked and `PORT_*` is known (contract §7, step 14). On a re-push the previous `~/data` is not
 //! there yet, and what this makes of it is replaced by the real one.
 
+mod accounts;
 mod error;
 mod prepare;
 mod rendering;
@@ -9,6 +10,7 @@ mod settings;
 
 use hook::{Environment, Report};
 
+pub use accounts::{AccountInputs, AccountsError};
 pub use error::Error;
 pub use prepare::{PrepareError, Prepared, prepare};
 pub use rendering::{RenderError, server_command};
@@ -24,11 +26,15 @@ Reads:
   HOME                 the home directory that builder built
   PORT_<NAME>          the port to bind; of several, PORT_MYSQL or the one that
                        MYSQL_PORT_NAME names
-  MYSQL_ROOT_PASSWORD  root's password at the first start [default: random]
+  MYSQL_ROOT_PASSWORD  root's password [default: random, kept]
+  MYSQL_DATABASE       a database to make at the first start
+  MYSQL_USER, MYSQL_PASSWORD
+                       an account to make at the first start, for that database
   MYSQL_BIND_ADDRESS   the address to bind [default: as my.cnf says, else all]
   MYSQL_REQUIRE_DATA   1: never make a fresh database [default: 0]
   HOOK_LOG=debug       more detail
-Each MYSQL_* may also come from config: in dotcloud.yml.
+Each MYSQL_* may also come from config: in dotcloud.yml. Of those that say who may
+log in, MARIADB_* means the same, and *_FILE names a file with the value.
 
 Writes: ~/.my.cnf, ~/data/mysql-credentials.cnf (both mode 0600), ~/data/mysqldb
 

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use hook::Report;
 use mycnf::{
-    Credentials, CredentialsError, DataDirState, DataLock, Initialisation, InitialiseError,
-    InspectError, Layout, Lineage, LockError, Password, PasswordError, ProbeError, Server,
-    WriteError, inspect, remove_unfinished, write_private,
+    Accounts, Credentials, CredentialsError, DataDirState, DataLock, Initialisation,
+    InitialiseError, InspectError, Layout, Lineage, LockError, OptionFile, Password, PasswordError,
+    ProbeError, Seed, Server, WriteError, inspect, remove_unfinished, write_private,
 };
 use thiserror::Error;
 
@@ -31,6 +31,11 @@ pub struct Prepared {
     pub layout: Layout,
     /// The server, as the builder left it.
     pub server: Server,
+    /// What the server is to run before it lets anybody in: gives root the password in the
+    /// credentials file, at least at the first start. `None` if there is no such file.
+    pub opening_sql: Option<String>,
+    /// The user's own init-file.
+    pub init_file: Option<PathBuf>,
     /// Held until dropped, or until the server that inherits it ends.
     pub lock: DataLock,
 }
@@ -44,7 +49,7 @@ pub fn prepare(settings: &Settings, report: &mut Report) -> Result<Prepared, Pre
         "server {server}, from {}",
         server.basedir.display()
     ));
-    let rendered = rendering::render(settings, &layout, &server)?;
+    let (template, rendered) = rendering::render(settings, &layout, &server)?;
     let data_dir = rendering::data_dir(&rendered, &server, &layout)?;
     // Before the first write, so that a refusal changes nothing, and again once nobody else can
     // change the answer.
@@ -52,32 +57,69 @@ pub fn prepare(settings: &Settings, report: &mut Report) -> Result<Prepared, Pre
     make_directories(&layout)?;
     let lock = DataLock::acquire(&layout.lock(), LOCK_PATIENCE)?;
     let found = Found::look(settings, &layout, &server, &data_dir)?;
+    let fresh = !found.database;
     let root_password = credentials(settings, &layout, found, report)?;
     rendering::write(&rendered, settings, &layout, report)?;
     rendering::validate(&layout, &server)?;
     if remove_unfinished(&layout)? {
         report.bullet("removed a data directory whose initialisation had not finished");
     }
-    match root_password {
-        None => report.bullet(format!("kept the data directory {}", data_dir.display())),
-        Some(root_password) => {
-            report.bullet(format!("initialising {}", data_dir.display()));
-            Initialisation {
-                server: &server,
-                layout: &layout,
-                data_dir: &data_dir,
-                root_password: &root_password,
-                host_name: &settings.host_name,
-            }
-            .run()?;
-            report.bullet("initialised: root has a password, nobody else has an account");
-        }
+    if fresh {
+        initialise(&server, &layout, &template, &data_dir, report)?;
+    } else {
+        report.bullet(format!("kept the data directory {}", data_dir.display()));
     }
+    let inputs = &settings.accounts;
+    let accounts = root_password.as_ref().map(|root_password| Accounts {
+        root_password,
+        always: inputs.root_password.is_some(),
+        host_name: &settings.host_name,
+        database: inputs.database.as_deref(),
+        user: inputs
+            .user
+            .as_ref()
+            .map(|(name, password)| (name.as_str(), password)),
+    });
     Ok(Prepared {
+        opening_sql: accounts.map(|accounts| accounts.opening_sql(&server)),
+        init_file: rendering::init_file(&rendered, &server, &data_dir),
         layout,
         server,
         lock,
     })
+}
+
+/// Makes the data directory, from the seed if builder made one for this release and my.cnf.
+fn initialise(
+    server: &Server,
+    layout: &Layout,
+    template: &OptionFile,
+    data_dir: &Path,
+    report: &mut Report,
+) -> Result<(), PrepareError> {
+    let release = server.basedir.canonicalize().unwrap_or_default();
+    let seed = release
+        .file_name()
+        .and_then(|name| Seed::of(layout, name, server, template))
+        .filter(|seed| seed.path().is_file());
+    let origin = if seed.is_some() {
+        ", from the seed"
+    } else {
+        ""
+    };
+    report.bullet(format!("initialising {}{origin}", data_dir.display()));
+    Initialisation {
+        server,
+        layout,
+        data_dir,
+        seed: seed.as_ref().map(Seed::path),
+    }
+    .run()?;
+    report.bullet(
+        "initialised: root is locked until the server gives it its password, nobody else has an \
+         account",
+    );
+    Ok(())
 }
 
 /// What earlier runs left.
@@ -151,8 +193,8 @@ fn make_directories(layout: &Layout) -> Result<(), PrepareError> {
     Ok(())
 }
 
-/// Root's password, if a database is to be made: the one asked for, else the one written down by a
-/// run that did not get that far, else a fresh one; written down before anything depends on it.
+/// Root's password: the one asked for, else the one written down before, else, for a database that is
+/// to be made, a fresh one; written down before anything depends on it.
 fn credentials(
     settings: &Settings,
     layout: &Layout,
@@ -160,24 +202,18 @@ fn credentials(
     report: &mut Report,
 ) -> Result<Option<Password>, PrepareError> {
     let path = layout.credentials();
-    let wanted = settings.root_password.as_ref();
-    if found.database {
-        match found.password {
-            None => report.warning(format!(
-                "{} is not there: the clients need root's password from elsewhere",
+    let wanted = settings.accounts.root_password.as_ref();
+    if found.database && (wanted.is_none() || wanted == found.password.as_ref()) {
+        if found.password.is_some() {
+            report.bullet(format!("kept root's password in {}", path.display()));
+        } else {
+            report.warning(format!(
+                "{} is not there: the clients need root's password from elsewhere, or set \
+                 MYSQL_ROOT_PASSWORD to give it a new one",
                 path.display()
-            )),
-            Some(password) => {
-                report.bullet(format!("kept root's password in {}", path.display()));
-                if wanted.is_some_and(|wanted| *wanted != password) {
-                    report.warning(
-                        "MYSQL_ROOT_PASSWORD differs from the password in use and was not \
-                         applied: it counts at the first start",
-                    );
-                }
-            }
+            ));
         }
-        return Ok(None);
+        return Ok(found.password);
     }
     let (password, origin) = match (wanted, found.password) {
         (Some(wanted), _) => (wanted.clone(), "as MYSQL_ROOT_PASSWORD says"),

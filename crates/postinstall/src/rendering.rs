@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
 use hook::{CommandError, Report};
@@ -17,12 +17,12 @@ use thiserror::Error;
 
 use crate::settings::Settings;
 
-/// The option file that `settings` make of the user's. Writes nothing.
+/// The user's option file and what `settings` make of it. Writes nothing.
 pub(crate) fn render(
     settings: &Settings,
     layout: &Layout,
     server: &Server,
-) -> Result<Rendered, RenderError> {
+) -> Result<(OptionFile, Rendered), RenderError> {
     let path = layout.template();
     let bytes = fs::read(&path).map_err(|source| RenderError::ReadTemplate {
         path: path.clone(),
@@ -39,7 +39,7 @@ pub(crate) fn render(
             bind_address: settings.bind_address.as_deref(),
         },
     )?;
-    Ok(rendered)
+    Ok((template, rendered))
 }
 
 /// Puts it in place and tells what is in it and why.
@@ -149,6 +149,14 @@ pub(crate) fn data_dir(
     }
 }
 
+/// The user's own `init-file`, where the option file names one.
+pub(crate) fn init_file(rendered: &Rendered, server: &Server, data_dir: &Path) -> Option<PathBuf> {
+    let groups = server_groups(server.flavour, server.version);
+    let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+    let value = rendered.file.get(&groups, "init-file")?.value?;
+    Some(data_dir.join(OsStr::from_bytes(&value)))
+}
+
 /// The option file cannot be used.
 #[derive(Debug, Error)]
 pub enum RenderError {
@@ -187,8 +195,6 @@ pub enum RenderError {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn rendered(text: &str) -> Rendered {

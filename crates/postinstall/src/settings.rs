@@ -4,8 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use hook::{Environment, EnvironmentError};
-use mycnf::{Password, PasswordError};
 use thiserror::Error;
+
+use crate::accounts::{AccountInputs, AccountsError};
 
 /// Ports of the platform itself, which every environment has (contract §4.3).
 const PLATFORM_PORTS: [&str; 2] = ["PORT_SSH", "PORT_HTTP"];
@@ -22,8 +23,8 @@ pub struct Settings {
     pub port: Port,
     /// `MYSQL_BIND_ADDRESS`: the address to bind, which overrules my.cnf.
     pub bind_address: Option<String>,
-    /// `MYSQL_ROOT_PASSWORD`: root's password at the first start.
-    pub root_password: Option<Password>,
+    /// Who may log in.
+    pub accounts: AccountInputs,
     /// `MYSQL_REQUIRE_DATA`: never make a fresh database.
     pub require_data: bool,
     /// The container's host name.
@@ -51,7 +52,7 @@ impl Settings {
             home,
             port: port(environment)?,
             bind_address: text_input(environment, "MYSQL_BIND_ADDRESS")?,
-            root_password: root_password(environment)?,
+            accounts: AccountInputs::from_environment(environment)?,
             require_data: flag_input(environment, "MYSQL_REQUIRE_DATA")?,
             host_name: host_name(environment),
         })
@@ -99,16 +100,6 @@ fn port(environment: &Environment) -> Result<Port, SettingsError> {
             variable: variable.to_owned(),
             value: value.to_owned(),
         }),
-    }
-}
-
-fn root_password(environment: &Environment) -> Result<Option<Password>, SettingsError> {
-    let Some((value, variable)) = environment.input("MYSQL_ROOT_PASSWORD") else {
-        return Ok(None);
-    };
-    match Password::new(value) {
-        Ok(password) => Ok(Some(password)),
-        Err(source) => Err(SettingsError::RootPassword { variable, source }),
     }
 }
 
@@ -187,14 +178,9 @@ pub enum SettingsError {
         /// Its value.
         value: OsString,
     },
-    /// Root's password cannot be used. Its value is not shown.
-    #[error("the password in {variable} cannot be used")]
-    RootPassword {
-        /// The variable.
-        variable: String,
-        /// Why.
-        source: PasswordError,
-    },
+    /// Who may log in.
+    #[error(transparent)]
+    Accounts(#[from] AccountsError),
     /// White space where none can be.
     #[error("{variable} is '{value}', which is not one word", value = value.display())]
     OneWord {

@@ -49,7 +49,8 @@ fn first_run_prepares_and_second_changes_nothing() {
              {{dir}}/home/data/mysql-credentials.cnf\n\
              {RENDERED}\
              - initialising {{dir}}/home/data/mysqldb\n\
-             - initialised: root has a password, nobody else has an account\n"
+             - initialised: root is locked until the server gives it its password, nobody else has \
+             an account\n"
         )
     );
     assert_eq!((first.code, first.stdout.as_str()), (Some(0), ""));
@@ -111,7 +112,7 @@ fn server_sees_option_file_first_and_no_secret() {
     assert_eq!(
         fs::read_to_string(sandbox.home().join("init-file")).unwrap(),
         "SET NAMES utf8mb4;\nSET SESSION sql_mode = '';\n\
-         ALTER USER 'root'@'localhost' IDENTIFIED BY 'secret ''root''';\n"
+         ALTER USER 'root'@'localhost' ACCOUNT LOCK;\n"
     );
     assert!(!sandbox.home().join("mysql/run/initialise.sql").exists());
 }
@@ -124,14 +125,16 @@ fn narration_shows_no_password() {
 }
 
 #[test]
-fn password_at_a_later_start_is_not_applied_and_that_is_said() {
+fn password_at_a_later_start_is_written_down() {
     let sandbox = built();
     assert_eq!(sandbox.outcome(&mut postinstall(&sandbox)).code, Some(0));
     let later = sandbox.outcome(postinstall(&sandbox).env("MYSQL_ROOT_PASSWORD", "another"));
-    let warning = "- warning: MYSQL_ROOT_PASSWORD differs from the password in use and was not \
-                   applied: it counts at the first start\n";
-    assert!(later.stderr.contains(warning), "{}", later.stderr);
+    let written = "- wrote root's password, as MYSQL_ROOT_PASSWORD says, to \
+                   {dir}/home/data/mysql-credentials.cnf\n";
+    assert!(later.stderr.contains(written), "{}", later.stderr);
     assert_eq!(later.code, Some(0));
+    let credentials = fs::read_to_string(sandbox.home().join("data/mysql-credentials.cnf"));
+    assert!(credentials.unwrap().contains("password = another\n"));
 }
 
 #[test]
@@ -143,16 +146,21 @@ fn password_of_a_failed_first_start_is_replaced() {
     let mut command = postinstall(&sandbox);
     let retried = sandbox.outcome(command.env("MYSQL_ROOT_PASSWORD", "better"));
     assert_eq!(retried.code, Some(0));
-    let sql = fs::read_to_string(sandbox.home().join("init-file")).unwrap();
-    assert!(sql.contains("IDENTIFIED BY 'better';"), "{sql}");
+    let credentials = fs::read_to_string(sandbox.home().join("data/mysql-credentials.cnf"));
+    assert!(credentials.unwrap().contains("password = better\n"));
 }
 
 #[test]
 fn database_without_credentials_is_adopted_and_that_is_said() {
     let sandbox = with_database();
-    let adopted = sandbox.outcome(&mut postinstall(&sandbox));
+    let mut command = postinstall(&sandbox);
+    command
+        .env_remove("MYSQL_ROOT_PASSWORD")
+        .env_remove("MARIADB_ROOT_PASSWORD");
+    let adopted = sandbox.outcome(&mut command);
     let warning = "- warning: {dir}/home/data/mysql-credentials.cnf is not there: the clients need \
-                   root's password from elsewhere\n";
+                   root's password from elsewhere, or set MYSQL_ROOT_PASSWORD to give it a new \
+                   one\n";
     assert!(adopted.stderr.contains(warning), "{}", adopted.stderr);
     assert_eq!(adopted.code, Some(0));
 }

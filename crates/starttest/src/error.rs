@@ -1,6 +1,7 @@
 //! What to do when the server is not reached.
 
 use std::io;
+use std::path::PathBuf;
 
 use hook::{Advice, CommandError, ExitStatus, Explain, Kind};
 use postinstall::{Port, PrepareError, SettingsError};
@@ -23,6 +24,20 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The user's init-file.
+    #[error("cannot read {path}, the init-file of my.cnf", path = path.display())]
+    ReadInitFile {
+        /// As my.cnf says.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The accounts' SQL cannot be handed to the server.
+    #[error("cannot hand the accounts' SQL to the server")]
+    HandOver {
+        /// Why.
+        source: io::Error,
+    },
     /// The exec itself.
     #[error("cannot become the server")]
     BecomeServer {
@@ -39,6 +54,14 @@ impl Explain for Error {
             Self::PortTaken { .. } => Advice::new(
                 Kind::Environment,
                 "stop the process that listens there ('ss -ltnp' shows it), start again",
+            ),
+            Self::ReadInitFile { .. } => Advice::new(
+                Kind::Configuration,
+                "put that file there, as UTF-8 text, or take init-file out of my.cnf, push again",
+            ),
+            Self::HandOver { .. } => Advice::new(
+                Kind::Environment,
+                "make the init-file of my.cnf smaller, or raise /proc/sys/fs/pipe-max-size",
             ),
             Self::BecomeServer { source } => Advice::new(
                 Kind::Environment,
@@ -86,6 +109,29 @@ mod tests {
                     cause: taken\n  next: stop the process that listens there ('ss -ltnp' shows \
                     it), start again\n";
         assert_eq!(rendered(&taken), (ExitStatus::Failed, text.to_owned()));
+    }
+
+    #[test]
+    fn init_file_errors_have_exact_texts() {
+        let source = || io::Error::other("x");
+        for (error, text) in [
+            (
+                Error::ReadInitFile {
+                    path: "/i".into(),
+                    source: source(),
+                },
+                "cannot read /i, the init-file of my.cnf\n  cause: x\n  next: put that file there, \
+                 as UTF-8 text, or take init-file out of my.cnf, push again\n",
+            ),
+            (
+                Error::HandOver { source: source() },
+                "cannot hand the accounts' SQL to the server\n  cause: x\n  next: make the \
+                 init-file of my.cnf smaller, or raise /proc/sys/fs/pipe-max-size\n",
+            ),
+        ] {
+            let text = format!("starttest: error: {text}");
+            assert_eq!(rendered(&error), (ExitStatus::Failed, text));
+        }
     }
 
     #[test]

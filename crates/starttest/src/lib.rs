@@ -5,9 +5,12 @@ mod error;
 
 use std::convert::Infallible;
 use std::ffi::OsStr;
+use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
 
-use hook::{Environment, Report};
+use hook::{Environment, Inherited, Report};
+use mycnf::SESSION_RESET;
 use postinstall::{Prepared, Settings, prepare, server_command};
 
 pub use error::Error;
@@ -16,7 +19,8 @@ pub use error::Error;
 pub const ABOUT: &str = "\
 Becomes the MySQL or MariaDB server: does what postinstall does for the data that is
 there now, checks that the port is free, and replaces itself by the server, so that
-TERM reaches it. The lock on the data directory passes to the server.
+TERM reaches it. The lock on the data directory passes to the server, and so does the
+SQL that gives root its password (--init-file), through a pipe.
 
 Reads what postinstall reads; see postinstall --help. Nothing of its environment but
 HOME, PATH, USER, LOGNAME, TZ, LANG, LC_*, LD_* and MALLOC_* reaches the server,
@@ -41,6 +45,8 @@ pub fn run(environment: &Environment, report: &mut Report) -> Result<Infallible,
     let Prepared {
         layout,
         server,
+        opening_sql,
+        init_file,
         lock: _lock,
     } = prepare(&settings, report)?;
     check_port(&settings)?;
@@ -53,9 +59,31 @@ pub fn run(environment: &Environment, report: &mut Report) -> Result<Infallible,
         .env_clear()
         .envs(environment.iter().filter(|(name, _)| is_kept(name)))
         .env("TMPDIR", layout.tmp_dir());
+    // Open until the server has read it.
+    let _sql = match opening_sql {
+        None => None,
+        Some(sql) => {
+            let sql = with_init_file(sql, init_file)?;
+            let inherited =
+                Inherited::new(sql.as_bytes()).map_err(|source| Error::HandOver { source })?;
+            command.arg(format!("--init-file={}", inherited.path().display()));
+            Some(inherited)
+        }
+    };
     Err(Error::BecomeServer {
         source: hook::exec(&mut command),
     })
+}
+
+/// A server takes one init-file only: the user's follows ours.
+fn with_init_file(sql: String, init_file: Option<PathBuf>) -> Result<String, Error> {
+    let Some(path) = init_file else {
+        return Ok(sql);
+    };
+    match fs::read_to_string(&path) {
+        Ok(own) => Ok(format!("{sql}{SESSION_RESET}{own}")),
+        Err(source) => Err(Error::ReadInitFile { path, source }),
+    }
 }
 
 /// A server that finds its port taken says so after half a minute of retries, in its own log.

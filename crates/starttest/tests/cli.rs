@@ -37,14 +37,14 @@ impl Drop for Running {
     }
 }
 
+fn is_start(call: &Call) -> bool {
+    !call.arguments.iter().any(|a| a == "--validate-config")
+}
+
 /// Starts the hook and waits until it has become the server; with the server's call.
 fn running(sandbox: &Sandbox, command: &mut Command) -> (Running, Call) {
     let running = Running(command.stderr(Stdio::null()).spawn().unwrap());
-    let call = wait_for("the server", || {
-        calls(sandbox)
-            .into_iter()
-            .find(|call| call.arguments.len() == 1)
-    });
+    let call = wait_for("the server", || calls(sandbox).into_iter().find(is_start));
     (running, call)
 }
 
@@ -65,7 +65,27 @@ fn server_is_the_hooks_process_and_sees_no_secret() {
         .env("MALLOC_ARENA_MAX", "2");
     let (mut server, call) = running(&sandbox, &mut command);
     assert_eq!(call.pid, server.0.id().to_string());
-    assert_eq!(call.arguments, ["--defaults-file={dir}/home/.my.cnf"]);
+    let [option_file, init_file] = &call.arguments[..] else {
+        panic!("{:?}", call.arguments);
+    };
+    assert_eq!(option_file, "--defaults-file={dir}/home/.my.cnf");
+    assert!(
+        init_file.starts_with("--init-file=/proc/self/fd/"),
+        "{init_file}"
+    );
+    let sql = fs::read_to_string(sandbox.home().join("init-file")).unwrap();
+    assert!(sql.contains("BY 'secret "), "{sql}");
+    let pipe = format!(
+        "/proc/{}/fd/{}",
+        call.pid,
+        init_file.rsplit('/').next().unwrap()
+    );
+    let pipe = fs::read_link(pipe).unwrap();
+    assert!(
+        pipe.to_string_lossy().starts_with("pipe:"),
+        "{}",
+        pipe.display()
+    );
     assert_eq!(
         call.variables,
         [
@@ -90,15 +110,28 @@ fn server_is_the_hooks_process_and_sees_no_secret() {
 }
 
 #[test]
+fn init_file_of_my_cnf_follows_ours() {
+    let sandbox = with_database();
+    sandbox.write("home/mysql/my.cnf", "[mysqld]\ninit-file = own.sql\n");
+    let outcome = sandbox.outcome(&mut starttest(&sandbox));
+    let end = "starttest: error: cannot read {dir}/home/data/mysqldb/own.sql, the init-file of \
+               my.cnf\n  cause: no such file or directory (os error 2)\n  next: put that file \
+               there, as UTF-8 text, or take init-file out of my.cnf, push again\n";
+    assert!(outcome.stderr.ends_with(end), "{}", outcome.stderr);
+    sandbox.write("home/data/mysqldb/own.sql", "SELECT 1;\n");
+    let (_server, _) = running(&sandbox, &mut starttest(&sandbox));
+    let sql = fs::read_to_string(sandbox.home().join("init-file")).unwrap();
+    let end = "SET SESSION sql_log_bin = 1;\nSET NAMES DEFAULT;\nSET SESSION sql_mode = DEFAULT;\n\
+               SELECT 1;\n";
+    assert!(sql.ends_with(end), "{sql}");
+}
+
+#[test]
 fn narration_ends_with_what_it_becomes() {
     let sandbox = with_database();
     let mut command = starttest(&sandbox);
     let child = command.stderr(Stdio::piped()).spawn().unwrap();
-    wait_for("the server", || {
-        calls(&sandbox)
-            .into_iter()
-            .find(|call| call.arguments.len() == 1)
-    });
+    wait_for("the server", || calls(&sandbox).into_iter().find(is_start));
     Command::new("kill")
         .arg(child.id().to_string())
         .status()

@@ -304,3 +304,53 @@ fn probe_errors_have_exact_texts() {
          push --clean",
     );
 }
+
+#[test]
+fn seed_errors_have_exact_texts() {
+    let (path_, source_) = (path(), source());
+    assert_rendered(
+        SeedError::Prepare {
+            path: path_,
+            source: source_,
+        },
+        &format!("cannot prepare /h/x{ROOM}"),
+    );
+    let (path_, source_) = (path(), source());
+    assert_rendered(
+        SeedError::Store {
+            path: path_,
+            source: source_,
+        },
+        &format!("cannot write the seed /h/x{ROOM}"),
+    );
+    let (path_, source_) = (path(), source());
+    assert_rendered(
+        SeedError::Write(mycnf::WriteError {
+            path: path_,
+            source: source_,
+        }),
+        &format!("cannot write /h/x{ROOM}"),
+    );
+    let by = mycnf::Place {
+        path: path(),
+        line: 3,
+    };
+    let cycle = mycnf::IncludeError::Cycle { path: path(), by };
+    let text = cycle.to_string();
+    assert_rendered(
+        SeedError::Render(cycle),
+        &format!("{text}\n  next: correct the includes of my.cnf, push again"),
+    );
+    assert_rendered(
+        SeedError::Initialise {
+            evidence: "[ERROR] b".to_owned(),
+            source: mycnf::InitialiseError::FindInitialiser {
+                path: path(),
+                wanted: "scripts/mariadb-install-db",
+            },
+        },
+        "cannot make the seed of the first starts\n  cause: no scripts/mariadb-install-db in /h/x\n  \
+         | [ERROR] b\n  next: make room on the disk if it is full, else correct what the server says \
+         in my.cnf or the tarball, push again",
+    );
+}

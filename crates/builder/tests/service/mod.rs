@@ -19,9 +19,13 @@ use crate::sandbox::{Sandbox, assert_refused};
 pub const BUILDER: &str = env!("CARGO_BIN_EXE_builder");
 pub const TOP: &str = "mysql-9.7.4-linux-glibc2.28-x86_64";
 
-/// A server that only knows who it is.
-pub const SCRIPT: &str =
-    "#!/bin/sh\necho \"$0  Ver 9.7.4 for Linux on x86_64 (MySQL Community Server)\"\n";
+/// A server that only knows who it is, and makes a data directory of one file.
+pub const SCRIPT: &str = "#!/bin/sh
+for argument in \"$@\"; do
+    case $argument in --datadir=*) echo data >\"${argument#*=}/ibdata1\" ;; esac
+done
+echo \"$0  Ver 9.7.4 for Linux on x86_64 (MySQL Community Server)\"
+";
 
 /// A service without a tarball.
 pub fn service() -> Sandbox {

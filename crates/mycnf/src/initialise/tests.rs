@@ -1,16 +1,17 @@
 //! What each vendor's initialiser is told, and what is left when it fails.
 
 use std::ffi::OsStr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use super::*;
+use crate::option_file::OptionFile;
+use crate::seed::{Seed, pack};
 
 /// A home directory with a release in it.
 struct Home {
     dir: tempfile::TempDir,
     layout: Layout,
     server: Server,
-    password: Password,
 }
 
 impl Home {
@@ -36,7 +37,6 @@ impl Home {
             dir,
             layout,
             server,
-            password: Password::new(OsStr::new("it's")).unwrap(),
         }
     }
 
@@ -70,8 +70,7 @@ impl Home {
             server: &self.server,
             layout: &self.layout,
             data_dir,
-            root_password: &self.password,
-            host_name: "app-default-db-0",
+            seed: None,
         }
     }
 
@@ -132,39 +131,7 @@ fn commands_option_file_comes_first_and_environment_is_ours() {
 }
 
 #[test]
-fn accounts_each_lineage_has_its_own_statements() {
-    let prelude = "SET NAMES utf8mb4;\nSET SESSION sql_mode = '';\n";
-    let data_dir = Path::new("/d");
-    assert_eq!(
-        Home::mysql_9().initialisation(data_dir).mysql_accounts(),
-        format!("{prelude}ALTER USER 'root'@'localhost' IDENTIFIED BY 'it''s';\n")
-    );
-    assert_eq!(
-        Home::mariadb().initialisation(data_dir).mariadb_accounts(),
-        format!(
-            "{prelude}USE mysql;\n\
-             UPDATE global_priv SET priv=JSON_SET(priv, '$.plugin', 'mysql_native_password', \
-             '$.authentication_string', PASSWORD('it''s')) WHERE User='root';\n\
-             DELETE FROM global_priv WHERE User='';\n"
-        )
-    );
-    let older = Home::new(Flavour::MariaDb, Version::new(10, 3, 39));
-    assert_eq!(
-        older.initialisation(data_dir).mariadb_accounts(),
-        format!(
-            "{prelude}USE mysql;\n\
-             UPDATE user SET plugin='', Password=PASSWORD('it''s') WHERE User='root';\n\
-             DELETE FROM user WHERE User='';\n"
-        )
-    );
-    let sql = Home::mysql_5_6().initialisation(data_dir).frm_accounts();
-    assert!(sql.starts_with(prelude));
-    assert!(sql.contains("UPDATE user SET Host='app-default-db-0' WHERE User='root'"));
-    assert!(sql.ends_with("Password=PASSWORD('it''s') WHERE User='root';\n"));
-}
-
-#[test]
-fn run_success_is_private_and_leaves_no_password_behind() {
+fn run_success_is_private() {
     let home = Home::mysql_9();
     home.install("/bin/true", "bin/mysqld");
     fs::create_dir(home.layout.unfinished_data_dir()).unwrap();
@@ -181,7 +148,6 @@ fn run_success_is_private_and_leaves_no_password_behind() {
         0,
         "what was half-made is gone"
     );
-    assert_eq!(fs::read_dir(home.layout.run_dir()).unwrap().count(), 0);
     assert!(!home.layout.initialise_log().exists());
 }
 
@@ -191,9 +157,8 @@ fn run_failures_have_exact_texts_and_leave_nothing() {
     home.install("/bin/false", "bin/mysqld");
     let failed = "the server could not initialise its data directory";
     assert_eq!(home.failure(), failed);
-    assert_eq!(fs::read_dir(home.layout.run_dir()).unwrap().count(), 0);
 
-    fs::remove_dir(home.layout.run_dir()).unwrap();
+    fs::remove_dir_all(home.layout.run_dir()).unwrap();
     assert_eq!(home.failure(), "cannot prepare the accounts");
 
     let home = Home::mariadb();
@@ -238,4 +203,67 @@ fn remove_unfinished_tells_whether_there_was_one() {
         error.to_string(),
         format!("cannot prepare {}", unfinished.display())
     );
+}
+
+#[test]
+fn run_seed_is_unpacked_with_its_holes_and_without_what_is_unique() {
+    let home = Home::mysql_9();
+    let made = home.dir.path().join("made");
+    fs::create_dir_all(made.join("mysql")).unwrap();
+    let mut hollow = vec![0; 8 << 20];
+    hollow[4 << 20] = 1;
+    for (name, content) in [
+        ("ibdata1", &hollow[..]),
+        ("mysql/user.frm", b"user"),
+        ("auto.cnf", b"uuid"),
+        ("ca-key.pem", b"key"),
+    ] {
+        fs::write(made.join(name), content).unwrap();
+    }
+    let seed = home.dir.path().join("seed.tar.xz");
+    pack(&made, File::create(&seed).unwrap()).unwrap();
+    let data_dir = home.layout.data_dir();
+    let mut initialisation = home.initialisation(&data_dir);
+    initialisation.seed = Some(&seed);
+    initialisation.run().unwrap();
+    let ibdata1 = data_dir.join("ibdata1");
+    assert_eq!(fs::read(&ibdata1).unwrap(), hollow);
+    assert!(fs::metadata(ibdata1).unwrap().blocks() * 512 < 1 << 20);
+    assert_eq!(fs::read(data_dir.join("mysql/user.frm")).unwrap(), b"user");
+    assert_eq!(fs::read_dir(&data_dir).unwrap().count(), 2);
+
+    fs::remove_dir_all(&data_dir).unwrap();
+    let whole = fs::read(&seed).unwrap();
+    for length in [0, whole.len() / 2, whole.len() - 1] {
+        fs::write(&seed, &whole[..length]).unwrap();
+        let error = initialisation.run().unwrap_err();
+        let text = format!("cannot unpack the seed {}", seed.display());
+        assert_eq!(error.to_string(), text, "{length}");
+        assert!(!home.layout.unfinished_data_dir().exists());
+        assert!(!data_dir.exists());
+    }
+}
+
+#[test]
+fn seed_of_each_frozen_option_has_its_own() {
+    let home = Home::mysql_9();
+    let seed = |text: &str| {
+        let template = OptionFile::parse(Path::new("my.cnf"), text.as_bytes()).unwrap();
+        Seed::of(&home.layout, OsStr::new("m-1"), &home.server, &template)
+    };
+    let plain = seed("[mysqld]\nport = 3306\n").unwrap();
+    assert_eq!(seed("").unwrap(), plain);
+    let name = plain.path().file_name().unwrap().to_str().unwrap();
+    assert!(
+        name.starts_with("m-1-") && name.ends_with(".tar.xz"),
+        "{name}"
+    );
+    let frozen = seed("[mysqld]\nlower_case_table_names = 1\n").unwrap();
+    assert_ne!(frozen.path(), plain.path());
+    assert_eq!(
+        String::from_utf8(frozen.option_file(Path::new("x")).render()).unwrap(),
+        "[mysqld]\n# frozen at initialisation\nlower-case-table-names = 1\n"
+    );
+    assert_eq!(seed("[mysqld]\ninnodb-undo-directory = /u\n"), None);
+    assert_eq!(seed("!include /etc/my.cnf\n"), None);
 }

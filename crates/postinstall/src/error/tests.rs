@@ -1,21 +1,21 @@
 //! Every failure as its reader sees it, in the order of the enums.
 
 use std::ffi::OsStr;
-use std::io;
+use std::fs;
 use std::path::PathBuf;
 
-use hook::{EnvironmentError, ExitStatus};
+use hook::{CommandError, EnvironmentError, ExitStatus};
 use mycnf::{
     Credentials, IncludeError, InspectError, Lineage, OptionFile, Password, Place, WriteError,
 };
 
 use super::*;
 
-fn path() -> PathBuf {
+pub(super) fn path() -> PathBuf {
     "/h/x".into()
 }
 
-fn source() -> io::Error {
+pub(super) fn source() -> io::Error {
     io::ErrorKind::PermissionDenied.into()
 }
 
@@ -27,7 +27,7 @@ fn start() -> CommandError {
 }
 
 #[track_caller]
-fn assert_rendered(error: impl Into<Error>, expected: &str) {
+pub(super) fn assert_rendered(error: impl Into<Error>, expected: &str) {
     let mut out = Vec::new();
     let status = hook::render("postinstall", &error.into(), &mut out);
     assert_eq!(
@@ -78,10 +78,10 @@ fn settings_errors_have_exact_texts() {
          through 'dotcloud push', or set a number from 1 to 65535",
     );
     assert_rendered(
-        SettingsError::RootPassword {
+        SettingsError::Accounts(AccountsError::Password {
             variable: "MYSQL_ROOT_PASSWORD".to_owned(),
             source: Password::new(OsStr::new("")).unwrap_err(),
-        },
+        }),
         "the password in MYSQL_ROOT_PASSWORD cannot be used\n  cause: the password is empty\n  \
          next: choose another one, or unset it to get a random one, push again",
     );
@@ -96,6 +96,26 @@ fn settings_errors_have_exact_texts() {
         SettingsError::Flag { variable, value },
         "MYSQL_REQUIRE_DATA is 'x y', which is neither 0 nor 1\n  next: set it to 1 or 0, push \
          again",
+    );
+}
+
+#[test]
+fn seed_errors_have_exact_texts() {
+    let unpack = |kind: io::ErrorKind| {
+        Error::Prepare(PrepareError::Initialise(InitialiseError::Unpack {
+            path: path(),
+            source: kind.into(),
+        }))
+    };
+    assert_rendered(
+        unpack(io::ErrorKind::StorageFull),
+        "cannot unpack the seed /h/x\n  cause: no storage space\n  next: make room on the disk, \
+         start again: nothing was left behind that takes any",
+    );
+    assert_rendered(
+        unpack(io::ErrorKind::UnexpectedEof),
+        "cannot unpack the seed /h/x\n  cause: unexpected end of file\n  next: push again with \
+         --clean: builder makes it anew",
     );
 }
 

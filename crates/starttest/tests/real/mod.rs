@@ -131,6 +131,14 @@ impl Instance {
             cp.arg("-p").arg(server.built_home().join(name)).arg(to);
             assert!(cp.status().unwrap().success());
         }
+        let mut cp = Command::new("cp");
+        cp.arg("-rp").arg(server.built_home().join("mysql/seed"));
+        assert!(
+            cp.arg(sandbox.home().join("mysql"))
+                .status()
+                .unwrap()
+                .success()
+        );
         let instance = Self {
             sandbox,
             port: free_port(),

@@ -1,0 +1,172 @@
+//! The seed of a release: initialised here once, in a home directory of its own that is thrown away,
+//! so that the first start of every instance need not. Complete or not there at all.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::path::{Path, PathBuf};
+
+use hook::Report;
+use mycnf::{
+    IncludeError, Initialisation, InitialiseError, Layout, OptionFile, Seed, Server, WriteError,
+    pack, render_my_cnf, write_private,
+};
+use thiserror::Error;
+
+/// Directories and files with this prefix are ours and unfinished.
+const UNFINISHED: &str = ".making-";
+
+/// No server listens on it: an option file must name one.
+const PORT: u16 = 3306;
+
+/// Makes sure that there is the seed for `release`, its `server` and the user's `template`, and no
+/// other. Killed at any point, it leaves at most what the next run removes.
+pub(crate) fn make(
+    release: &str,
+    server: &Server,
+    template: &OptionFile,
+    layout: &Layout,
+    report: &mut Report,
+) -> Result<(), SeedError> {
+    let seeds = layout.seeds();
+    let seed = Seed::of(layout, release.as_ref(), server, template);
+    let prepare = |source| SeedError::Prepare {
+        path: seeds.clone(),
+        source,
+    };
+    match &seed {
+        None => report.bullet(
+            "no seed: my.cnf includes files or keeps parts of the database apart; the first start \
+             initialises",
+        ),
+        Some(seed) if seed.path().is_file() => report.bullet("kept the seed, the same release"),
+        Some(seed) => {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&seeds)
+                .map_err(prepare)?;
+            remove_all_but(None, UNFINISHED, &seeds).map_err(prepare)?;
+            let bytes = make_new(seed, server, &seeds)?;
+            report.bullet(format!(
+                "initialised a database, root locked, as the seed of every first start: {} kB",
+                bytes / 1000
+            ));
+        }
+    }
+    if seeds.is_dir() {
+        let keep = seed.as_ref().map(Seed::path);
+        remove_all_but(keep, "", &seeds).map_err(prepare)?;
+    }
+    Ok(())
+}
+
+fn make_new(seed: &Seed, server: &Server, seeds: &Path) -> Result<u64, SeedError> {
+    let prepare = |source| SeedError::Prepare {
+        path: seeds.to_owned(),
+        source,
+    };
+    let scratch = tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .tempdir_in(seeds)
+        .map_err(prepare)?;
+    let layout = Layout::new(scratch.path());
+    for path in [layout.logs(), layout.run_dir(), layout.tmp_dir()] {
+        fs::create_dir_all(path).map_err(prepare)?;
+    }
+    symlink(&server.basedir, layout.install()).map_err(prepare)?;
+    let path = layout.option_file();
+    let settings = mycnf::Settings {
+        layout: &layout,
+        port: PORT,
+        flavour: server.flavour,
+        version: server.version,
+        bind_address: None,
+    };
+    let rendered = render_my_cnf(&seed.option_file(&path), &settings)?;
+    write_private(&path, &rendered.file.render())?;
+    // The include at its end must be there to be read.
+    write_private(&layout.credentials(), b"")?;
+    Initialisation {
+        server,
+        layout: &layout,
+        data_dir: &layout.data_dir(),
+        seed: None,
+    }
+    .run()
+    .map_err(|source| SeedError::Initialise {
+        // Its log goes with the scratch directory.
+        evidence: source.evidence(),
+        source,
+    })?;
+    store(&layout.data_dir(), seed.path()).map_err(|source| SeedError::Store {
+        path: seed.path().to_owned(),
+        source,
+    })
+}
+
+fn store(data_dir: &Path, path: &Path) -> io::Result<u64> {
+    let directory = path.parent().unwrap_or(path);
+    let mut beside = tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .tempfile_in(directory)?;
+    pack(data_dir, io::BufWriter::new(beside.as_file_mut()))?;
+    let bytes = beside.as_file().metadata()?.len();
+    beside.as_file().sync_all()?;
+    beside.persist(path)?;
+    File::open(directory)?.sync_all()?;
+    Ok(bytes)
+}
+
+/// Everything in `seeds` is ours; what begins with `prefix` goes, except `keep`.
+fn remove_all_but(keep: Option<&Path>, prefix: &str, seeds: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(seeds)? {
+        let entry = entry?;
+        let path = entry.path();
+        let named = entry.file_name().to_string_lossy().starts_with(prefix);
+        if !named || keep == Some(path.as_path()) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(path)?;
+        } else {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// There is no seed; the previous build is untouched.
+#[derive(Debug, Error)]
+pub enum SeedError {
+    /// The directory of seeds, or what is needed to make one.
+    #[error("cannot prepare {path}", path = path.display())]
+    Prepare {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The option file of the scratch home: the frozen options of the user's.
+    #[error(transparent)]
+    Render(#[from] IncludeError),
+    /// A file of the scratch home.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The vendor's initialiser.
+    #[error("cannot make the seed of the first starts")]
+    Initialise {
+        /// What the server said.
+        evidence: String,
+        /// Why.
+        source: InitialiseError,
+    },
+    /// The archive.
+    #[error("cannot write the seed {path}", path = path.display())]
+    Store {
+        /// Its final name.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}

@@ -1,0 +1,325 @@
+//! Who may log in: the SQL that locks root in a fresh data directory, and the SQL that a starting
+//! server runs before it lets anybody in. That root is locked is the mark of a first start that is
+//! not complete, and giving root its password is its last statement: a server stops at the first
+//! that fails, so whatever goes wrong leaves root locked, and the next start does it all again.
+
+use std::fmt::Write as _;
+
+use crate::credentials::{Password, SQL_LITERAL_PRELUDE, sql_literal};
+use crate::server::{Flavour, Server, Version};
+
+/// What no password hashes to; MySQL's and MariaDB's manuals give it for accounts nobody uses.
+const LOCKED: &str = "*THISISNOTAVALIDPASSWORDTHATCANBEUSEDHERE";
+
+/// Stands for the host in the account that MySQL 5.x names after it, until there is one.
+const HOST_PLACEHOLDER: &str = "host.invalid";
+
+/// How a server keeps its accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dialect {
+    /// MySQL from 5.7.6 on: `ALTER USER`, accounts can be locked.
+    AlterUser,
+    /// MariaDB from 10.4 on: a JSON document for each account; `mysql.user` is a view.
+    GlobalPriv,
+    /// Before: a row of `mysql.user` with the password's hash.
+    UserTable,
+}
+
+impl Dialect {
+    fn of(server: &Server) -> Self {
+        match server.flavour {
+            Flavour::MariaDb if server.version >= Version::new(10, 4, 0) => Self::GlobalPriv,
+            Flavour::MySql | Flavour::Percona if server.version >= Version::new(5, 7, 6) => {
+                Self::AlterUser
+            }
+            Flavour::MariaDb | Flavour::MySql | Flavour::Percona => Self::UserTable,
+        }
+    }
+}
+
+/// Locks root and removes the anonymous accounts, at the end of an initialisation.
+pub(crate) fn locking_sql(server: &Server) -> String {
+    let sql = match Dialect::of(server) {
+        Dialect::AlterUser => "ALTER USER 'root'@'localhost' ACCOUNT LOCK;\n".to_owned(),
+        Dialect::GlobalPriv => format!(
+            "UPDATE mysql.global_priv SET Priv=JSON_SET(Priv, '$.plugin', \
+             'mysql_native_password', '$.authentication_string', '{LOCKED}') WHERE User='root';\n\
+             DELETE FROM mysql.global_priv WHERE User='';\n"
+        ),
+        Dialect::UserTable => format!(
+            "DELETE FROM mysql.user WHERE User='';\n\
+             DELETE FROM mysql.db WHERE User='';\n\
+             UPDATE mysql.user SET Host='{HOST_PLACEHOLDER}' WHERE User='root' AND \
+             Host=LOWER(@@hostname);\n\
+             UPDATE mysql.proxies_priv SET Host='{HOST_PLACEHOLDER}' WHERE User='root' AND \
+             Host=LOWER(@@hostname);\n\
+             UPDATE mysql.user SET plugin='', Password='{LOCKED}' WHERE User='root';\n"
+        ),
+    };
+    format!("{SQL_LITERAL_PRELUDE}{sql}")
+}
+
+/// The accounts of a database.
+#[derive(Clone, Copy, Debug)]
+pub struct Accounts<'a> {
+    /// Root's password.
+    pub root_password: &'a Password,
+    /// Give it to root at every start, not only at the first.
+    pub always: bool,
+    /// The container's host name, for the account that MySQL 5.x names after it.
+    pub host_name: &'a str,
+    /// A database to make at the first start.
+    pub database: Option<&'a str>,
+    /// An account to make at the first start; the database is its own.
+    pub user: Option<(&'a str, &'a Password)>,
+}
+
+impl Accounts<'_> {
+    /// What `server` is to run at its start (`--init-file`), one statement a line. Does nothing,
+    /// except as [`Accounts::always`] says, once root is not locked any more.
+    #[must_use]
+    pub fn opening_sql(&self, server: &Server) -> String {
+        let dialect = Dialect::of(server);
+        let locked = match dialect {
+            Dialect::AlterUser => {
+                "mysql.user WHERE User='root' AND Host='localhost' AND account_locked='Y' AND \
+                 authentication_string=''"
+                    .to_owned()
+            }
+            Dialect::GlobalPriv => format!(
+                "mysql.global_priv WHERE User='root' AND JSON_VALUE(Priv, \
+                 '$.authentication_string')='{LOCKED}'"
+            ),
+            Dialect::UserTable => {
+                format!("mysql.user WHERE User='root' AND Password='{LOCKED}'")
+            }
+        };
+        let mut sql = format!(
+            "SET SESSION sql_log_bin = 0;\n{SQL_LITERAL_PRELUDE}\
+             SET @first_start = (SELECT COUNT(*) FROM {locked});\n"
+        );
+        let first = self.database_and_user(dialect).into_iter();
+        for statement in first.chain(self.open_root(dialect)) {
+            // No server has IF outside of stored programs.
+            let _ = writeln!(
+                sql,
+                "SET @sql = IF(@first_start, {}, 'DO 0');\nPREPARE statement FROM @sql;\n\
+                 EXECUTE statement;",
+                sql_literal(&statement)
+            );
+        }
+        if self.always {
+            sql.push_str(&self.set_root_password(dialect));
+        }
+        sql
+    }
+
+    fn database_and_user(&self, dialect: Dialect) -> Vec<String> {
+        let mut statements = Vec::new();
+        if let Some(database) = self.database {
+            let name = database.replace('`', "``");
+            statements.push(format!("CREATE DATABASE IF NOT EXISTS `{name}`"));
+        }
+        let Some((user, password)) = self.user else {
+            return statements;
+        };
+        let (user, password) = (sql_literal(user), password.sql_literal());
+        statements.push(match dialect {
+            // There is no CREATE USER IF NOT EXISTS.
+            Dialect::UserTable => {
+                format!("GRANT USAGE ON *.* TO {user}@'%' IDENTIFIED BY {password}")
+            }
+            Dialect::AlterUser | Dialect::GlobalPriv => {
+                format!("CREATE USER IF NOT EXISTS {user}@'%' IDENTIFIED BY {password}")
+            }
+        });
+        if let Some(database) = self.database {
+            // A pattern, in which these two are wildcards.
+            let pattern = database
+                .replace('\\', "\\\\")
+                .replace('_', "\\_")
+                .replace('%', "\\%")
+                .replace('`', "``");
+            statements.push(format!("GRANT ALL ON `{pattern}`.* TO {user}@'%'"));
+        }
+        statements
+    }
+
+    fn open_root(&self, dialect: Dialect) -> Vec<String> {
+        let password = self.root_password.sql_literal();
+        let host = sql_literal(self.host_name);
+        match dialect {
+            Dialect::AlterUser => vec![format!(
+                "ALTER USER 'root'@'localhost' IDENTIFIED BY {password} ACCOUNT UNLOCK"
+            )],
+            Dialect::GlobalPriv => vec![
+                format!(
+                    "UPDATE mysql.global_priv SET Priv=JSON_SET(Priv, '$.authentication_string', \
+                     PASSWORD({password})) WHERE User='root'"
+                ),
+                "FLUSH PRIVILEGES".to_owned(),
+            ],
+            Dialect::UserTable => vec![
+                // IGNORE: a container may be called localhost.
+                format!(
+                    "UPDATE IGNORE mysql.user SET Host={host} WHERE User='root' AND \
+                     Host='{HOST_PLACEHOLDER}'"
+                ),
+                format!(
+                    "UPDATE IGNORE mysql.proxies_priv SET Host={host} WHERE User='root' AND \
+                     Host='{HOST_PLACEHOLDER}'"
+                ),
+                format!("UPDATE mysql.user SET Password=PASSWORD({password}) WHERE User='root'"),
+                "FLUSH PRIVILEGES".to_owned(),
+            ],
+        }
+    }
+
+    /// Never unlocks: a first start that failed half-way must stay closed.
+    fn set_root_password(&self, dialect: Dialect) -> String {
+        let password = self.root_password.sql_literal();
+        match dialect {
+            Dialect::AlterUser => {
+                format!("ALTER USER IF EXISTS 'root'@'localhost' IDENTIFIED BY {password};\n")
+            }
+            Dialect::GlobalPriv => format!(
+                "UPDATE mysql.global_priv SET Priv=JSON_SET(Priv, '$.plugin', \
+                 'mysql_native_password', '$.authentication_string', PASSWORD({password})) WHERE \
+                 User='root' AND JSON_VALUE(Priv, '$.authentication_string')<>'{LOCKED}';\n\
+                 FLUSH PRIVILEGES;\n"
+            ),
+            Dialect::UserTable => format!(
+                "UPDATE mysql.user SET plugin='', Password=PASSWORD({password}) WHERE \
+                 User='root' AND Password<>'{LOCKED}';\nFLUSH PRIVILEGES;\n"
+            ),
+        }
+    }
+}
+
+/// Undoes what [`Accounts::opening_sql`] set in the session, for statements of the user's own.
+pub const SESSION_RESET: &str =
+    "SET SESSION sql_log_bin = 1;\nSET NAMES DEFAULT;\nSET SESSION sql_mode = DEFAULT;\n";
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+
+    fn server(flavour: Flavour, version: Version) -> Server {
+        Server {
+            basedir: "/r".into(),
+            executable: "/r/bin/mysqld".into(),
+            flavour,
+            version,
+        }
+    }
+
+    fn password(text: &str) -> Password {
+        Password::new(OsStr::new(text)).unwrap()
+    }
+
+    #[test]
+    fn dialect_follows_the_release_that_changed_it() {
+        for (flavour, version, dialect) in [
+            (Flavour::MySql, Version::new(5, 6, 24), Dialect::UserTable),
+            (Flavour::MySql, Version::new(5, 7, 6), Dialect::AlterUser),
+            (Flavour::Percona, Version::new(8, 0, 36), Dialect::AlterUser),
+            (
+                Flavour::MariaDb,
+                Version::new(10, 3, 39),
+                Dialect::UserTable,
+            ),
+            (
+                Flavour::MariaDb,
+                Version::new(10, 4, 0),
+                Dialect::GlobalPriv,
+            ),
+        ] {
+            assert_eq!(Dialect::of(&server(flavour, version)), dialect, "{version}");
+        }
+    }
+
+    #[test]
+    fn locking_sql_leaves_nobody_who_can_log_in() {
+        let mysql = locking_sql(&server(Flavour::MySql, Version::new(9, 7, 4)));
+        assert_eq!(
+            mysql,
+            format!("{SQL_LITERAL_PRELUDE}ALTER USER 'root'@'localhost' ACCOUNT LOCK;\n")
+        );
+        for (flavour, version) in [
+            (Flavour::MySql, Version::new(5, 6, 24)),
+            (Flavour::MariaDb, Version::new(10, 11, 19)),
+        ] {
+            let sql = locking_sql(&server(flavour, version));
+            assert!(
+                sql.contains(LOCKED) && sql.contains("WHERE User=''"),
+                "{sql}"
+            );
+        }
+    }
+
+    #[test]
+    fn opening_sql_unlocks_root_last_and_only_at_the_first_start() {
+        let (root, app) = (password("it's"), password("a"));
+        let accounts = Accounts {
+            root_password: &root,
+            always: false,
+            host_name: "app-default-db-0",
+            database: Some("my_shop"),
+            user: Some(("app", &app)),
+        };
+        let sql = accounts.opening_sql(&server(Flavour::MySql, Version::new(9, 7, 4)));
+        let statements: Vec<&str> = sql
+            .lines()
+            .filter(|line| line.starts_with("SET @sql"))
+            .collect();
+        assert_eq!(
+            statements,
+            [
+                "SET @sql = IF(@first_start, 'CREATE DATABASE IF NOT EXISTS `my_shop`', 'DO 0');",
+                "SET @sql = IF(@first_start, 'CREATE USER IF NOT EXISTS ''app''@''%'' IDENTIFIED \
+                 BY ''a''', 'DO 0');",
+                "SET @sql = IF(@first_start, 'GRANT ALL ON `my\\\\_shop`.* TO ''app''@''%''', \
+                 'DO 0');",
+                "SET @sql = IF(@first_start, 'ALTER USER ''root''@''localhost'' IDENTIFIED BY \
+                 ''it''''s'' ACCOUNT UNLOCK', 'DO 0');",
+            ]
+        );
+        assert!(sql.ends_with("'DO 0');\nPREPARE statement FROM @sql;\nEXECUTE statement;\n"));
+        let frm = accounts.opening_sql(&server(Flavour::MySql, Version::new(5, 6, 24)));
+        assert!(frm.contains("SET Host=''app-default-db-0'' WHERE"), "{frm}");
+    }
+
+    #[test]
+    fn opening_sql_password_at_every_start_never_unlocks() {
+        let root = password("x");
+        let accounts = Accounts {
+            root_password: &root,
+            always: true,
+            host_name: "h",
+            database: None,
+            user: None,
+        };
+        for (flavour, version, last) in [
+            (
+                Flavour::MySql,
+                Version::new(9, 7, 4),
+                "ALTER USER IF EXISTS 'root'@'localhost' IDENTIFIED BY 'x';\n".to_owned(),
+            ),
+            (
+                Flavour::MySql,
+                Version::new(5, 6, 24),
+                format!("User='root' AND Password<>'{LOCKED}';\nFLUSH PRIVILEGES;\n"),
+            ),
+            (
+                Flavour::MariaDb,
+                Version::new(10, 11, 19),
+                format!("'$.authentication_string')<>'{LOCKED}';\nFLUSH PRIVILEGES;\n"),
+            ),
+        ] {
+            let sql = accounts.opening_sql(&server(flavour, version));
+            assert!(sql.ends_with(&last), "{sql}");
+        }
+    }
+}

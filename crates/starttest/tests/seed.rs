@@ -1,0 +1,140 @@
+//! First starts of real servers from the seed: what is unique to each, who may log in, and that
+//! nobody may before the server was told.
+mod real;
+#[path = "../../hook/tests/sandbox/mod.rs"]
+mod sandbox;
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use mysql::prelude::Queryable;
+use mysql::{Conn, OptsBuilder};
+use real::{Instance, Running, SERVERS, Server, release};
+use sandbox::wait_for;
+
+/// The most by which a release may make the snapshot grow.
+const SEED_MOST: u64 = 3_000_000;
+
+const PASSWORD: &str = " it's \"q\" \\n #1; -- `x` %s $HOME ü€密 ";
+
+fn login(instance: &Instance, user: &str, password: &str) -> mysql::Result<Conn> {
+    let options = OptsBuilder::new()
+        .ip_or_hostname(Some("127.0.0.1"))
+        .tcp_port(instance.port)
+        .prefer_socket(false)
+        .user(Some(user))
+        .pass(Some(password));
+    Conn::new(options)
+}
+
+#[test]
+fn seed_is_small() {
+    for server in SERVERS {
+        let seeds = fs::read_dir(server.built_home().join("mysql/seed")).unwrap();
+        let sizes: Vec<u64> = seeds
+            .map(|entry| entry.unwrap().metadata().unwrap().len())
+            .collect();
+        assert!(
+            matches!(sizes[..], [size] if size <= SEED_MOST),
+            "{sizes:?}"
+        );
+    }
+}
+
+#[test]
+fn two_instances_of_a_snapshot_differ_in_uuid_keys_and_password() {
+    for server in SERVERS {
+        let start = || {
+            let instance = Instance::new(server);
+            let running = instance.start(&mut instance.hook("starttest"));
+            let password = wait_for("the credentials", || {
+                instance
+                    .home()
+                    .join("data/mysql-credentials.cnf")
+                    .exists()
+                    .then(|| instance.written_password())
+            });
+            let mut root = instance.connect(&password);
+            let uuid: Option<String> = match server {
+                Server::MariaDb => None,
+                _ => root.query_first("SELECT @@server_uuid").unwrap(),
+            };
+            drop(running);
+            let key = instance.home().join("data/mysqldb/server-key.pem");
+            (password, uuid, fs::read(key).ok())
+        };
+        let ((password0, uuid0, key0), (password1, uuid1, key1)) = (start(), start());
+        assert_ne!(password0, password1);
+        assert!(server == Server::MariaDb || uuid0 != uuid1, "{uuid0:?}");
+        assert_eq!(key0.is_some(), server == Server::MySql9);
+        assert!(key0.is_none() || key0 != key1, "{server:?}");
+    }
+}
+
+/// The server as somebody would start it who knows nothing of `--init-file`.
+#[test]
+fn seed_lets_nobody_in_by_itself() {
+    for server in SERVERS {
+        let instance = Instance::new(server);
+        let made = instance.sandbox.outcome(&mut instance.hook("postinstall"));
+        assert_eq!(made.code, Some(0), "{}", made.stderr);
+        assert!(made.stderr.contains(", from the seed\n"), "{}", made.stderr);
+        let executable = ["bin/mariadbd", "bin/mysqld"]
+            .map(|name| release(server).join(name))
+            .into_iter()
+            .find(|path| path.is_file());
+        let option_file = format!("--defaults-file={}/.my.cnf", instance.home().display());
+        let mut command = instance.sandbox.command(&executable.unwrap());
+        command.arg(option_file).stderr(Stdio::null());
+        let running = Running(command.spawn().unwrap());
+        wait_for("the server's refusal", || {
+            for password in ["", &instance.written_password()] {
+                match login(&instance, "root", password) {
+                    Ok(_) => panic!("{server:?} lets root in"),
+                    Err(mysql::Error::MySqlError(_)) => {}
+                    Err(_) => return None,
+                }
+            }
+            Some(())
+        });
+        drop(running);
+    }
+}
+
+#[test]
+fn database_and_user_are_made_at_the_first_start_only() {
+    for server in SERVERS {
+        let instance = Instance::new(server);
+        let secret = instance
+            .sandbox
+            .write("home/secret", format!("{PASSWORD}\n"));
+        let hook = |root: &str| -> Command {
+            let mut command = instance.hook("starttest");
+            command
+                .env("MARIADB_ROOT_PASSWORD", root)
+                .env("MYSQL_DATABASE", "my_shop")
+                .env("MYSQL_USER", "app")
+                .env("MYSQL_PASSWORD_FILE", &secret);
+            command
+        };
+        let running = instance.start(&mut hook("first"));
+        let mut root = instance.connect("first");
+        let mut app = login(&instance, "app", PASSWORD).unwrap();
+        app.query_drop("CREATE TABLE my_shop.t (i INT)").unwrap();
+        app.query_drop("CREATE DATABASE myxshop").unwrap_err();
+        root.query_drop("DROP DATABASE my_shop").unwrap();
+        root.query_drop("DROP USER app").unwrap();
+        running.signal("TERM");
+        assert!(running.end().success());
+
+        let running = instance.start(&mut hook(PASSWORD));
+        let mut root = instance.connect(PASSWORD);
+        assert!(instance.try_root(Some("first")).is_none());
+        let made: Vec<String> = root.query("SHOW DATABASES LIKE 'my_shop'").unwrap();
+        assert_eq!(made, [""; 0], "dropped since");
+        login(&instance, "app", PASSWORD).unwrap_err();
+        drop(running);
+        let log = fs::read_to_string(instance.home().join("data/logs/error.log")).unwrap();
+        assert!(!log.contains("$HOME"), "no password in the log");
+    }
+}
