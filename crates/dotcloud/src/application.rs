@@ -1,6 +1,8 @@
 //! The record of an application: its services, their instances, and which container of an instance
 //! owns the data at any moment. Pure data: `store` reads and writes it, `handover` changes owners.
 
+mod history;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::build_file::PortKind;
-use crate::environment::Endpoint;
+use crate::environment::{ApplicationIdentity, Endpoint, UserVariables};
+pub(crate) use history::{History, Outcome};
 
 /// The form of the record; a newer one is refused, not guessed at.
 pub(crate) const FORMAT: u32 = 1;
@@ -28,6 +31,11 @@ pub(crate) struct Application {
     /// The last one given to a container; never used twice.
     pub(crate) generation: u32,
     pub(crate) services: BTreeMap<String, Service>,
+    /// Set with `env`.
+    #[serde(default)]
+    pub(crate) variables: UserVariables,
+    #[serde(default)]
+    pub(crate) history: History,
 }
 
 /// A service, for as long as it is not destroyed.
@@ -100,6 +108,17 @@ impl Application {
             revision: None,
             generation: 0,
             services: BTreeMap::new(),
+            variables: UserVariables::default(),
+            history: History::default(),
+        }
+    }
+
+    /// Who it is, deployed by `username`.
+    pub(crate) fn identity<'a>(&'a self, username: &'a str) -> ApplicationIdentity<'a> {
+        ApplicationIdentity {
+            name: &self.name,
+            flavor: &self.flavor,
+            username,
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
+use crate::application::Application;
 use crate::build_file::Service;
 use crate::container::{Paths, Variables};
 use crate::deployment_log::DeploymentLog;
@@ -26,12 +27,12 @@ const RUN_HOOK: &str = r#"if [ -f "$0" ] && [ ! -x "$0" ]; then chmod +x "$0"; f
 /// Builds `service` of `application` on top of `previous`, a snapshot's name.
 pub(crate) fn build(
     platform: &Platform,
-    application: &str,
+    application: &Application,
     service: &Service,
     previous: Option<&str>,
     log: &mut DeploymentLog,
 ) -> Result<Taken, BuildError> {
-    let container = platform.store.build(application, &service.name);
+    let container = platform.store.build(&application.name, &service.name);
     discard(platform, &container)?;
     let result = build_in(platform, application, service, previous, &container, log);
     discard(platform, &container)?;
@@ -40,21 +41,21 @@ pub(crate) fn build(
 
 fn build_in(
     platform: &Platform,
-    application: &str,
+    application: &Application,
     service: &Service,
     previous: Option<&str>,
     container: &Paths,
     log: &mut DeploymentLog,
 ) -> Result<Taken, BuildError> {
     let account = platform.runtime.account();
-    let snapshots = platform.store.snapshots(application);
+    let snapshots = platform.store.snapshots(&application.name);
     container.create(&account)?;
     if let Some(name) = previous {
         log.of(&service.name, "Unpacking the result of the previous build");
         snapshot::unpack(&snapshots.join(name), &container.home(), &account)?;
     }
     files::copy_tree(
-        &platform.store.code(application),
+        &platform.store.code(&application.name),
         &container.code(),
         &account,
     )?;
@@ -64,7 +65,7 @@ fn build_in(
         platform,
         container,
         service,
-        variables: build_variables(service),
+        variables: build_variables(application, service),
         deadline: Instant::now() + platform.limits.build,
     };
     let approot = container.code().join(&service.approot);
@@ -120,9 +121,9 @@ fn provide_packages(
 }
 
 /// No `PORT_*`, no `DOTCLOUD_*`: a build cannot know where its result will run.
-fn build_variables(service: &Service) -> Variables {
+fn build_variables(application: &Application, service: &Service) -> Variables {
     let mut variables = environment::service_variables(service);
-    variables.extend(service.environment.clone());
+    variables.extend(application.variables.over(&service.environment));
     variables
 }
 

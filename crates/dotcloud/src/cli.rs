@@ -1,9 +1,13 @@
 //! The command line: arguments and their help, no behaviour.
 
+mod arguments;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use arguments::{Create, Env, Logs, Push, Run};
 
 use crate::application::Selection;
 use crate::console::Assume;
@@ -180,6 +184,22 @@ Example:
         #[arg(value_name = "SERVICE.N")]
         instance: Selection,
     },
+    /// List, set or remove variables of the whole application
+    #[command(
+        after_help = "\
+They reach every hook and process of every service, and override the 'environment:' of
+dotcloud.yml. Setting and removing deploys the application again, as it was pushed last, and
+exits with 0 even if that deployment failed: read what it says. Values are kept in a file that
+only you can read; what you type stays in your shell's history, though.
+
+Examples:
+  dotcloud env set MYSQL_ROOT_PASSWORD=secret MODE=fast
+  dotcloud env unset MODE
+  dotcloud env list",
+        arg_required_else_help = true
+    )]
+    #[command(subcommand)]
+    Env(Env),
     /// Stop the application, keeping everything
     #[command(after_help = "\
 Every process ends, the public addresses too; containers and ~/data stay. The next push, or
@@ -211,53 +231,6 @@ Examples:
         #[arg(long)]
         route: PathBuf,
     },
-}
-
-/// Arguments of `create`.
-#[derive(Args, Debug)]
-pub(crate) struct Create {
-    /// Lower-case letters, digits, - and _; at most 32
-    #[arg(value_name = "APP")]
-    pub(crate) name: String,
-    /// What the service is told its flavor is
-    #[arg(short, long, default_value = "live")]
-    pub(crate) flavor: String,
-}
-
-/// Arguments of `push`.
-#[derive(Args, Debug)]
-pub(crate) struct Push {
-    /// The directory with dotcloud.yml; default: the connected directory, else this one
-    #[arg(value_name = "PATH")]
-    pub(crate) path: Option<PathBuf>,
-    /// Build from nothing instead of from the previous result
-    #[arg(long)]
-    pub(crate) clean: bool,
-}
-
-/// Arguments of `logs`.
-#[derive(Args, Debug)]
-pub(crate) struct Logs {
-    /// Services or instances; default: all
-    #[arg(value_name = "SERVICE[.N]")]
-    pub(crate) selections: Vec<Selection>,
-    /// Do not wait for more
-    #[arg(short = 'N', long)]
-    pub(crate) no_follow: bool,
-    /// Begin with this many lines of every log
-    #[arg(short = 'n', long, default_value_t = 100)]
-    pub(crate) lines: usize,
-}
-
-/// Arguments of `run`.
-#[derive(Args, Debug)]
-pub(crate) struct Run {
-    /// The instance; of a service with one instance, its name will do
-    #[arg(value_name = "SERVICE[.N]")]
-    pub(crate) instance: Selection,
-    /// The command; default: a shell
-    #[arg(value_name = "COMMAND", allow_hyphen_values = true)]
-    pub(crate) command: Vec<String>,
 }
 
 #[cfg(test)]

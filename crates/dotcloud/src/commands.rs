@@ -3,8 +3,10 @@
 mod applications;
 mod connection;
 mod create;
+mod deployment;
 mod destroy;
 mod down;
+mod env;
 mod info;
 mod logs;
 mod push;
@@ -88,6 +90,7 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
         Verb::Logs(arguments) => logs::logs(&call, &arguments),
         Verb::Run(arguments) => run::run(&call, &arguments, environment),
         Verb::Restart { instance } => restart::restart(&call, &instance),
+        Verb::Env(action) => env::env(&call, action),
         Verb::Down => down::down(&call),
         Verb::Destroy { service } => destroy::destroy(&call, service.as_ref()),
         Verb::Gateway { .. } => Ok(()),

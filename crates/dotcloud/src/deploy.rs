@@ -97,17 +97,11 @@ fn build_all(
             .get(&service.name)
             .and_then(|record| record.snapshot.clone())
             .filter(|_| !request.clean);
-        let taken = build::build(
-            platform,
-            &application.name,
-            service,
-            previous.as_deref(),
-            log,
-        )
-        .map_err(|source| DeployError::Build {
-            service: service.name.clone(),
-            source,
-        })?;
+        let taken = build::build(platform, application, service, previous.as_deref(), log)
+            .map_err(|source| DeployError::Build {
+                service: service.name.clone(),
+                source,
+            })?;
         log.platform(format!(
             "Build of {} completed, image {} KB",
             service.name,

@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::application::{InstanceName, NameError};
 use crate::build_file::BuildFileError;
 use crate::deploy::DeployError;
+use crate::environment::VariableError;
 use crate::files::FileError;
 use crate::gateway::GatewayError;
 use crate::handover::HandoverError;
@@ -54,6 +55,8 @@ pub(crate) enum Error {
     Run { source: CommandError },
     #[error(transparent)]
     Name(#[from] NameError),
+    #[error(transparent)]
+    Variable(#[from] VariableError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]

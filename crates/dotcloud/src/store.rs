@@ -77,9 +77,14 @@ impl Store {
         self.directory(application).join("snapshots")
     }
 
-    /// One log per deployment.
+    /// The logs of the last deployments, by their ids.
     pub(crate) fn deployments(&self, application: &str) -> PathBuf {
         self.directory(application).join("deployments")
+    }
+
+    /// The log of the deployment `id`.
+    pub(crate) fn deployment_log(&self, application: &str, id: u32) -> PathBuf {
+        self.deployments(application).join(format!("{id}.log"))
     }
 
     /// Where a service is built.

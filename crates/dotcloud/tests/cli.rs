@@ -93,6 +93,7 @@ fn every_verb_has_help_with_an_example() {
         "run",
         "restart",
         "destroy",
+        "env",
     ] {
         let output = place.dotcloud(&[verb, "--help"]).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -338,4 +339,57 @@ fn push_takes_a_path_and_an_application() {
         stdout.contains(&format!("cannot read {path}/dotcloud.yml")),
         "{stdout}"
     );
+}
+
+#[test]
+fn env_of_an_application_without_code_is_kept_and_checked() {
+    let place = Place::new();
+    place.dotcloud(&["-y", "create", "app"]).assert().success();
+    place.says(
+        &["env", "set", "B=2", "A=x=y"],
+        0,
+        "==> The variables are recorded, for the first push\n",
+        "==> Setting B, A for application app\n",
+    );
+    place.says(
+        &["env", "list"],
+        0,
+        "A=x=y\nB=2\nDOTCLOUD_EMAIL=dotcloud@localhost\nDOTCLOUD_ENVIRONMENT=default\n\
+         DOTCLOUD_FLAVOR=live\nDOTCLOUD_PROJECT=app\nDOTCLOUD_USERNAME=dotcloud\n",
+        "",
+    );
+    let unchanged = "nothing was changed\n";
+    place.says(
+        &["env", "set", "C=1", "hunter2"],
+        1,
+        &format!(
+            "dotcloud: error: operand 2 has no '='\n  next: write every variable as NAME=VALUE; \
+             {unchanged}"
+        ),
+        "",
+    );
+    place.says(
+        &["env", "set", "DOTCLOUD_X=hunter2"],
+        1,
+        &format!(
+            "dotcloud: error: 'DOTCLOUD_X' begins with DOTCLOUD_, which is the platform's\n  \
+             next: take letters, digits and underscores, not beginning with a digit or DOTCLOUD_; \
+             {unchanged}"
+        ),
+        "",
+    );
+    place.says(
+        &["env", "unset", "A", "C=hunter2"],
+        1,
+        &format!(
+            "dotcloud: error: the variable 'C' is not set\n  next: 'dotcloud env list' tells which \
+             are set; what dotcloud.yml sets is removed there; {unchanged}"
+        ),
+        "",
+    );
+    for words in [&["env"][..], &["env", "set"], &["env", "unset"]] {
+        place.dotcloud(words).assert().code(1);
+    }
+    let output = place.dotcloud(&["env", "list"]).output().unwrap();
+    assert!(output.stdout.starts_with(b"A=x=y\nB=2\n"));
 }

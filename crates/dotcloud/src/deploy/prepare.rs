@@ -222,12 +222,8 @@ fn write_variables(
     service: &Service,
     name: &InstanceName,
 ) -> Result<(), DeployError> {
-    let email = format!("{}@localhost", platform.username);
     let identity = Identity {
-        application: &application.name,
-        flavor: &application.flavor,
-        username: &platform.username,
-        email: &email,
+        application: application.identity(&platform.username),
         service: &name.service,
         instance: name.number,
     };
@@ -240,7 +236,7 @@ fn write_variables(
         &identity,
         &bound,
         &application.endpoints(),
-        &service.environment,
+        &application.variables.over(&service.environment),
     );
     environment::write_files(&paths.home(), &all)?;
     let mut variables = environment::service_variables(service);

@@ -10,7 +10,7 @@ use crate::application::NameError;
 use crate::build::BuildError;
 use crate::build_file::BuildFileError;
 use crate::deploy::DeployError;
-use crate::environment::EnvironmentFilesError;
+use crate::environment::{EnvironmentFilesError, VariableError};
 use crate::files::FileError;
 use crate::gateway::GatewayError;
 use crate::handover::HandoverError;
@@ -63,6 +63,7 @@ pub(super) fn of(error: &Error) -> Advice {
         Error::Signals { .. } => Advice::new(Kind::Bug, "call it again"),
         Error::Run { source } => command(source, "see to it that /bin/bash can be run here"),
         Error::Name(error) => name(error),
+        Error::Variable(error) => variable(error),
         Error::Store(error) => store(error),
         Error::Project(error) => project(error),
         Error::File(error) => file(error),
@@ -84,6 +85,22 @@ fn name(error: &NameError) -> Advice {
             "take at most 32 lower-case letters, digits, - and _, the first a letter or a digit",
         ),
         NameError::Instance { .. } => configuration("write it as in dotcloud.yml: db, or db.0"),
+    }
+}
+
+fn variable(error: &VariableError) -> Advice {
+    match error {
+        VariableError::NoValue { .. } => {
+            configuration("write every variable as NAME=VALUE; nothing was changed")
+        }
+        VariableError::NotSet { .. } => configuration(
+            "'dotcloud env list' tells which are set; what dotcloud.yml sets is removed there; \
+             nothing was changed",
+        ),
+        VariableError::Name(_) => configuration(
+            "take letters, digits and underscores, not beginning with a digit or DOTCLOUD_; \
+             nothing was changed",
+        ),
     }
 }
 

@@ -8,6 +8,7 @@
 )]
 
 mod data;
+mod env;
 mod failures;
 mod first_push;
 mod killed;
