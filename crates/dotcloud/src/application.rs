@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::build_file::PortKind;
 use crate::environment::{ApplicationIdentity, Endpoint, UserVariables};
+use crate::scaling::Memory;
 pub(crate) use history::{History, Outcome};
 
 /// The form of the record; a newer one is refused, not guessed at.
@@ -45,6 +46,12 @@ pub(crate) struct Service {
     /// The result of its last good build: a file name in the application's snapshots.
     pub(crate) snapshot: Option<String>,
     pub(crate) instances: BTreeMap<u32, Instance>,
+    /// How many instances `scale` asked for; if it did, the build file's count is void.
+    #[serde(default)]
+    pub(crate) scale: Option<u32>,
+    /// What `scale` reserved for each instance.
+    #[serde(default)]
+    pub(crate) memory: Option<Memory>,
 }
 
 /// One instance: a sequence of containers, of which one at most owns the data.
@@ -148,9 +155,24 @@ impl Application {
             .get(&name.number)
     }
 
-    /// Where the world reaches every port of every instance.
+    /// The instances that the next deployment that works removes.
+    pub(crate) fn leaving(&self) -> Vec<InstanceName> {
+        self.instances()
+            .map(|(name, _)| name)
+            .filter(|name| self.is_leaving(name))
+            .collect()
+    }
+
+    fn is_leaving(&self, name: &InstanceName) -> bool {
+        self.services
+            .get(&name.service)
+            .is_some_and(|service| service.is_leaving(name.number))
+    }
+
+    /// Where the world reaches every port of every instance that stays.
     pub(crate) fn endpoints(&self) -> Vec<Endpoint> {
         self.instances()
+            .filter(|(name, _)| !self.is_leaving(name))
             .flat_map(|(name, instance)| {
                 instance.public.iter().map(move |(port, public)| Endpoint {
                     service: name.service.clone(),
@@ -162,6 +184,13 @@ impl Application {
                 })
             })
             .collect()
+    }
+}
+
+impl Service {
+    /// Whether the instance `number` was scaled away.
+    pub(crate) fn is_leaving(&self, number: u32) -> bool {
+        self.scale.is_some_and(|count| number >= count)
     }
 }
 

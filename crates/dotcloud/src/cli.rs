@@ -11,6 +11,7 @@ pub(crate) use arguments::{Create, Env, Logs, Push, Run};
 
 use crate::application::Selection;
 use crate::console::Assume;
+use crate::scaling::Scaling;
 
 /// The dotCloud platform on this machine.
 #[derive(Debug, Parser)]
@@ -183,6 +184,25 @@ Example:
         /// The instance
         #[arg(value_name = "SERVICE.N")]
         instance: Selection,
+    },
+    /// Change how many instances a service has, or their memory
+    #[command(after_help = "\
+A number of instances holds from now on, whatever dotcloud.yml says, and the application is
+deployed again, as it was pushed last; the exit status is 0 even if that deployment failed: read
+what it says. Scaling down removes the instances with the highest numbers and their ~/data; it
+asks first.
+
+Memory is reserved for each instance, without a deployment: from 32M to 64G, rounded to the
+nearest 32M. B, K, M and G are known; a bare number is bytes.
+
+Examples:
+  dotcloud scale web=3                    the same as web:instances=3
+  dotcloud scale web=1 -y                 web.1 and web.2 go, without a question
+  dotcloud scale db:memory=512M web=2")]
+    Scale {
+        /// Service and number of instances, or amount of memory
+        #[arg(value_name = "SERVICE[:instances|:memory]=VALUE", required = true)]
+        scalings: Vec<Scaling>,
     },
     /// List, set or remove variables of the whole application
     #[command(

@@ -12,7 +12,9 @@ mod logs;
 mod push;
 mod restart;
 mod run;
+mod scale;
 mod status;
+mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -90,6 +92,7 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
         Verb::Logs(arguments) => logs::logs(&call, &arguments),
         Verb::Run(arguments) => run::run(&call, &arguments, environment),
         Verb::Restart { instance } => restart::restart(&call, &instance),
+        Verb::Scale { scalings } => scale::scale(&call, &scalings),
         Verb::Env(action) => env::env(&call, action),
         Verb::Down => down::down(&call),
         Verb::Destroy { service } => destroy::destroy(&call, service.as_ref()),

@@ -2,6 +2,7 @@
 //! every postinstall, and only then, instance by instance, stop, move `~/data`, launch, re-route.
 //! Until its old container is stopped an instance keeps serving, whatever fails.
 
+mod leaving;
 mod prepare;
 mod switch;
 
@@ -78,6 +79,7 @@ fn deploy_settled(
     for name in &names {
         switch::switch(platform, &executables, application, name, log)?;
     }
+    leaving::remove(platform, application, log)?;
     remove_old_snapshots(platform, application)?;
     Ok(())
 }
@@ -114,6 +116,8 @@ fn build_all(
                 kind: service.kind.clone(),
                 snapshot: None,
                 instances: BTreeMap::new(),
+                scale: None,
+                memory: None,
             });
         record.snapshot = Some(taken.name);
         platform.store.save(application)?;

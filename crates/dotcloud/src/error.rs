@@ -49,6 +49,10 @@ pub(crate) enum Error {
     NotDeployed { instance: InstanceName },
     #[error("nothing was destroyed")]
     Declined,
+    #[error("nothing was scaled")]
+    NotScaled,
+    #[error("the service '{service}' exists, but is not in the dotcloud.yml that was pushed last")]
+    NotInBuildFile { service: String },
     #[error("cannot handle signals")]
     Signals { source: std::io::Error },
     #[error("cannot enter the container")]
@@ -158,6 +162,10 @@ mod tests {
                 Error::Declined,
                 "dotcloud: error: nothing was destroyed\n  next: answer y, or call it with -y\n",
             ),
+            (
+                Error::NotScaled,
+                "dotcloud: error: nothing was scaled\n  next: answer y, or call it with -y\n",
+            ),
         ]);
     }
 
@@ -207,6 +215,12 @@ mod tests {
                 Error::WholeService { service: service() },
                 "dotcloud: error: a single instance of 'db' cannot be destroyed\n  next: \
                  'dotcloud destroy db' destroys the service with all its instances\n",
+            ),
+            (
+                Error::NotInBuildFile { service: service() },
+                "dotcloud: error: the service 'db' exists, but is not in the dotcloud.yml that \
+                 was pushed last\n  next: put it back and push, or destroy it with 'dotcloud \
+                 destroy db': nothing can be scaled until then\n",
             ),
             (
                 Error::NotDeployed {

@@ -23,6 +23,7 @@ mod platform;
 mod ports;
 mod project;
 mod runtime;
+mod scaling;
 mod snapshot;
 mod store;
 mod supervisor;

@@ -94,6 +94,7 @@ fn every_verb_has_help_with_an_example() {
         "restart",
         "destroy",
         "env",
+        "scale",
     ] {
         let output = place.dotcloud(&[verb, "--help"]).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -1,7 +1,8 @@
 //! `info` and `url`: what an application consists of and how to reach it.
 
+use super::table::table;
 use super::{Call, check_service};
-use crate::application::{Application, Instance, InstanceName, PUBLIC_HOST, Selection};
+use crate::application::{Application, Instance, InstanceName, PUBLIC_HOST, Selection, Service};
 use crate::build_file::PortKind;
 use crate::console;
 use crate::error::Error;
@@ -50,33 +51,12 @@ fn show_application(call: &Call, application: &Application) {
             name.clone(),
             service.kind.clone(),
             service.instances.len().to_string(),
-            "N/A".to_owned(),
+            reserved(service),
         ]
     }));
     for line in table(&rows) {
         console::print(line);
     }
-}
-
-/// An ASCII table; the first row is the heading.
-fn table(rows: &[[String; 4]]) -> Vec<String> {
-    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-    let widths = [0, 1, 2, 3].map(width);
-    let rule = widths.map(|width| "-".repeat(width + 2)).join("+");
-    let mut lines = vec![format!("+{rule}+")];
-    for (index, row) in rows.iter().enumerate() {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!(" {cell:width$} "))
-            .collect();
-        lines.push(format!("|{}|", cells.join("|")));
-        if index == 0 {
-            lines.push(format!("+{rule}+"));
-        }
-    }
-    lines.push(format!("+{rule}+"));
-    lines
 }
 
 fn show_service(call: &Call, application: &Application, selection: &Selection) {
@@ -86,7 +66,7 @@ fn show_service(call: &Call, application: &Application, selection: &Selection) {
     console::print(format!("== {}", selection.service));
     console::print(format!("type:            {}", service.kind));
     console::print(format!("instances:       {}", service.instances.len()));
-    console::print("reserved memory: N/A");
+    console::print(format!("reserved memory: {}", reserved(service)));
     for url in service_urls(application, &selection.service) {
         console::print(format!("url:             {url}"));
     }
@@ -96,6 +76,12 @@ fn show_service(call: &Call, application: &Application, selection: &Selection) {
             show_instance(call, application, &name, instance);
         }
     }
+}
+
+fn reserved(service: &Service) -> String {
+    service
+        .memory
+        .map_or("N/A".to_owned(), |memory| memory.to_string())
 }
 
 fn show_instance(call: &Call, application: &Application, name: &InstanceName, instance: &Instance) {
@@ -147,28 +133,4 @@ pub(super) fn urls(instance: &Instance) -> Vec<(String, String)> {
             Some((name.clone(), url))
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn table_is_aligned() {
-        let rows = [
-            ["name", "type", "containers", "memory"],
-            ["testbed", "custom", "1", "N/A"],
-        ]
-        .map(|row| row.map(str::to_owned));
-        assert_eq!(
-            table(&rows),
-            [
-                "+---------+--------+------------+--------+",
-                "| name    | type   | containers | memory |",
-                "+---------+--------+------------+--------+",
-                "| testbed | custom | 1          | N/A    |",
-                "+---------+--------+------------+--------+",
-            ]
-        );
-    }
 }

@@ -43,7 +43,8 @@ pub(super) fn record(
     Ok((names, ports))
 }
 
-/// The build file has the initial count only: a service that was deployed keeps what it has.
+/// The build file has the initial count only: a service that was scaled, or deployed, keeps what it
+/// has.
 fn count_instances(
     application: &mut Application,
     service: &Service,
@@ -52,6 +53,9 @@ fn count_instances(
     let Some(record) = application.services.get_mut(&service.name) else {
         return service.instances;
     };
+    if let Some(count) = record.scale {
+        return count;
+    }
     if record
         .instances
         .values()
@@ -68,9 +72,10 @@ fn count_instances(
         log.warning(
             &service.name,
             format!(
-                "it keeps its {existing} instance(s): 'instances: {}' counts at its first \
-                 deployment only",
-                service.instances
+                "it keeps its {existing} instance(s): 'instances: {count}' counts at its first \
+                 deployment only; 'dotcloud scale {name}={count}' changes it",
+                count = service.instances,
+                name = service.name
             ),
         );
     }

@@ -59,7 +59,11 @@ pub(super) fn of(error: &Error) -> Advice {
         Error::WholeService { service } => configuration(format!(
             "'dotcloud destroy {service}' destroys the service with all its instances"
         )),
-        Error::Declined => configuration("answer y, or call it with -y"),
+        Error::NotInBuildFile { service } => configuration(format!(
+            "put it back and push, or destroy it with 'dotcloud destroy {service}': nothing can be \
+             scaled until then"
+        )),
+        Error::Declined | Error::NotScaled => configuration("answer y, or call it with -y"),
         Error::Signals { .. } => Advice::new(Kind::Bug, "call it again"),
         Error::Run { source } => command(source, "see to it that /bin/bash can be run here"),
         Error::Name(error) => name(error),

@@ -13,4 +13,5 @@ mod failures;
 mod first_push;
 mod killed;
 mod operations;
+mod scale;
 mod world;
