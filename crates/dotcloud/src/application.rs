@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::build_file::PortKind;
 use crate::environment::{ApplicationIdentity, Endpoint, UserVariables};
 use crate::scaling::Memory;
-pub(crate) use history::{History, Outcome};
+pub(crate) use history::{Deployment, History, Outcome};
 
 /// The form of the record; a newer one is refused, not guessed at.
 pub(crate) const FORMAT: u32 = 1;
@@ -35,6 +35,9 @@ pub(crate) struct Application {
     /// Set with `env`.
     #[serde(default)]
     pub(crate) variables: UserVariables,
+    /// Whose code is kept, oldest first.
+    #[serde(default)]
+    pub(crate) revisions: Vec<String>,
     #[serde(default)]
     pub(crate) history: History,
 }
@@ -116,6 +119,7 @@ impl Application {
             generation: 0,
             services: BTreeMap::new(),
             variables: UserVariables::default(),
+            revisions: Vec::new(),
             history: History::default(),
         }
     }

@@ -24,17 +24,26 @@ use crate::system_packages::{self, Outcome, PackageError};
 /// Makes the hook's file executable, if it is one, and runs the command line; as the service's user.
 const RUN_HOOK: &str = r#"if [ -f "$0" ] && [ ! -x "$0" ]; then chmod +x "$0"; fi; eval "$1""#;
 
-/// Builds `service` of `application` on top of `previous`, a snapshot's name.
+/// Builds `service` of `application` from `code`, on top of `previous`, a snapshot's name.
 pub(crate) fn build(
     platform: &Platform,
     application: &Application,
     service: &Service,
+    code: &Path,
     previous: Option<&str>,
     log: &mut DeploymentLog,
 ) -> Result<Taken, BuildError> {
     let container = platform.store.build(&application.name, &service.name);
     discard(platform, &container)?;
-    let result = build_in(platform, application, service, previous, &container, log);
+    let result = build_in(
+        platform,
+        application,
+        service,
+        code,
+        previous,
+        &container,
+        log,
+    );
     discard(platform, &container)?;
     result
 }
@@ -43,6 +52,7 @@ fn build_in(
     platform: &Platform,
     application: &Application,
     service: &Service,
+    code: &Path,
     previous: Option<&str>,
     container: &Paths,
     log: &mut DeploymentLog,
@@ -54,11 +64,7 @@ fn build_in(
         log.of(&service.name, "Unpacking the result of the previous build");
         snapshot::unpack(&snapshots.join(name), &container.home(), &account)?;
     }
-    files::copy_tree(
-        &platform.store.code(&application.name),
-        &container.code(),
-        &account,
-    )?;
+    files::copy_tree(code, &container.code(), &account)?;
     provide_packages(service, account.drops(), log)?;
     container.open()?;
     let mut hooks = Hooks {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use arguments::{Create, Env, Logs, Push, Run};
+pub(crate) use arguments::{Create, Deploy, Dlogs, Env, Logs, Push, Run};
 
 use crate::application::Selection;
 use crate::console::Assume;
@@ -185,6 +185,36 @@ Example:
         #[arg(value_name = "SERVICE.N")]
         instance: Selection,
     },
+    /// List the revisions whose code is kept
+    #[command(after_help = "\
+The last five that were pushed, and those that run, which are starred; oldest first.
+
+Example:
+  dotcloud revisions")]
+    Revisions,
+    /// Deploy code that was pushed before
+    #[command(after_help = "\
+A deployment like that of a push, without the upload: it is built again, on the result of the
+last build, and ~/data moves on. Older programs meet newer data then. The exit status is 0 even
+if the deployment failed: read what it says, or 'dotcloud dlist'.
+
+Examples:
+  dotcloud deploy latest                  what was pushed last
+  dotcloud deploy previous                the revision before the one that runs
+  dotcloud deploy rsync-1384300000000 --clean")]
+    Deploy(Deploy),
+    /// List the last deployments
+    #[command(after_help = "\
+Example:
+  dotcloud dlist")]
+    Dlist,
+    /// Show what a deployment said, and follow it until it ends
+    #[command(after_help = "\
+Examples:
+  dotcloud dlogs latest
+  dotcloud dlogs 12 db.0                  what concerns one instance
+  dotcloud dlogs -N -n 20 latest          the last 20 lines of what is there")]
+    Dlogs(Dlogs),
     /// Change how many instances a service has, or their memory
     #[command(after_help = "\
 A number of instances holds from now on, whatever dotcloud.yml says, and the application is

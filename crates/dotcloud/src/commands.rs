@@ -3,7 +3,9 @@
 mod applications;
 mod connection;
 mod create;
+mod deploy;
 mod deployment;
+mod deployments;
 mod destroy;
 mod down;
 mod env;
@@ -93,6 +95,10 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
         Verb::Run(arguments) => run::run(&call, &arguments, environment),
         Verb::Restart { instance } => restart::restart(&call, &instance),
         Verb::Scale { scalings } => scale::scale(&call, &scalings),
+        Verb::Revisions => deploy::revisions(&call),
+        Verb::Deploy(arguments) => deploy::deploy(&call, &arguments),
+        Verb::Dlist => deployments::dlist(&call),
+        Verb::Dlogs(arguments) => deployments::dlogs(&call, &arguments),
         Verb::Env(action) => env::env(&call, action),
         Verb::Down => down::down(&call),
         Verb::Destroy { service } => destroy::destroy(&call, service.as_ref()),

@@ -7,6 +7,7 @@ mod prepare;
 mod switch;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use thiserror::Error;
@@ -31,11 +32,13 @@ use crate::wiring::{self, WiringError};
 pub(crate) struct Request<'a> {
     pub(crate) build_file: &'a BuildFile,
     pub(crate) revision: &'a str,
+    /// The revision's tree.
+    pub(crate) code: &'a Path,
     /// Build from nothing instead of from the previous result.
     pub(crate) clean: bool,
 }
 
-/// Deploys what lies in the code store. After a failure every instance that was not reached serves
+/// Deploys one revision. After a failure every instance that was not reached serves
 /// as before.
 pub(crate) fn deploy(
     platform: &Platform,
@@ -99,11 +102,18 @@ fn build_all(
             .get(&service.name)
             .and_then(|record| record.snapshot.clone())
             .filter(|_| !request.clean);
-        let taken = build::build(platform, application, service, previous.as_deref(), log)
-            .map_err(|source| DeployError::Build {
-                service: service.name.clone(),
-                source,
-            })?;
+        let taken = build::build(
+            platform,
+            application,
+            service,
+            request.code,
+            previous.as_deref(),
+            log,
+        )
+        .map_err(|source| DeployError::Build {
+            service: service.name.clone(),
+            source,
+        })?;
         log.platform(format!(
             "Build of {} completed, image {} KB",
             service.name,

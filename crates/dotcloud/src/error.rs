@@ -17,6 +17,7 @@ use crate::handover::HandoverError;
 use crate::launch::LaunchError;
 use crate::orphans::ProcessError;
 use crate::project::ProjectError;
+use crate::revisions::RevisionError;
 use crate::store::StoreError;
 use crate::supervisor::SupervisorError;
 use crate::upload::UploadError;
@@ -53,6 +54,8 @@ pub(crate) enum Error {
     NotScaled,
     #[error("the service '{service}' exists, but is not in the dotcloud.yml that was pushed last")]
     NotInBuildFile { service: String },
+    #[error("there is no deployment '{id}'")]
+    NoDeployment { id: String },
     #[error("cannot handle signals")]
     Signals { source: std::io::Error },
     #[error("cannot enter the container")]
@@ -61,6 +64,8 @@ pub(crate) enum Error {
     Name(#[from] NameError),
     #[error(transparent)]
     Variable(#[from] VariableError),
+    #[error(transparent)]
+    Revision(#[from] RevisionError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -161,6 +166,11 @@ mod tests {
             (
                 Error::Declined,
                 "dotcloud: error: nothing was destroyed\n  next: answer y, or call it with -y\n",
+            ),
+            (
+                Error::NoDeployment { id: "x".to_owned() },
+                "dotcloud: error: there is no deployment 'x'\n  next: 'dotcloud dlist' tells \
+                 which are remembered\n",
             ),
             (
                 Error::NotScaled,

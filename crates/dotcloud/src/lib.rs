@@ -22,6 +22,7 @@ mod orphans;
 mod platform;
 mod ports;
 mod project;
+mod revisions;
 mod runtime;
 mod scaling;
 mod snapshot;

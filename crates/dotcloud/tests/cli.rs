@@ -95,6 +95,10 @@ fn every_verb_has_help_with_an_example() {
         "destroy",
         "env",
         "scale",
+        "revisions",
+        "deploy",
+        "dlist",
+        "dlogs",
     ] {
         let output = place.dotcloud(&[verb, "--help"]).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -393,4 +397,47 @@ fn env_of_an_application_without_code_is_kept_and_checked() {
     }
     let output = place.dotcloud(&["env", "list"]).output().unwrap();
     assert!(output.stdout.starts_with(b"A=x=y\nB=2\n"));
+}
+
+#[test]
+fn application_without_code_has_no_revisions_and_deployments() {
+    let place = Place::new();
+    place.dotcloud(&["-y", "create", "app"]).assert().success();
+    place.says(&["revisions"], 0, "", "");
+    for (word, text, next) in [
+        (
+            "latest",
+            "no code was pushed yet",
+            "push it first: 'dotcloud push'",
+        ),
+        (
+            "previous",
+            "no code of a revision before the deployed one is kept",
+            "'dotcloud revisions' tells which there are",
+        ),
+        (
+            "rsync-1",
+            "no code of a revision 'rsync-1' is kept",
+            "'dotcloud revisions' tells which there are",
+        ),
+    ] {
+        let said = format!("dotcloud: error: {text}\n  next: {next}\n");
+        place.says(&["deploy", word], 1, &said, "");
+    }
+    place.says(
+        &["dlogs", "latest"],
+        1,
+        "dotcloud: error: there is no deployment 'latest'\n  next: 'dotcloud dlist' tells which are \
+         remembered\n",
+        "",
+    );
+    place.says(
+        &["dlist"],
+        0,
+        "+------+----------+-----------+--------+\n\
+         | date | revision | deploy id | result |\n\
+         +------+----------+-----------+--------+\n\
+         +------+----------+-----------+--------+\n",
+        "",
+    );
 }

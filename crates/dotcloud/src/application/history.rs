@@ -1,5 +1,7 @@
 //! The last deployments of an application: what was deployed when, and how it ended.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// So many deployments are remembered, with their logs.
@@ -29,6 +31,23 @@ pub(crate) enum Outcome {
     Unfinished,
     Succeeded,
     Failed,
+}
+
+impl Deployment {
+    /// When it began.
+    pub(crate) fn time(&self) -> jiff::Timestamp {
+        jiff::Timestamp::from_millisecond(self.begun).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unfinished => "unfinished",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+        })
+    }
 }
 
 impl History {

@@ -28,6 +28,34 @@ pub(crate) struct Push {
     pub(crate) clean: bool,
 }
 
+/// Arguments of `deploy`.
+#[derive(Args, Debug)]
+pub(crate) struct Deploy {
+    /// A revision of 'dotcloud revisions', latest or previous
+    #[arg(value_name = "REVISION|latest|previous")]
+    pub(crate) revision: String,
+    /// Build from nothing instead of from the previous result
+    #[arg(long)]
+    pub(crate) clean: bool,
+}
+
+/// Arguments of `dlogs`.
+#[derive(Args, Debug)]
+pub(crate) struct Dlogs {
+    /// A deployment of 'dotcloud dlist', or latest
+    #[arg(value_name = "ID|latest")]
+    pub(crate) deployment: String,
+    /// Only the lines of a service, or of an instance
+    #[arg(value_name = "SERVICE[.N]")]
+    pub(crate) selection: Option<Selection>,
+    /// Do not wait for more
+    #[arg(short = 'N', long)]
+    pub(crate) no_follow: bool,
+    /// Begin with the last so many lines; default: all
+    #[arg(short = 'n', long)]
+    pub(crate) lines: Option<usize>,
+}
+
 /// Arguments of `logs`.
 #[derive(Args, Debug)]
 pub(crate) struct Logs {

@@ -11,8 +11,9 @@ use crate::deploy::{self, Request};
 use crate::deployment_log::DeploymentLog;
 use crate::error::Error;
 use crate::files;
+use crate::revisions;
 
-/// Deploys what lies in the code store as `revision`.
+/// Deploys the code of `revision`.
 pub(super) fn run(
     call: &Call,
     application: &mut Application,
@@ -20,8 +21,8 @@ pub(super) fn run(
     clean: bool,
 ) -> Result<(), Error> {
     let store = &call.platform.store;
-    // What is deployed is what was uploaded, whatever happens to the directory meanwhile.
-    let build_file = BuildFile::read(&store.code(&application.name).join("dotcloud.yml"))?;
+    let code = store.revision(&application.name, revision);
+    let build_file = BuildFile::read(&code.join("dotcloud.yml"))?;
     console::info(format!(
         "Submitting a deployment of revision {revision} for application {}",
         application.name
@@ -32,6 +33,7 @@ pub(super) fn run(
     let request = Request {
         build_file: &build_file,
         revision,
+        code: &code,
         clean,
     };
     let result = deploy::deploy(&call.platform, application, request, &mut log);
@@ -54,23 +56,42 @@ pub(super) fn run(
     Ok(())
 }
 
-/// Deploys what was pushed last, if anything was, for a verb that ends well even if that fails,
-/// as the platform's own client does; a script has only the output to tell. `kept` is what the
-/// verb has changed for good.
+/// Deploys what was pushed last, if anything was. `kept` is what the verb has changed for good.
 pub(super) fn run_newest(call: &Call, application: &mut Application, kept: &str) {
-    let Some(revision) = application.revision.clone() else {
+    let Some(revision) = application.revisions.last().cloned() else {
         console::success(format!("{kept}, for the first push"));
         return;
     };
-    if let Err(error) = run(call, application, &revision, false) {
-        hook::render("dotcloud", &error, &mut std::io::stdout());
+    if let Some(running) = revisions::newest_deployed(application)
+        && running != revision
+    {
         console::warning(format!(
-            "THE DEPLOYMENT FAILED. {kept}, for the next deployment. The exit status is 0 all the \
-             same, as on the platform"
+            "{running} runs, but what is deployed now is the code that was pushed last, {revision}"
         ));
-    } else {
-        console::success(kept);
     }
+    if run_leniently(call, application, &revision, false) {
+        console::success(kept);
+    } else {
+        console::warning(format!("{kept}, for the next deployment"));
+    }
+}
+
+/// For a verb that ends well even if its deployment fails, as the platform's own client does; a
+/// script has only the output to tell. Whether it worked.
+pub(super) fn run_leniently(
+    call: &Call,
+    application: &mut Application,
+    revision: &str,
+    clean: bool,
+) -> bool {
+    let Err(error) = run(call, application, revision, clean) else {
+        return true;
+    };
+    hook::render("dotcloud", &error, &mut std::io::stdout());
+    console::warning(
+        "THE DEPLOYMENT FAILED. The exit status is 0 all the same, as with the platform's client",
+    );
+    false
 }
 
 /// Puts the deployment on record, and removes the logs of those that fell off it.

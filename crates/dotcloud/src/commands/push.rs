@@ -10,6 +10,7 @@ use crate::cli;
 use crate::console;
 use crate::error::Error;
 use crate::project::Project;
+use crate::revisions;
 use crate::upload;
 
 /// Pushes a directory and deploys it.
@@ -35,7 +36,9 @@ pub(super) fn push(call: &Call, arguments: &cli::Push) -> Result<(), Error> {
         "Uploaded {} file(s), {} bytes; removed {}",
         done.files, done.bytes, done.removed
     ));
-    let revision = new_revision(application.revision.as_deref());
+    let revision = new_revision(application.revisions.last().map(String::as_str));
+    // What is deployed is what was uploaded, whatever happens to the directory meanwhile.
+    revisions::keep(store, &mut application, &revision)?;
     deployment::run(call, &mut application, &revision, arguments.clean)
 }
 

@@ -62,8 +62,11 @@ pub(super) fn scale(call: &Call, scalings: &[Scaling]) -> Result<(), Error> {
 
 /// As on the platform nothing can be scaled while a service that exists is not in the build file.
 fn check_build_file(call: &Call, application: &Application) -> Result<(), Error> {
-    let path = call.platform.store.code(&application.name);
-    let build_file = BuildFile::read(&path.join("dotcloud.yml"))?;
+    let Some(newest) = application.revisions.last() else {
+        return Ok(());
+    };
+    let code = call.platform.store.revision(&application.name, newest);
+    let build_file = BuildFile::read(&code.join("dotcloud.yml"))?;
     match application
         .services
         .keys()

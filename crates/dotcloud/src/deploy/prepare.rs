@@ -156,8 +156,15 @@ pub(super) fn furnish(
         let archive = platform.store.snapshots(&application.name).join(snapshot);
         snapshot::unpack(&archive, &paths.home(), &account)?;
     }
-    let code = platform.store.code(&application.name);
-    install_code(&code, &paths, container, service, &account, name, log)?;
+    install_code(
+        request.code,
+        &paths,
+        container,
+        service,
+        &account,
+        name,
+        log,
+    )?;
     write_variables(platform, application, &paths, container, service, name)?;
     supervisor::write_config(&supervisor::Container {
         config: &paths.config(),

@@ -19,6 +19,7 @@ use crate::launch::LaunchError;
 use crate::orphans::ProcessError;
 use crate::ports::PortError;
 use crate::project::ProjectError;
+use crate::revisions::RevisionError;
 use crate::store::StoreError;
 use crate::supervisor::SupervisorError;
 use crate::system_packages::PackageError;
@@ -67,6 +68,11 @@ pub(super) fn of(error: &Error) -> Advice {
         Error::Signals { .. } => Advice::new(Kind::Bug, "call it again"),
         Error::Run { source } => command(source, "see to it that /bin/bash can be run here"),
         Error::Name(error) => name(error),
+        Error::NoDeployment { .. } => configuration("'dotcloud dlist' tells which are remembered"),
+        Error::Revision(RevisionError::None) => configuration("push it first: 'dotcloud push'"),
+        Error::Revision(RevisionError::NoPrevious | RevisionError::Unknown { .. }) => {
+            configuration("'dotcloud revisions' tells which there are")
+        }
         Error::Variable(error) => variable(error),
         Error::Store(error) => store(error),
         Error::Project(error) => project(error),

@@ -71,7 +71,8 @@ fn env_whose_deployment_fails_ends_with_0_and_says_so() {
     let before = world.ask("db.0");
     let set = world.dotcloud(["env", "set", "BREAK=1"]).with_status(0);
     set.position("dotcloud: error: the build of db failed");
-    set.position("THE DEPLOYMENT FAILED. The variables are recorded, for the next deployment");
+    set.position("THE DEPLOYMENT FAILED");
+    set.position("The variables are recorded, for the next deployment");
     assert_eq!(world.ask("db.0"), before);
     let list = world.dotcloud(["env", "list"]).stdout;
     assert!(list.starts_with("BREAK=1\n"), "{list}");

@@ -13,5 +13,6 @@ mod failures;
 mod first_push;
 mod killed;
 mod operations;
+mod revisions;
 mod scale;
 mod world;

@@ -56,7 +56,8 @@ fn scale_down_whose_deployment_fails_removes_nothing_yet() {
     world.push(0);
     world.dotcloud(["env", "set", "BREAK=1"]).with_status(0);
     let down = world.dotcloud(["scale", "-y", "db=1"]).with_status(0);
-    down.position("THE DEPLOYMENT FAILED. The scale is recorded");
+    down.position("THE DEPLOYMENT FAILED");
+    down.position("The scale is recorded, for the next deployment");
     assert!(world.ask("db.1").starts_with("started"));
     // Taken back in time.
     world.dotcloud(["scale", "db=2"]).with_status(0);
