@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use arguments::{Create, Deploy, Dlogs, Env, Logs, Push, Run};
+pub(crate) use arguments::{Create, Deploy, Dlogs, Env, Form, Logs, Push, Run};
 
 use crate::application::Selection;
 use crate::console::Assume;
@@ -77,7 +77,7 @@ The one this directory is connected to is starred.
 
 Example:
   dotcloud list")]
-    List,
+    List(Form),
     /// Create an application
     #[command(after_help = "\
 Examples:
@@ -127,11 +127,14 @@ Examples:
     #[command(after_help = "\
 Examples:
   dotcloud info
-  dotcloud info db")]
+  dotcloud info db
+  dotcloud info --json | jq -r '.services[].instances[].container'")]
     Info {
         /// Only this service
         #[arg(value_name = "SERVICE")]
         service: Option<Selection>,
+        #[command(flatten)]
+        form: Form,
     },
     /// Show whether the instances of a service run
     #[command(after_help = "\
@@ -141,6 +144,8 @@ Example:
         /// The service
         #[arg(value_name = "SERVICE")]
         service: Selection,
+        #[command(flatten)]
+        form: Form,
     },
     /// Show the public address of every service, or of one
     #[command(after_help = "\
@@ -150,6 +155,8 @@ Example:
         /// Only this service
         #[arg(value_name = "SERVICE")]
         service: Option<Selection>,
+        #[command(flatten)]
+        form: Form,
     },
     /// Show what the services' programs wrote, and follow it
     #[command(after_help = "\
@@ -191,7 +198,7 @@ The last five that were pushed, and those that run, which are starred; oldest fi
 
 Example:
   dotcloud revisions")]
-    Revisions,
+    Revisions(Form),
     /// Deploy code that was pushed before
     #[command(after_help = "\
 A deployment like that of a push, without the upload: it is built again, on the result of the
@@ -207,7 +214,7 @@ Examples:
     #[command(after_help = "\
 Example:
   dotcloud dlist")]
-    Dlist,
+    Dlist(Form),
     /// Show what a deployment said, and follow it until it ends
     #[command(after_help = "\
 Examples:

@@ -10,6 +10,7 @@ mod destroy;
 mod down;
 mod env;
 mod info;
+mod json;
 mod logs;
 mod push;
 mod restart;
@@ -82,22 +83,22 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
         directory: std::env::current_dir().map_err(|source| Error::WorkingDirectory { source })?,
     };
     match cli.verb {
-        Verb::List => applications::list(&call),
+        Verb::List(form) => applications::list(&call, form),
         Verb::App => applications::app(&call),
         Verb::Create(arguments) => create::create(&call, &arguments),
         Verb::Connect { name } => connection::connect(&call, &name),
         Verb::Disconnect => connection::disconnect(&call),
         Verb::Push(arguments) => push::push(&call, &arguments),
-        Verb::Info { service } => info::info(&call, service.as_ref()),
-        Verb::Status { service } => status::status(&call, &service),
-        Verb::Url { service } => info::url(&call, service.as_ref()),
+        Verb::Info { service, form } => info::info(&call, service.as_ref(), form),
+        Verb::Status { service, form } => status::status(&call, &service, form),
+        Verb::Url { service, form } => info::url(&call, service.as_ref(), form),
         Verb::Logs(arguments) => logs::logs(&call, &arguments),
         Verb::Run(arguments) => run::run(&call, &arguments, environment),
         Verb::Restart { instance } => restart::restart(&call, &instance),
         Verb::Scale { scalings } => scale::scale(&call, &scalings),
-        Verb::Revisions => deploy::revisions(&call),
+        Verb::Revisions(form) => deploy::revisions(&call, form),
         Verb::Deploy(arguments) => deploy::deploy(&call, &arguments),
-        Verb::Dlist => deployments::dlist(&call),
+        Verb::Dlist(form) => deployments::dlist(&call, form),
         Verb::Dlogs(arguments) => deployments::dlogs(&call, &arguments),
         Verb::Env(action) => env::env(&call, action),
         Verb::Down => down::down(&call),

@@ -441,3 +441,30 @@ fn application_without_code_has_no_revisions_and_deployments() {
         "",
     );
 }
+
+#[test]
+fn json_of_an_application_without_code_has_its_fields() {
+    let place = Place::new();
+    place.says(&["list", "--json"], 0, "[]\n", "");
+    place.dotcloud(&["-y", "create", "app"]).assert().success();
+    place.says(
+        &["list", "--json"],
+        0,
+        "[\n  {\n    \"connected\": true,\n    \"flavor\": \"live\",\n    \"name\": \"app\"\n  }\n]\n",
+        "",
+    );
+    place.says(
+        &["info", "--json"],
+        0,
+        &format!(
+            "{{\n  \"flavor\": \"live\",\n  \"name\": \"app\",\n  \"revision\": null,\n  \
+             \"services\": [],\n  \"state\": \"{}\"\n}}\n",
+            place.state().join("apps/app").display()
+        ),
+        "",
+    );
+    for words in [&["revisions", "--json"], &["dlist", "--json"]] {
+        place.says(words, 0, "[]\n", "");
+    }
+    place.says(&["url", "--json"], 0, "{}\n", "");
+}

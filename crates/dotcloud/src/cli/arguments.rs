@@ -6,6 +6,14 @@ use clap::{Args, Subcommand};
 
 use crate::application::Selection;
 
+/// How a reading verb prints.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Form {
+    /// Print JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Arguments of `create`.
 #[derive(Args, Debug)]
 pub(crate) struct Create {
@@ -90,7 +98,7 @@ The values are printed, too.
 
 Example:
   dotcloud env list")]
-    List,
+    List(Form),
     /// Set variables, then deploy
     #[command(after_help = "\
 Example:

@@ -1,17 +1,26 @@
 //! `revisions` and `deploy`: which code is kept, and deploying some of it again.
 
+use serde_json::json;
+
 use super::{Call, deployment};
-use crate::cli;
+use crate::cli::{self, Form};
 use crate::console;
 use crate::error::Error;
 use crate::revisions;
 
 /// Every revision whose code is kept, oldest first; what runs is starred.
-pub(super) fn revisions(call: &Call) -> Result<(), Error> {
+pub(super) fn revisions(call: &Call, form: Form) -> Result<(), Error> {
     let application = call.application()?;
-    for revision in &application.revisions {
-        let runs = revisions::deployed(&application).any(|running| running == revision);
-        let star = if runs { '*' } else { ' ' };
+    let runs = |revision| revisions::deployed(&application).any(|running| running == revision);
+    let listed = application.revisions.iter();
+    if form.json {
+        let listed =
+            listed.map(|revision| json!({ "revision": revision, "deployed": runs(revision) }));
+        super::json::print(&listed.collect());
+        return Ok(());
+    }
+    for revision in listed {
+        let star = if runs(revision) { '*' } else { ' ' };
         console::print(format!("{star} {revision}"));
     }
     Ok(())

@@ -4,10 +4,12 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::table::table;
 use super::{Call, check_service};
 use crate::application::{Application, Deployment, Outcome, Selection};
-use crate::cli;
+use crate::cli::{self, Form};
 use crate::console;
 use crate::error::Error;
 use crate::files;
@@ -15,9 +17,21 @@ use crate::files;
 const TICK: Duration = Duration::from_millis(200);
 
 /// The last deployments as a table, oldest first.
-pub(super) fn dlist(call: &Call) -> Result<(), Error> {
+pub(super) fn dlist(call: &Call, form: Form) -> Result<(), Error> {
     let application = call.application()?;
     let deployments = application.history.deployments();
+    if form.json {
+        let listed = deployments.iter().map(|deployment| {
+            json!({
+                "id": deployment.id,
+                "date": deployment.time().to_string(),
+                "revision": deployment.revision,
+                "result": deployment.outcome,
+            })
+        });
+        super::json::print(&listed.collect());
+        return Ok(());
+    }
     let mut rows = vec![["date", "revision", "deploy id", "result"].map(str::to_owned)];
     rows.extend(deployments.iter().map(|deployment| {
         [

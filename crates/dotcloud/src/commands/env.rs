@@ -2,7 +2,7 @@
 
 use super::{Call, deployment};
 use crate::application::Application;
-use crate::cli;
+use crate::cli::{self, Form};
 use crate::console;
 use crate::environment::{self, VariableError, parse_assignments};
 use crate::error::Error;
@@ -10,7 +10,7 @@ use crate::error::Error;
 /// Lists variables; or changes them, then deploys.
 pub(super) fn env(call: &Call, action: cli::Env) -> Result<(), Error> {
     match action {
-        cli::Env::List => list(call),
+        cli::Env::List(form) => list(call, form),
         cli::Env::Set { assignments } => {
             let assignments = parse_assignments(&assignments)?;
             let names: Vec<&str> = assignments.iter().map(|(name, _)| &**name).collect();
@@ -26,14 +26,19 @@ pub(super) fn env(call: &Call, action: cli::Env) -> Result<(), Error> {
     }
 }
 
-fn list(call: &Call) -> Result<(), Error> {
+fn list(call: &Call, form: Form) -> Result<(), Error> {
     let application = call.application()?;
     let variables = environment::application_variables(
         &application.identity(&call.platform.username),
         &application.endpoints(),
         application.variables.all(),
     );
-    for (name, value) in environment::unix_variables(&variables) {
+    let variables = environment::unix_variables(&variables);
+    if form.json {
+        super::json::print(&serde_json::json!(variables));
+        return Ok(());
+    }
+    for (name, value) in variables {
         console::print(format!("{name}={value}"));
     }
     Ok(())

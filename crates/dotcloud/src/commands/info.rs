@@ -1,38 +1,56 @@
 //! `info` and `url`: what an application consists of and how to reach it.
 
+use std::collections::BTreeMap;
+
 use super::table::table;
-use super::{Call, check_service};
+use super::{Call, check_service, json};
 use crate::application::{Application, Instance, InstanceName, PUBLIC_HOST, Selection, Service};
 use crate::build_file::PortKind;
+use crate::cli::Form;
 use crate::console;
 use crate::error::Error;
 
 /// The application as a table, or one service in full.
-pub(super) fn info(call: &Call, service: Option<&Selection>) -> Result<(), Error> {
+pub(super) fn info(call: &Call, service: Option<&Selection>, form: Form) -> Result<(), Error> {
     let application = call.application()?;
     let Some(selection) = service else {
-        show_application(call, &application);
+        if form.json {
+            json::print(&json::application(call, &application));
+        } else {
+            show_application(call, &application);
+        }
         return Ok(());
     };
     check_service(&application, selection)?;
-    show_service(call, &application, selection);
+    if form.json {
+        let name = &selection.service;
+        let service = application.services.get(name);
+        let service = service.map(|service| json::service(call, &application, name, service));
+        json::print(&service.unwrap_or_default());
+    } else {
+        show_service(call, &application, selection);
+    }
     Ok(())
 }
 
 /// The addresses of every service, or of one.
-pub(super) fn url(call: &Call, service: Option<&Selection>) -> Result<(), Error> {
+pub(super) fn url(call: &Call, service: Option<&Selection>, form: Form) -> Result<(), Error> {
     let application = call.application()?;
     if let Some(selection) = service {
         check_service(&application, selection)?;
     }
-    for name in application.services.keys() {
-        if service.is_some_and(|selection| selection.service != *name) {
-            continue;
-        }
-        let found = service_urls(&application, name);
-        if !found.is_empty() {
-            console::print(format!("{name}:  {}", found.join(" ; ")));
-        }
+    let found: BTreeMap<&String, Vec<String>> = application
+        .services
+        .keys()
+        .filter(|name| service.is_none_or(|selection| selection.service == **name))
+        .map(|name| (name, service_urls(&application, name)))
+        .collect();
+    if form.json {
+        json::print(&serde_json::json!(found));
+        return Ok(());
+    }
+    for (name, urls) in found.iter().filter(|(_, urls)| !urls.is_empty()) {
+        console::print(format!("{name}:  {}", urls.join(" ; ")));
     }
     Ok(())
 }
@@ -88,10 +106,7 @@ fn show_instance(call: &Call, application: &Application, name: &InstanceName, in
     console::print("");
     console::print(format!("=== {name}"));
     console::print("datacenter: this machine");
-    console::print(format!(
-        "host:       {}-default-{}-{}",
-        application.name, name.service, name.number
-    ));
+    console::print(format!("host:       {}", host(application, name)));
     if let Some(container) = &instance.current {
         let store = &call.platform.store;
         let paths = store.container(&application.name, name, container.generation);
@@ -108,6 +123,14 @@ fn show_instance(call: &Call, application: &Application, name: &InstanceName, in
             console::print(format!("  {port}: {url}"));
         }
     }
+}
+
+/// The name of the container's host.
+pub(super) fn host(application: &Application, name: &InstanceName) -> String {
+    format!(
+        "{}-default-{}-{}",
+        application.name, name.service, name.number
+    )
 }
 
 fn service_urls(application: &Application, service: &str) -> Vec<String> {

@@ -11,6 +11,7 @@ mod data;
 mod env;
 mod failures;
 mod first_push;
+mod json;
 mod killed;
 mod operations;
 mod revisions;
