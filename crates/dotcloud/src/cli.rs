@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 pub(crate) use arguments::{Create, Deploy, Dlogs, Env, Form, Logs, Push, Run};
 
@@ -277,6 +278,27 @@ Examples:
         /// Only this service
         #[arg(value_name = "SERVICE")]
         service: Option<Selection>,
+    },
+    /// Print completions for a shell
+    #[command(after_help = "\
+Examples:
+  dotcloud completions bash > ~/.local/share/bash-completion/completions/dotcloud
+  dotcloud completions zsh > ~/.zfunc/_dotcloud
+  dotcloud completions fish > ~/.config/fish/completions/dotcloud.fish")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page, or that of a verb
+    #[command(after_help = "\
+Examples:
+  dotcloud man | man -l -
+  dotcloud man push > dotcloud-push.1
+  dotcloud man env set > dotcloud-env-set.1")]
+    Man {
+        /// Only this verb
+        #[arg(value_name = "VERB")]
+        verb: Vec<String>,
     },
     /// Relay a public port to the instance that serves
     #[command(hide = true)]

@@ -9,6 +9,7 @@ mod deployments;
 mod destroy;
 mod down;
 mod env;
+mod generate;
 mod info;
 mod json;
 mod logs;
@@ -76,6 +77,15 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
         let never = gateway::serve(listen, &route)?;
         match never {}
     }
+    match &cli.verb {
+        // Packagers have no state.
+        Verb::Completions { shell } => {
+            generate::completions(*shell);
+            return Ok(());
+        }
+        Verb::Man { verb } => return generate::man(verb),
+        _ => {}
+    }
     let platform = Platform::new(environment)?;
     let call = Call {
         platform,
@@ -103,7 +113,7 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
         Verb::Env(action) => env::env(&call, action),
         Verb::Down => down::down(&call),
         Verb::Destroy { service } => destroy::destroy(&call, service.as_ref()),
-        Verb::Gateway { .. } => Ok(()),
+        Verb::Gateway { .. } | Verb::Completions { .. } | Verb::Man { .. } => Ok(()),
     }
 }
 

@@ -56,6 +56,10 @@ pub(crate) enum Error {
     NotInBuildFile { service: String },
     #[error("there is no deployment '{id}'")]
     NoDeployment { id: String },
+    #[error("there is no verb '{verb}'")]
+    NoVerb { verb: String },
+    #[error("cannot make the manual page")]
+    Man { source: std::io::Error },
     #[error("cannot handle signals")]
     Signals { source: std::io::Error },
     #[error("cannot enter the container")]
@@ -168,13 +172,33 @@ mod tests {
                 "dotcloud: error: nothing was destroyed\n  next: answer y, or call it with -y\n",
             ),
             (
+                Error::NotScaled,
+                "dotcloud: error: nothing was scaled\n  next: answer y, or call it with -y\n",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn errors_about_operands_have_exact_texts() {
+        say([
+            (
                 Error::NoDeployment { id: "x".to_owned() },
                 "dotcloud: error: there is no deployment 'x'\n  next: 'dotcloud dlist' tells \
                  which are remembered\n",
             ),
             (
-                Error::NotScaled,
-                "dotcloud: error: nothing was scaled\n  next: answer y, or call it with -y\n",
+                Error::NoVerb {
+                    verb: "x".to_owned(),
+                },
+                "dotcloud: error: there is no verb 'x'\n  next: 'dotcloud --help' tells which \
+                 there are\n",
+            ),
+            (
+                Error::Man {
+                    source: std::io::Error::other("x"),
+                },
+                "dotcloud: error: cannot make the manual page\n  cause: x\n  next: call it \
+                 again\n  this is a defect of dotcloud: please report it with these lines\n",
             ),
         ]);
     }

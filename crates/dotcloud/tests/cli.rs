@@ -99,6 +99,8 @@ fn every_verb_has_help_with_an_example() {
         "deploy",
         "dlist",
         "dlogs",
+        "completions",
+        "man",
     ] {
         let output = place.dotcloud(&[verb, "--help"]).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -467,4 +469,35 @@ fn json_of_an_application_without_code_has_its_fields() {
         place.says(words, 0, "[]\n", "");
     }
     place.says(&["url", "--json"], 0, "{}\n", "");
+}
+
+#[test]
+fn completions_and_manual_pages_know_every_verb() {
+    let place = Place::new();
+    let printed = |words: &[&str]| {
+        let output = place.dotcloud(words).output().unwrap();
+        assert!(output.status.success(), "{words:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for shell in ["bash", "zsh", "fish"] {
+        let script = printed(&["completions", shell]);
+        for word in ["push", "dlogs", "scale", "json"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    let page = printed(&["man"]);
+    assert!(page.contains("dotcloud\\-push(1)"), "{page}");
+    let page = printed(&["man", "push"]);
+    assert!(page.contains(".TH dotcloud-push 1"), "{page}");
+    assert!(page.contains("DOTCLOUD_BUILD_LIMIT"), "{page}");
+    let page = printed(&["man", "env", "set"]);
+    assert!(page.contains(".TH dotcloud-env-set 1"), "{page}");
+    for hidden in ["gateway", "bogus"] {
+        let said = format!(
+            "dotcloud: error: there is no verb '{hidden}'\n  next: 'dotcloud --help' tells which \
+             there are\n"
+        );
+        place.says(&["man", hidden], 1, &said, "");
+    }
+    assert!(!place.state().exists());
 }

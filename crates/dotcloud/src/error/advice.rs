@@ -65,7 +65,8 @@ pub(super) fn of(error: &Error) -> Advice {
              scaled until then"
         )),
         Error::Declined | Error::NotScaled => configuration("answer y, or call it with -y"),
-        Error::Signals { .. } => Advice::new(Kind::Bug, "call it again"),
+        Error::NoVerb { .. } => configuration("'dotcloud --help' tells which there are"),
+        Error::Signals { .. } | Error::Man { .. } => Advice::new(Kind::Bug, "call it again"),
         Error::Run { source } => command(source, "see to it that /bin/bash can be run here"),
         Error::Name(error) => name(error),
         Error::NoDeployment { .. } => configuration("'dotcloud dlist' tells which are remembered"),
