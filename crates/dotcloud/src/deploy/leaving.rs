@@ -75,3 +75,52 @@ fn remove_remains(platform: &Platform, application: &Application) -> Result<(), 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::application::{Instance, Service};
+
+    #[test]
+    fn remove_remains_takes_what_was_scaled_away_and_is_not_on_record() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().to_str().unwrap();
+        let environment = [("DOTCLOUD_HOME", root)].into_iter().collect();
+        let platform = Platform::new(&environment).unwrap();
+        let mut application = Application::new("app", "live");
+        let service = |scale, numbers: &[u32]| Service {
+            kind: "custom".to_owned(),
+            snapshot: None,
+            instances: numbers
+                .iter()
+                .map(|&number| (number, Instance::default()))
+                .collect(),
+            scale,
+            memory: None,
+        };
+        // One to go is still on record: whoever takes it off removes it.
+        let services = [
+            ("db".to_owned(), service(Some(1), &[0, 2])),
+            ("web".to_owned(), service(None, &[0])),
+        ];
+        application.services.extend(services);
+        let state = platform.store.directory("app");
+        let names = [
+            "db.0", "db.1", "db.2", "db.build", "public", "web.0", "web.1",
+        ];
+        for name in names {
+            fs::create_dir_all(state.join(name).join("7/home/data")).unwrap();
+        }
+        remove_remains(&platform, &application).unwrap();
+        let left: Vec<&str> = names
+            .into_iter()
+            .filter(|name| state.join(name).exists())
+            .collect();
+        assert_eq!(
+            left,
+            ["db.0", "db.2", "db.build", "public", "web.0", "web.1"]
+        );
+    }
+}
