@@ -1,6 +1,8 @@
 //! The record of an application: its services, their instances, and which container of an instance
 //! owns the data at any moment. Pure data: `store` reads and writes it, `handover` changes owners.
 
+mod history;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::build_file::PortKind;
-use crate::environment::Endpoint;
+use crate::environment::{ApplicationIdentity, Endpoint, UserVariables};
+use crate::scaling::Memory;
+pub(crate) use history::{Deployment, History, Outcome};
 
 /// The form of the record; a newer one is refused, not guessed at.
 pub(crate) const FORMAT: u32 = 1;
@@ -28,6 +32,14 @@ pub(crate) struct Application {
     /// The last one given to a container; never used twice.
     pub(crate) generation: u32,
     pub(crate) services: BTreeMap<String, Service>,
+    /// Set with `env`.
+    #[serde(default)]
+    pub(crate) variables: UserVariables,
+    /// Whose code is kept, oldest first.
+    #[serde(default)]
+    pub(crate) revisions: Vec<String>,
+    #[serde(default)]
+    pub(crate) history: History,
 }
 
 /// A service, for as long as it is not destroyed.
@@ -37,6 +49,12 @@ pub(crate) struct Service {
     /// The result of its last good build: a file name in the application's snapshots.
     pub(crate) snapshot: Option<String>,
     pub(crate) instances: BTreeMap<u32, Instance>,
+    /// How many instances `scale` asked for; if it did, the build file's count is void.
+    #[serde(default)]
+    pub(crate) scale: Option<u32>,
+    /// What `scale` reserved for each instance.
+    #[serde(default)]
+    pub(crate) memory: Option<Memory>,
 }
 
 /// One instance: a sequence of containers, of which one at most owns the data.
@@ -100,6 +118,18 @@ impl Application {
             revision: None,
             generation: 0,
             services: BTreeMap::new(),
+            variables: UserVariables::default(),
+            revisions: Vec::new(),
+            history: History::default(),
+        }
+    }
+
+    /// Who it is, deployed by `username`.
+    pub(crate) fn identity<'a>(&'a self, username: &'a str) -> ApplicationIdentity<'a> {
+        ApplicationIdentity {
+            name: &self.name,
+            flavor: &self.flavor,
+            username,
         }
     }
 
@@ -129,9 +159,24 @@ impl Application {
             .get(&name.number)
     }
 
-    /// Where the world reaches every port of every instance.
+    /// The instances that the next deployment that works removes.
+    pub(crate) fn leaving(&self) -> Vec<InstanceName> {
+        self.instances()
+            .map(|(name, _)| name)
+            .filter(|name| self.is_leaving(name))
+            .collect()
+    }
+
+    fn is_leaving(&self, name: &InstanceName) -> bool {
+        self.services
+            .get(&name.service)
+            .is_some_and(|service| service.is_leaving(name.number))
+    }
+
+    /// Where the world reaches every port of every instance that stays.
     pub(crate) fn endpoints(&self) -> Vec<Endpoint> {
         self.instances()
+            .filter(|(name, _)| !self.is_leaving(name))
             .flat_map(|(name, instance)| {
                 instance.public.iter().map(move |(port, public)| Endpoint {
                     service: name.service.clone(),
@@ -143,6 +188,13 @@ impl Application {
                 })
             })
             .collect()
+    }
+}
+
+impl Service {
+    /// Whether the instance `number` was scaled away.
+    pub(crate) fn is_leaving(&self, number: u32) -> bool {
+        self.scale.is_some_and(|count| number >= count)
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
+use crate::application::Application;
 use crate::build_file::Service;
 use crate::container::{Paths, Variables};
 use crate::deployment_log::DeploymentLog;
@@ -23,48 +24,54 @@ use crate::system_packages::{self, Outcome, PackageError};
 /// Makes the hook's file executable, if it is one, and runs the command line; as the service's user.
 const RUN_HOOK: &str = r#"if [ -f "$0" ] && [ ! -x "$0" ]; then chmod +x "$0"; fi; eval "$1""#;
 
-/// Builds `service` of `application` on top of `previous`, a snapshot's name.
+/// Builds `service` of `application` from `code`, on top of `previous`, a snapshot's name.
 pub(crate) fn build(
     platform: &Platform,
-    application: &str,
+    application: &Application,
     service: &Service,
+    code: &Path,
     previous: Option<&str>,
     log: &mut DeploymentLog,
 ) -> Result<Taken, BuildError> {
-    let container = platform.store.build(application, &service.name);
+    let container = platform.store.build(&application.name, &service.name);
     discard(platform, &container)?;
-    let result = build_in(platform, application, service, previous, &container, log);
+    let result = build_in(
+        platform,
+        application,
+        service,
+        code,
+        previous,
+        &container,
+        log,
+    );
     discard(platform, &container)?;
     result
 }
 
 fn build_in(
     platform: &Platform,
-    application: &str,
+    application: &Application,
     service: &Service,
+    code: &Path,
     previous: Option<&str>,
     container: &Paths,
     log: &mut DeploymentLog,
 ) -> Result<Taken, BuildError> {
     let account = platform.runtime.account();
-    let snapshots = platform.store.snapshots(application);
+    let snapshots = platform.store.snapshots(&application.name);
     container.create(&account)?;
     if let Some(name) = previous {
         log.of(&service.name, "Unpacking the result of the previous build");
         snapshot::unpack(&snapshots.join(name), &container.home(), &account)?;
     }
-    files::copy_tree(
-        &platform.store.code(application),
-        &container.code(),
-        &account,
-    )?;
+    files::copy_tree(code, &container.code(), &account)?;
     provide_packages(service, account.drops(), log)?;
     container.open()?;
     let mut hooks = Hooks {
         platform,
         container,
         service,
-        variables: build_variables(service),
+        variables: build_variables(application, service),
         deadline: Instant::now() + platform.limits.build,
     };
     let approot = container.code().join(&service.approot);
@@ -120,9 +127,9 @@ fn provide_packages(
 }
 
 /// No `PORT_*`, no `DOTCLOUD_*`: a build cannot know where its result will run.
-fn build_variables(service: &Service) -> Variables {
+fn build_variables(application: &Application, service: &Service) -> Variables {
     let mut variables = environment::service_variables(service);
-    variables.extend(service.environment.clone());
+    variables.extend(application.variables.over(&service.environment));
     variables
 }
 

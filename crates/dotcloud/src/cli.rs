@@ -1,12 +1,18 @@
 //! The command line: arguments and their help, no behaviour.
 
+mod arguments;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+pub(crate) use arguments::{Create, Deploy, Dlogs, Env, Form, Logs, Push, Run};
 
 use crate::application::Selection;
 use crate::console::Assume;
+use crate::scaling::Scaling;
 
 /// The dotCloud platform on this machine.
 #[derive(Debug, Parser)]
@@ -72,7 +78,7 @@ The one this directory is connected to is starred.
 
 Example:
   dotcloud list")]
-    List,
+    List(Form),
     /// Create an application
     #[command(after_help = "\
 Examples:
@@ -122,11 +128,14 @@ Examples:
     #[command(after_help = "\
 Examples:
   dotcloud info
-  dotcloud info db")]
+  dotcloud info db
+  dotcloud info --json | jq -r '.services[].instances[].container'")]
     Info {
         /// Only this service
         #[arg(value_name = "SERVICE")]
         service: Option<Selection>,
+        #[command(flatten)]
+        form: Form,
     },
     /// Show whether the instances of a service run
     #[command(after_help = "\
@@ -136,6 +145,8 @@ Example:
         /// The service
         #[arg(value_name = "SERVICE")]
         service: Selection,
+        #[command(flatten)]
+        form: Form,
     },
     /// Show the public address of every service, or of one
     #[command(after_help = "\
@@ -145,6 +156,8 @@ Example:
         /// Only this service
         #[arg(value_name = "SERVICE")]
         service: Option<Selection>,
+        #[command(flatten)]
+        form: Form,
     },
     /// Show what the services' programs wrote, and follow it
     #[command(after_help = "\
@@ -180,6 +193,71 @@ Example:
         #[arg(value_name = "SERVICE.N")]
         instance: Selection,
     },
+    /// List the revisions whose code is kept
+    #[command(after_help = "\
+The last five that were pushed, and those that run, which are starred; oldest first.
+
+Example:
+  dotcloud revisions")]
+    Revisions(Form),
+    /// Deploy code that was pushed before
+    #[command(after_help = "\
+A deployment like that of a push, without the upload: it is built again, on the result of the
+last build, and ~/data moves on. Older programs meet newer data then. The exit status is 0 even
+if the deployment failed: read what it says, or 'dotcloud dlist'.
+
+Examples:
+  dotcloud deploy latest                  what was pushed last
+  dotcloud deploy previous                the revision before the one that runs
+  dotcloud deploy rsync-1384300000000 --clean")]
+    Deploy(Deploy),
+    /// List the last deployments
+    #[command(after_help = "\
+Example:
+  dotcloud dlist")]
+    Dlist(Form),
+    /// Show what a deployment said, and follow it until it ends
+    #[command(after_help = "\
+Examples:
+  dotcloud dlogs latest
+  dotcloud dlogs 12 db.0                  what concerns one instance
+  dotcloud dlogs -N -n 20 latest          the last 20 lines of what is there")]
+    Dlogs(Dlogs),
+    /// Change how many instances a service has, or their memory
+    #[command(after_help = "\
+A number of instances holds from now on, whatever dotcloud.yml says, and the application is
+deployed again, as it was pushed last; the exit status is 0 even if that deployment failed: read
+what it says. Scaling down removes the instances with the highest numbers and their ~/data; it
+asks first.
+
+Memory is reserved for each instance, without a deployment: from 32M to 64G, rounded to the
+nearest 32M. B, K, M and G are known; a bare number is bytes.
+
+Examples:
+  dotcloud scale web=3                    the same as web:instances=3
+  dotcloud scale web=1 -y                 web.1 and web.2 go, without a question
+  dotcloud scale db:memory=512M web=2")]
+    Scale {
+        /// Service and number of instances, or amount of memory
+        #[arg(value_name = "SERVICE[:instances|:memory]=VALUE", required = true)]
+        scalings: Vec<Scaling>,
+    },
+    /// List, set or remove variables of the whole application
+    #[command(
+        after_help = "\
+They reach every hook and process of every service, and override the 'environment:' of
+dotcloud.yml. Setting and removing deploys the application again, as it was pushed last, and
+exits with 0 even if that deployment failed: read what it says. Values are kept in a file that
+only you can read; what you type stays in your shell's history, though.
+
+Examples:
+  dotcloud env set MYSQL_ROOT_PASSWORD=secret MODE=fast
+  dotcloud env unset MODE
+  dotcloud env list",
+        arg_required_else_help = true
+    )]
+    #[command(subcommand)]
+    Env(Env),
     /// Stop the application, keeping everything
     #[command(after_help = "\
 Every process ends, the public addresses too; containers and ~/data stay. The next push, or
@@ -201,6 +279,27 @@ Examples:
         #[arg(value_name = "SERVICE")]
         service: Option<Selection>,
     },
+    /// Print completions for a shell
+    #[command(after_help = "\
+Examples:
+  dotcloud completions bash > ~/.local/share/bash-completion/completions/dotcloud
+  dotcloud completions zsh > ~/.zfunc/_dotcloud
+  dotcloud completions fish > ~/.config/fish/completions/dotcloud.fish")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page, or that of a verb
+    #[command(after_help = "\
+Examples:
+  dotcloud man | man -l -
+  dotcloud man push > dotcloud-push.1
+  dotcloud man env set > dotcloud-env-set.1")]
+    Man {
+        /// Only this verb
+        #[arg(value_name = "VERB")]
+        verb: Vec<String>,
+    },
     /// Relay a public port to the instance that serves
     #[command(hide = true)]
     Gateway {
@@ -211,53 +310,6 @@ Examples:
         #[arg(long)]
         route: PathBuf,
     },
-}
-
-/// Arguments of `create`.
-#[derive(Args, Debug)]
-pub(crate) struct Create {
-    /// Lower-case letters, digits, - and _; at most 32
-    #[arg(value_name = "APP")]
-    pub(crate) name: String,
-    /// What the service is told its flavor is
-    #[arg(short, long, default_value = "live")]
-    pub(crate) flavor: String,
-}
-
-/// Arguments of `push`.
-#[derive(Args, Debug)]
-pub(crate) struct Push {
-    /// The directory with dotcloud.yml; default: the connected directory, else this one
-    #[arg(value_name = "PATH")]
-    pub(crate) path: Option<PathBuf>,
-    /// Build from nothing instead of from the previous result
-    #[arg(long)]
-    pub(crate) clean: bool,
-}
-
-/// Arguments of `logs`.
-#[derive(Args, Debug)]
-pub(crate) struct Logs {
-    /// Services or instances; default: all
-    #[arg(value_name = "SERVICE[.N]")]
-    pub(crate) selections: Vec<Selection>,
-    /// Do not wait for more
-    #[arg(short = 'N', long)]
-    pub(crate) no_follow: bool,
-    /// Begin with this many lines of every log
-    #[arg(short = 'n', long, default_value_t = 100)]
-    pub(crate) lines: usize,
-}
-
-/// Arguments of `run`.
-#[derive(Args, Debug)]
-pub(crate) struct Run {
-    /// The instance; of a service with one instance, its name will do
-    #[arg(value_name = "SERVICE[.N]")]
-    pub(crate) instance: Selection,
-    /// The command; default: a shell
-    #[arg(value_name = "COMMAND", allow_hyphen_values = true)]
-    pub(crate) command: Vec<String>,
 }
 
 #[cfg(test)]

@@ -3,14 +3,22 @@
 mod applications;
 mod connection;
 mod create;
+mod deploy;
+mod deployment;
+mod deployments;
 mod destroy;
 mod down;
+mod env;
+mod generate;
 mod info;
+mod json;
 mod logs;
 mod push;
 mod restart;
 mod run;
+mod scale;
 mod status;
+mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -69,6 +77,15 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
         let never = gateway::serve(listen, &route)?;
         match never {}
     }
+    match &cli.verb {
+        // Packagers have no state.
+        Verb::Completions { shell } => {
+            generate::completions(*shell);
+            return Ok(());
+        }
+        Verb::Man { verb } => return generate::man(verb),
+        _ => {}
+    }
     let platform = Platform::new(environment)?;
     let call = Call {
         platform,
@@ -76,21 +93,27 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
         directory: std::env::current_dir().map_err(|source| Error::WorkingDirectory { source })?,
     };
     match cli.verb {
-        Verb::List => applications::list(&call),
+        Verb::List(form) => applications::list(&call, form),
         Verb::App => applications::app(&call),
         Verb::Create(arguments) => create::create(&call, &arguments),
         Verb::Connect { name } => connection::connect(&call, &name),
         Verb::Disconnect => connection::disconnect(&call),
         Verb::Push(arguments) => push::push(&call, &arguments),
-        Verb::Info { service } => info::info(&call, service.as_ref()),
-        Verb::Status { service } => status::status(&call, &service),
-        Verb::Url { service } => info::url(&call, service.as_ref()),
+        Verb::Info { service, form } => info::info(&call, service.as_ref(), form),
+        Verb::Status { service, form } => status::status(&call, &service, form),
+        Verb::Url { service, form } => info::url(&call, service.as_ref(), form),
         Verb::Logs(arguments) => logs::logs(&call, &arguments),
         Verb::Run(arguments) => run::run(&call, &arguments, environment),
         Verb::Restart { instance } => restart::restart(&call, &instance),
+        Verb::Scale { scalings } => scale::scale(&call, &scalings),
+        Verb::Revisions(form) => deploy::revisions(&call, form),
+        Verb::Deploy(arguments) => deploy::deploy(&call, &arguments),
+        Verb::Dlist(form) => deployments::dlist(&call, form),
+        Verb::Dlogs(arguments) => deployments::dlogs(&call, &arguments),
+        Verb::Env(action) => env::env(&call, action),
         Verb::Down => down::down(&call),
         Verb::Destroy { service } => destroy::destroy(&call, service.as_ref()),
-        Verb::Gateway { .. } => Ok(()),
+        Verb::Gateway { .. } | Verb::Completions { .. } | Verb::Man { .. } => Ok(()),
     }
 }
 

@@ -2,10 +2,12 @@
 //! every postinstall, and only then, instance by instance, stop, move `~/data`, launch, re-route.
 //! Until its old container is stopped an instance keeps serving, whatever fails.
 
+mod leaving;
 mod prepare;
 mod switch;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use thiserror::Error;
@@ -30,11 +32,13 @@ use crate::wiring::{self, WiringError};
 pub(crate) struct Request<'a> {
     pub(crate) build_file: &'a BuildFile,
     pub(crate) revision: &'a str,
+    /// The revision's tree.
+    pub(crate) code: &'a Path,
     /// Build from nothing instead of from the previous result.
     pub(crate) clean: bool,
 }
 
-/// Deploys what lies in the code store. After a failure every instance that was not reached serves
+/// Deploys one revision. After a failure every instance that was not reached serves
 /// as before.
 pub(crate) fn deploy(
     platform: &Platform,
@@ -78,6 +82,7 @@ fn deploy_settled(
     for name in &names {
         switch::switch(platform, &executables, application, name, log)?;
     }
+    leaving::remove(platform, application, log)?;
     remove_old_snapshots(platform, application)?;
     Ok(())
 }
@@ -99,8 +104,9 @@ fn build_all(
             .filter(|_| !request.clean);
         let taken = build::build(
             platform,
-            &application.name,
+            application,
             service,
+            request.code,
             previous.as_deref(),
             log,
         )
@@ -120,6 +126,8 @@ fn build_all(
                 kind: service.kind.clone(),
                 snapshot: None,
                 instances: BTreeMap::new(),
+                scale: None,
+                memory: None,
             });
         record.snapshot = Some(taken.name);
         platform.store.save(application)?;

@@ -2,23 +2,29 @@
 //! variables and as environment files. Sets nothing: the runtime does.
 
 mod files;
+mod user;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use thiserror::Error;
 
 use crate::build_file::{PortKind, Service};
 
 pub(crate) use files::{EnvironmentFilesError, write_files};
+pub(crate) use user::{UserVariables, VariableError, check_variable_name, parse_assignments};
+
+/// Which application an instance belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ApplicationIdentity<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) flavor: &'a str,
+    pub(crate) username: &'a str,
+}
 
 /// Who an instance is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Identity<'a> {
-    pub(crate) application: &'a str,
-    pub(crate) flavor: &'a str,
-    pub(crate) username: &'a str,
-    pub(crate) email: &'a str,
+    pub(crate) application: ApplicationIdentity<'a>,
     pub(crate) service: &'a str,
     pub(crate) instance: u32,
 }
@@ -110,11 +116,8 @@ pub(crate) fn platform_variables(
     endpoints: &[Endpoint],
     user: &BTreeMap<String, String>,
 ) -> BTreeMap<String, Value> {
-    let mut variables: BTreeMap<String, Value> = BTreeMap::new();
+    let mut variables = application_variables(&identity.application, endpoints, user);
     let mut set = |name: String, value: Value| drop(variables.insert(name, value));
-    for (name, value) in user {
-        set(name.clone(), json!(value));
-    }
     for (name, number) in PLATFORM_PORTS {
         set(name.to_owned(), json!(number));
     }
@@ -122,14 +125,31 @@ pub(crate) fn platform_variables(
         let name = format!("PORT_{}", name.to_uppercase());
         set(name, json!(number.to_string()));
     }
+    set("DOTCLOUD_SERVICE_NAME".to_owned(), json!(identity.service));
+    set(
+        "DOTCLOUD_SERVICE_ID".to_owned(),
+        json!(identity.instance.to_string()),
+    );
+    variables
+}
+
+/// What every service of the application is told alike.
+pub(crate) fn application_variables(
+    identity: &ApplicationIdentity<'_>,
+    endpoints: &[Endpoint],
+    user: &BTreeMap<String, String>,
+) -> BTreeMap<String, Value> {
+    let mut variables: BTreeMap<String, Value> = BTreeMap::new();
+    let mut set = |name: String, value: Value| drop(variables.insert(name, value));
+    for (name, value) in user {
+        set(name.clone(), json!(value));
+    }
     let own = [
-        ("PROJECT", identity.application),
+        ("PROJECT", identity.name),
         ("ENVIRONMENT", "default"),
         ("FLAVOR", identity.flavor),
         ("USERNAME", identity.username),
-        ("EMAIL", identity.email),
-        ("SERVICE_NAME", identity.service),
-        ("SERVICE_ID", &identity.instance.to_string()),
+        ("EMAIL", &format!("{}@localhost", identity.username)),
     ];
     for (name, value) in own {
         set(format!("DOTCLOUD_{name}"), json!(value));
@@ -192,30 +212,6 @@ pub(crate) fn unix_variables(variables: &BTreeMap<String, Value>) -> BTreeMap<St
         .collect()
 }
 
-/// Whether a user may set `name`.
-pub(crate) fn check_variable_name(name: &str) -> Result<(), VariableNameError> {
-    let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let begins_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    if !begins_well || !name.chars().all(legal) {
-        return Err(VariableNameError::Form { name: name.into() });
-    }
-    if name.starts_with("DOTCLOUD_") {
-        return Err(VariableNameError::Reserved { name: name.into() });
-    }
-    Ok(())
-}
-
-/// A name that the user may not give to a variable.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub(crate) enum VariableNameError {
-    /// A shell could not use it.
-    #[error("'{name}' is not a variable name")]
-    Form { name: String },
-    /// It would pose as the platform's.
-    #[error("'{name}' begins with DOTCLOUD_, which is the platform's")]
-    Reserved { name: String },
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -236,10 +232,11 @@ mod tests {
 
     fn variables() -> BTreeMap<String, Value> {
         let identity = Identity {
-            application: "shop",
-            flavor: "live",
-            username: "me",
-            email: "me@example.com",
+            application: ApplicationIdentity {
+                name: "shop",
+                flavor: "live",
+                username: "me",
+            },
             service: "db",
             instance: 1,
         };
@@ -304,7 +301,7 @@ db:
                 "DOTCLOUD_DB_PGSQL_URL": "tcp://127.0.0.1:20001",
                 "DOTCLOUD_DB_PGSQL_URL_0": "tcp://127.0.0.1:20001",
                 "DOTCLOUD_DB_PGSQL_URL_1": "tcp://127.0.0.1:20002",
-                "DOTCLOUD_EMAIL": "me@example.com",
+                "DOTCLOUD_EMAIL": "me@localhost",
                 "DOTCLOUD_ENVIRONMENT": "default",
                 "DOTCLOUD_FLAVOR": "live",
                 "DOTCLOUD_PROJECT": "shop",
@@ -343,20 +340,5 @@ db:
         // A port that the service itself calls 'http'.
         variables.insert("PORT_HTTP".to_owned(), json!("42801"));
         assert_eq!(ports(&variables), ["PORT_HTTP", "PORT_PGSQL"]);
-    }
-
-    #[test]
-    fn check_variable_name_rules_are_enforced() {
-        for good in ["A", "_a", "MYSQL_ROOT_PASSWORD", "a1", "DOTCLOUDY"] {
-            assert_eq!(check_variable_name(good), Ok(()));
-        }
-        let text = |name| check_variable_name(name).unwrap_err().to_string();
-        for bad in ["", "1A", "A-B", "A=B", "É"] {
-            assert_eq!(text(bad), format!("'{bad}' is not a variable name"));
-        }
-        assert_eq!(
-            text("DOTCLOUD_X"),
-            "'DOTCLOUD_X' begins with DOTCLOUD_, which is the platform's"
-        );
     }
 }

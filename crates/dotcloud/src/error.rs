@@ -10,12 +10,14 @@ use thiserror::Error;
 use crate::application::{InstanceName, NameError};
 use crate::build_file::BuildFileError;
 use crate::deploy::DeployError;
+use crate::environment::VariableError;
 use crate::files::FileError;
 use crate::gateway::GatewayError;
 use crate::handover::HandoverError;
 use crate::launch::LaunchError;
 use crate::orphans::ProcessError;
 use crate::project::ProjectError;
+use crate::revisions::RevisionError;
 use crate::store::StoreError;
 use crate::supervisor::SupervisorError;
 use crate::upload::UploadError;
@@ -48,12 +50,26 @@ pub(crate) enum Error {
     NotDeployed { instance: InstanceName },
     #[error("nothing was destroyed")]
     Declined,
+    #[error("nothing was scaled")]
+    NotScaled,
+    #[error("the service '{service}' exists, but is not in the dotcloud.yml that was pushed last")]
+    NotInBuildFile { service: String },
+    #[error("there is no deployment '{id}'")]
+    NoDeployment { id: String },
+    #[error("there is no verb '{verb}'")]
+    NoVerb { verb: String },
+    #[error("cannot make the manual page")]
+    Man { source: std::io::Error },
     #[error("cannot handle signals")]
     Signals { source: std::io::Error },
     #[error("cannot enter the container")]
     Run { source: CommandError },
     #[error(transparent)]
     Name(#[from] NameError),
+    #[error(transparent)]
+    Variable(#[from] VariableError),
+    #[error(transparent)]
+    Revision(#[from] RevisionError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -155,6 +171,35 @@ mod tests {
                 Error::Declined,
                 "dotcloud: error: nothing was destroyed\n  next: answer y, or call it with -y\n",
             ),
+            (
+                Error::NotScaled,
+                "dotcloud: error: nothing was scaled\n  next: answer y, or call it with -y\n",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn errors_about_operands_have_exact_texts() {
+        say([
+            (
+                Error::NoDeployment { id: "x".to_owned() },
+                "dotcloud: error: there is no deployment 'x'\n  next: 'dotcloud dlist' tells \
+                 which are remembered\n",
+            ),
+            (
+                Error::NoVerb {
+                    verb: "x".to_owned(),
+                },
+                "dotcloud: error: there is no verb 'x'\n  next: 'dotcloud --help' tells which \
+                 there are\n",
+            ),
+            (
+                Error::Man {
+                    source: std::io::Error::other("x"),
+                },
+                "dotcloud: error: cannot make the manual page\n  cause: x\n  next: call it \
+                 again\n  this is a defect of dotcloud: please report it with these lines\n",
+            ),
         ]);
     }
 
@@ -204,6 +249,12 @@ mod tests {
                 Error::WholeService { service: service() },
                 "dotcloud: error: a single instance of 'db' cannot be destroyed\n  next: \
                  'dotcloud destroy db' destroys the service with all its instances\n",
+            ),
+            (
+                Error::NotInBuildFile { service: service() },
+                "dotcloud: error: the service 'db' exists, but is not in the dotcloud.yml that \
+                 was pushed last\n  next: put it back and push, or destroy it with 'dotcloud \
+                 destroy db': nothing can be scaled until then\n",
             ),
             (
                 Error::NotDeployed {

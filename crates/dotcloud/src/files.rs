@@ -143,14 +143,8 @@ pub(crate) fn copy_tree(from: &Path, to: &Path, account: &Account) -> Result<(),
         if metadata.is_dir() {
             create_private(&target, account)?;
             directories.push((target, metadata));
-        } else if metadata.is_symlink() {
-            let point = || {
-                symlink(fs::read_link(source)?, &target)?;
-                account.own(&target)
-            };
-            point().map_err(failed("copy", source))?;
         } else {
-            copy_file(source, &metadata, &target, Some(account))?;
+            copy_entry(source, &metadata, &target, Some(account))?;
         }
     }
     // Last, deepest first: a read-only directory could not be filled.
@@ -159,6 +153,52 @@ pub(crate) fn copy_tree(from: &Path, to: &Path, account: &Account) -> Result<(),
         fs::set_permissions(path, mode).map_err(failed("copy", path))?;
     }
     Ok(())
+}
+
+/// Makes the new directory `to` a copy of the tree `from`, of our own, that shares its files.
+/// Appears whole or not at all.
+pub(crate) fn link_tree(from: &Path, to: &Path) -> Result<(), FileError> {
+    let directory = parent(to);
+    let new = tempfile::Builder::new()
+        .prefix(".new-")
+        .tempdir_in(directory)
+        .map_err(failed("write in", directory))?;
+    for entry in WalkDir::new(from).min_depth(1) {
+        let entry = entry.map_err(|error| walk_error(from, error))?;
+        let source = entry.path();
+        let target = new.path().join(source.strip_prefix(from).unwrap_or(source));
+        let metadata = entry.metadata().map_err(|error| walk_error(from, error))?;
+        if metadata.is_dir() {
+            let mode = Permissions::from_mode(metadata.mode() & 0o7777);
+            fs::create_dir(&target)
+                .and_then(|()| fs::set_permissions(&target, mode))
+                .map_err(failed("copy", source))?;
+        } else if fs::hard_link(source, &target).is_err() {
+            // Not on every file system.
+            copy_entry(source, &metadata, &target, None)?;
+        }
+    }
+    fs::rename(new.path(), to).map_err(failed("write", to))?;
+    // It is not there any more.
+    let _ = new.keep();
+    Ok(())
+}
+
+/// Copies one link or regular file.
+fn copy_entry(
+    from: &Path,
+    metadata: &Metadata,
+    to: &Path,
+    account: Option<&Account>,
+) -> Result<(), FileError> {
+    if !metadata.is_symlink() {
+        return copy_file(from, metadata, to, account);
+    }
+    let point = || {
+        symlink(fs::read_link(from)?, to)?;
+        account.map_or(Ok(()), |account| account.own(to))
+    };
+    point().map_err(failed("copy", from))
 }
 
 /// The path and cause of a failed walk below `root`.

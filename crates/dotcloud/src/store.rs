@@ -1,32 +1,27 @@
 //! The state directory: where everything is, one lock per application, records that are replaced
 //! whole. A damaged record is an error, never an empty application.
 
-use std::fs::File;
+mod lock;
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use hook::Environment;
-use rustix::fs::{FlockOperation, flock};
 use thiserror::Error;
 
 use crate::account::Account;
 use crate::application::{Application, FORMAT, InstanceName};
 use crate::container::Paths;
 use crate::files::{self, FileError};
+pub(crate) use lock::Lock;
 
 /// The state directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     root: PathBuf,
     port_offset: usize,
-}
-
-/// Held as long as it lives. Children do not inherit it.
-#[derive(Debug)]
-pub(crate) struct Lock {
-    _file: File,
 }
 
 impl Store {
@@ -72,14 +67,29 @@ impl Store {
         self.directory(application).join("code")
     }
 
+    /// Code that was pushed, by revision.
+    pub(crate) fn revisions(&self, application: &str) -> PathBuf {
+        self.directory(application).join("revisions")
+    }
+
+    /// The code of one revision.
+    pub(crate) fn revision(&self, application: &str, revision: &str) -> PathBuf {
+        self.revisions(application).join(revision)
+    }
+
     /// Results of builds.
     pub(crate) fn snapshots(&self, application: &str) -> PathBuf {
         self.directory(application).join("snapshots")
     }
 
-    /// One log per deployment.
+    /// The logs of the last deployments, by their ids.
     pub(crate) fn deployments(&self, application: &str) -> PathBuf {
         self.directory(application).join("deployments")
+    }
+
+    /// The log of the deployment `id`.
+    pub(crate) fn deployment_log(&self, application: &str, id: u32) -> PathBuf {
+        self.deployments(application).join(format!("{id}.log"))
     }
 
     /// Where a service is built.
@@ -138,37 +148,23 @@ impl Store {
 
     /// Waits for `application`'s lock; `busy` is called first if that may take time.
     pub(crate) fn lock(&self, application: &str, busy: impl FnOnce()) -> Result<Lock, StoreError> {
-        self.lock_file(&format!("{application}.lock"), busy)
+        Lock::take(&self.lock_path(application), busy)
+    }
+
+    /// Whether somebody holds `application`'s lock.
+    pub(crate) fn is_locked(&self, application: &str) -> Result<bool, StoreError> {
+        Lock::is_taken(&self.lock_path(application))
     }
 
     /// Waits for the right to give away ports.
     pub(crate) fn lock_ports(&self) -> Result<Lock, StoreError> {
         // Cannot be an application's lock: their names have no capitals.
-        self.lock_file("PORTS.lock", || ())
+        Lock::take(&self.lock_path("PORTS"), || ())
     }
 
-    fn lock_file(&self, name: &str, busy: impl FnOnce()) -> Result<Lock, StoreError> {
-        // Beside the applications, never removed: a lock on a removed file excludes nobody.
-        let path = self.root.join("locks").join(name);
-        let failed = |source| StoreError::Lock {
-            path: path.clone(),
-            source,
-        };
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(failed)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                busy();
-                rustix::io::retry_on_intr(|| flock(&file, FlockOperation::LockExclusive))
-                    .map_err(|errno| failed(errno.into()))?;
-            }
-            Err(errno) => return Err(failed(errno.into())),
-        }
-        Ok(Lock { _file: file })
+    /// Beside the applications, never removed: a lock on a removed file excludes nobody.
+    fn lock_path(&self, name: &str) -> PathBuf {
+        self.root.join("locks").join(format!("{name}.lock"))
     }
 
     /// The names of all applications, sorted.
@@ -342,8 +338,11 @@ mod tests {
         let (_directory, store) = store();
         let first = store.lock("app", || panic!("free")).unwrap();
         drop(first);
-        let _second = store.lock("app", || panic!("free again")).unwrap();
+        let second = store.lock("app", || panic!("free again")).unwrap();
         let _other = store.lock("other", || panic!("another's")).unwrap();
+        assert!(store.is_locked("app").unwrap());
+        drop(second);
+        assert!(!store.is_locked("app").unwrap());
     }
 
     #[test]

@@ -120,10 +120,10 @@ fn upload_file(source: &Path, target: &Path, metadata: &Metadata) -> Result<bool
         found.is_file()
             && found.len() == metadata.len()
             && (found.mtime(), found.mtime_nsec()) == (metadata.mtime(), metadata.mtime_nsec())
+            // Not changed in place: the trees of older revisions share the file.
+            && found.mode() & 0o7777 == metadata.mode() & 0o7777
     });
     if same {
-        let mode = Permissions::from_mode(metadata.mode() & 0o7777);
-        fs::set_permissions(target, mode).map_err(files::failed("copy", target))?;
         return Ok(false);
     }
     if found.is_some_and(|found| found.is_dir()) {
@@ -233,6 +233,14 @@ mod tests {
         assert_eq!((second.files, second.removed), (1, 1));
         assert_eq!(listing(&store), ["b"]);
         assert_eq!(store.join("b").metadata().unwrap().mode() & 0o777, 0o640);
+
+        // An older revision has the file as it was.
+        fs::hard_link(store.join("b"), store.with_file_name("b")).unwrap();
+        fs::set_permissions(source.join("b"), Permissions::from_mode(0o700)).unwrap();
+        mirror(&source, &store).unwrap();
+        let mode = |path: PathBuf| path.metadata().unwrap().mode() & 0o777;
+        assert_eq!(mode(store.join("b")), 0o700);
+        assert_eq!(mode(store.with_file_name("b")), 0o640);
     }
 
     #[test]

@@ -93,6 +93,14 @@ fn every_verb_has_help_with_an_example() {
         "run",
         "restart",
         "destroy",
+        "env",
+        "scale",
+        "revisions",
+        "deploy",
+        "dlist",
+        "dlogs",
+        "completions",
+        "man",
     ] {
         let output = place.dotcloud(&[verb, "--help"]).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -338,4 +346,158 @@ fn push_takes_a_path_and_an_application() {
         stdout.contains(&format!("cannot read {path}/dotcloud.yml")),
         "{stdout}"
     );
+}
+
+#[test]
+fn env_of_an_application_without_code_is_kept_and_checked() {
+    let place = Place::new();
+    place.dotcloud(&["-y", "create", "app"]).assert().success();
+    place.says(
+        &["env", "set", "B=2", "A=x=y"],
+        0,
+        "==> The variables are recorded, for the first push\n",
+        "==> Setting B, A for application app\n",
+    );
+    place.says(
+        &["env", "list"],
+        0,
+        "A=x=y\nB=2\nDOTCLOUD_EMAIL=dotcloud@localhost\nDOTCLOUD_ENVIRONMENT=default\n\
+         DOTCLOUD_FLAVOR=live\nDOTCLOUD_PROJECT=app\nDOTCLOUD_USERNAME=dotcloud\n",
+        "",
+    );
+    let unchanged = "nothing was changed\n";
+    place.says(
+        &["env", "set", "C=1", "hunter2"],
+        1,
+        &format!(
+            "dotcloud: error: operand 2 has no '='\n  next: write every variable as NAME=VALUE; \
+             {unchanged}"
+        ),
+        "",
+    );
+    place.says(
+        &["env", "set", "DOTCLOUD_X=hunter2"],
+        1,
+        &format!(
+            "dotcloud: error: 'DOTCLOUD_X' begins with DOTCLOUD_, which is the platform's\n  \
+             next: take letters, digits and underscores, not beginning with a digit or DOTCLOUD_; \
+             {unchanged}"
+        ),
+        "",
+    );
+    place.says(
+        &["env", "unset", "A", "C=hunter2"],
+        1,
+        &format!(
+            "dotcloud: error: the variable 'C' is not set\n  next: 'dotcloud env list' tells which \
+             are set; what dotcloud.yml sets is removed there; {unchanged}"
+        ),
+        "",
+    );
+    for words in [&["env"][..], &["env", "set"], &["env", "unset"]] {
+        place.dotcloud(words).assert().code(1);
+    }
+    let output = place.dotcloud(&["env", "list"]).output().unwrap();
+    assert!(output.stdout.starts_with(b"A=x=y\nB=2\n"));
+}
+
+#[test]
+fn application_without_code_has_no_revisions_and_deployments() {
+    let place = Place::new();
+    place.dotcloud(&["-y", "create", "app"]).assert().success();
+    place.says(&["revisions"], 0, "", "");
+    for (word, text, next) in [
+        (
+            "latest",
+            "no code was pushed yet",
+            "push it first: 'dotcloud push'",
+        ),
+        (
+            "previous",
+            "no code of a revision before the deployed one is kept",
+            "'dotcloud revisions' tells which there are",
+        ),
+        (
+            "rsync-1",
+            "no code of a revision 'rsync-1' is kept",
+            "'dotcloud revisions' tells which there are",
+        ),
+    ] {
+        let said = format!("dotcloud: error: {text}\n  next: {next}\n");
+        place.says(&["deploy", word], 1, &said, "");
+    }
+    place.says(
+        &["dlogs", "latest"],
+        1,
+        "dotcloud: error: there is no deployment 'latest'\n  next: 'dotcloud dlist' tells which are \
+         remembered\n",
+        "",
+    );
+    place.says(
+        &["dlist"],
+        0,
+        "+------+----------+-----------+--------+\n\
+         | date | revision | deploy id | result |\n\
+         +------+----------+-----------+--------+\n\
+         +------+----------+-----------+--------+\n",
+        "",
+    );
+}
+
+#[test]
+fn json_of_an_application_without_code_has_its_fields() {
+    let place = Place::new();
+    place.says(&["list", "--json"], 0, "[]\n", "");
+    place.dotcloud(&["-y", "create", "app"]).assert().success();
+    place.says(
+        &["list", "--json"],
+        0,
+        "[\n  {\n    \"connected\": true,\n    \"flavor\": \"live\",\n    \"name\": \"app\"\n  }\n]\n",
+        "",
+    );
+    place.says(
+        &["info", "--json"],
+        0,
+        &format!(
+            "{{\n  \"flavor\": \"live\",\n  \"name\": \"app\",\n  \"revision\": null,\n  \
+             \"services\": [],\n  \"state\": \"{}\"\n}}\n",
+            place.state().join("apps/app").display()
+        ),
+        "",
+    );
+    for words in [&["revisions", "--json"], &["dlist", "--json"]] {
+        place.says(words, 0, "[]\n", "");
+    }
+    place.says(&["url", "--json"], 0, "{}\n", "");
+}
+
+#[test]
+fn completions_and_manual_pages_know_every_verb() {
+    let place = Place::new();
+    let printed = |words: &[&str]| {
+        let output = place.dotcloud(words).output().unwrap();
+        assert!(output.status.success(), "{words:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for shell in ["bash", "zsh", "fish"] {
+        let script = printed(&["completions", shell]);
+        for word in ["push", "dlogs", "scale", "json"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    let page = printed(&["man"]);
+    assert!(page.contains("dotcloud\\-push(1)"), "{page}");
+    let page = printed(&["man", "push"]);
+    assert!(page.contains(".TH dotcloud-push 1"), "{page}");
+    assert!(page.contains("DOTCLOUD_BUILD_LIMIT"), "{page}");
+    let page = printed(&["man", "env", "set"]);
+    assert!(page.contains(".TH dotcloud-env-set 1"), "{page}");
+    for hidden in ["gateway", "bogus"] {
+        let said = format!(
+            "dotcloud: error: there is no verb '{hidden}'\n  next: 'dotcloud --help' tells which \
+             there are\n"
+        );
+        place.says(&["man", hidden], 1, &said, "");
+    }
+    assert!(!place.state().exists());
 }

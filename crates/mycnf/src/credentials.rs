@@ -69,7 +69,7 @@ impl Password {
         &self.0
     }
 
-    /// It as an SQL string literal with its quotes. Valid after [`SQL_LITERAL_PRELUDE`].
+    /// It as an SQL string literal with its quotes. Valid after `SQL_LITERAL_PRELUDE`.
     #[must_use]
     pub fn sql_literal(&self) -> String {
         sql_literal(&self.0)

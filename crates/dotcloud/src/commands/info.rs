@@ -1,37 +1,56 @@
 //! `info` and `url`: what an application consists of and how to reach it.
 
-use super::{Call, check_service};
-use crate::application::{Application, Instance, InstanceName, PUBLIC_HOST, Selection};
+use std::collections::BTreeMap;
+
+use super::table::table;
+use super::{Call, check_service, json};
+use crate::application::{Application, Instance, InstanceName, PUBLIC_HOST, Selection, Service};
 use crate::build_file::PortKind;
+use crate::cli::Form;
 use crate::console;
 use crate::error::Error;
 
 /// The application as a table, or one service in full.
-pub(super) fn info(call: &Call, service: Option<&Selection>) -> Result<(), Error> {
+pub(super) fn info(call: &Call, service: Option<&Selection>, form: Form) -> Result<(), Error> {
     let application = call.application()?;
     let Some(selection) = service else {
-        show_application(call, &application);
+        if form.json {
+            json::print(&json::application(call, &application));
+        } else {
+            show_application(call, &application);
+        }
         return Ok(());
     };
     check_service(&application, selection)?;
-    show_service(call, &application, selection);
+    if form.json {
+        let name = &selection.service;
+        let service = application.services.get(name);
+        let service = service.map(|service| json::service(call, &application, name, service));
+        json::print(&service.unwrap_or_default());
+    } else {
+        show_service(call, &application, selection);
+    }
     Ok(())
 }
 
 /// The addresses of every service, or of one.
-pub(super) fn url(call: &Call, service: Option<&Selection>) -> Result<(), Error> {
+pub(super) fn url(call: &Call, service: Option<&Selection>, form: Form) -> Result<(), Error> {
     let application = call.application()?;
     if let Some(selection) = service {
         check_service(&application, selection)?;
     }
-    for name in application.services.keys() {
-        if service.is_some_and(|selection| selection.service != *name) {
-            continue;
-        }
-        let found = service_urls(&application, name);
-        if !found.is_empty() {
-            console::print(format!("{name}:  {}", found.join(" ; ")));
-        }
+    let found: BTreeMap<&String, Vec<String>> = application
+        .services
+        .keys()
+        .filter(|name| service.is_none_or(|selection| selection.service == **name))
+        .map(|name| (name, service_urls(&application, name)))
+        .collect();
+    if form.json {
+        json::print(&serde_json::json!(found));
+        return Ok(());
+    }
+    for (name, urls) in found.iter().filter(|(_, urls)| !urls.is_empty()) {
+        console::print(format!("{name}:  {}", urls.join(" ; ")));
     }
     Ok(())
 }
@@ -50,33 +69,12 @@ fn show_application(call: &Call, application: &Application) {
             name.clone(),
             service.kind.clone(),
             service.instances.len().to_string(),
-            "N/A".to_owned(),
+            reserved(service),
         ]
     }));
     for line in table(&rows) {
         console::print(line);
     }
-}
-
-/// An ASCII table; the first row is the heading.
-fn table(rows: &[[String; 4]]) -> Vec<String> {
-    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-    let widths = [0, 1, 2, 3].map(width);
-    let rule = widths.map(|width| "-".repeat(width + 2)).join("+");
-    let mut lines = vec![format!("+{rule}+")];
-    for (index, row) in rows.iter().enumerate() {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!(" {cell:width$} "))
-            .collect();
-        lines.push(format!("|{}|", cells.join("|")));
-        if index == 0 {
-            lines.push(format!("+{rule}+"));
-        }
-    }
-    lines.push(format!("+{rule}+"));
-    lines
 }
 
 fn show_service(call: &Call, application: &Application, selection: &Selection) {
@@ -86,7 +84,7 @@ fn show_service(call: &Call, application: &Application, selection: &Selection) {
     console::print(format!("== {}", selection.service));
     console::print(format!("type:            {}", service.kind));
     console::print(format!("instances:       {}", service.instances.len()));
-    console::print("reserved memory: N/A");
+    console::print(format!("reserved memory: {}", reserved(service)));
     for url in service_urls(application, &selection.service) {
         console::print(format!("url:             {url}"));
     }
@@ -98,14 +96,17 @@ fn show_service(call: &Call, application: &Application, selection: &Selection) {
     }
 }
 
+fn reserved(service: &Service) -> String {
+    service
+        .memory
+        .map_or("N/A".to_owned(), |memory| memory.to_string())
+}
+
 fn show_instance(call: &Call, application: &Application, name: &InstanceName, instance: &Instance) {
     console::print("");
     console::print(format!("=== {name}"));
     console::print("datacenter: this machine");
-    console::print(format!(
-        "host:       {}-default-{}-{}",
-        application.name, name.service, name.number
-    ));
+    console::print(format!("host:       {}", host(application, name)));
     if let Some(container) = &instance.current {
         let store = &call.platform.store;
         let paths = store.container(&application.name, name, container.generation);
@@ -122,6 +123,14 @@ fn show_instance(call: &Call, application: &Application, name: &InstanceName, in
             console::print(format!("  {port}: {url}"));
         }
     }
+}
+
+/// The name of the container's host.
+pub(super) fn host(application: &Application, name: &InstanceName) -> String {
+    format!(
+        "{}-default-{}-{}",
+        application.name, name.service, name.number
+    )
 }
 
 fn service_urls(application: &Application, service: &str) -> Vec<String> {
@@ -147,28 +156,4 @@ pub(super) fn urls(instance: &Instance) -> Vec<(String, String)> {
             Some((name.clone(), url))
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn table_is_aligned() {
-        let rows = [
-            ["name", "type", "containers", "memory"],
-            ["testbed", "custom", "1", "N/A"],
-        ]
-        .map(|row| row.map(str::to_owned));
-        assert_eq!(
-            table(&rows),
-            [
-                "+---------+--------+------------+--------+",
-                "| name    | type   | containers | memory |",
-                "+---------+--------+------------+--------+",
-                "| testbed | custom | 1          | N/A    |",
-                "+---------+--------+------------+--------+",
-            ]
-        );
-    }
 }

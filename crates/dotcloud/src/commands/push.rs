@@ -3,15 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Call, info};
-use crate::application::{Application, check_application_name};
+use super::{Call, deployment};
+use crate::application::check_application_name;
 use crate::build_file::BuildFile;
 use crate::cli;
 use crate::console;
-use crate::deploy::{self, Request};
-use crate::deployment_log::DeploymentLog;
 use crate::error::Error;
 use crate::project::Project;
+use crate::revisions;
 use crate::upload;
 
 /// Pushes a directory and deploys it.
@@ -37,48 +36,10 @@ pub(super) fn push(call: &Call, arguments: &cli::Push) -> Result<(), Error> {
         "Uploaded {} file(s), {} bytes; removed {}",
         done.files, done.bytes, done.removed
     ));
+    let revision = new_revision(application.revisions.last().map(String::as_str));
     // What is deployed is what was uploaded, whatever happens to the directory meanwhile.
-    let build_file = BuildFile::read(&store.code(&name).join("dotcloud.yml"))?;
-    let revision = new_revision(application.revision.as_deref());
-    console::info(format!(
-        "Submitting a deployment of revision {revision} for application {name}"
-    ));
-    call.defer_signals()?;
-    let request = Request {
-        build_file: &build_file,
-        revision: &revision,
-        clean: arguments.clean,
-    };
-    run_deployment(call, &mut application, request)?;
-    announce(&application);
-    Ok(())
-}
-
-fn run_deployment(
-    call: &Call,
-    application: &mut Application,
-    request: Request<'_>,
-) -> Result<(), Error> {
-    let path = call
-        .platform
-        .store
-        .deployments(&application.name)
-        .join(format!("{}.log", request.revision));
-    let mut log = DeploymentLog::begin(&path)?;
-    log.platform(format!(
-        "Deployment of revision {} started",
-        request.revision
-    ));
-    match deploy::deploy(&call.platform, application, request, &mut log) {
-        Ok(()) => {
-            log.platform("Deployment finished successfully");
-            Ok(())
-        }
-        Err(error) => {
-            log.failure(format!("Deployment failed: {error}"));
-            Err(error.into())
-        }
-    }
+    revisions::keep(store, &mut application, &revision)?;
+    deployment::run(call, &mut application, &revision, arguments.clean)
 }
 
 /// The application and the directory to push.
@@ -117,19 +78,6 @@ fn new_revision(previous: Option<&str>) -> String {
         .and_then(|label| label.strip_prefix("rsync-")?.parse().ok())
         .unwrap_or(0);
     format!("rsync-{}", now.max(last + 1))
-}
-
-fn announce(application: &Application) {
-    let urls: Vec<String> = application
-        .instances()
-        .flat_map(|(_, instance)| info::urls(instance))
-        .map(|(_, url)| url)
-        .collect();
-    if urls.is_empty() {
-        console::success("Application is live");
-    } else {
-        console::success(format!("Application is live at {}", urls.join(" ; ")));
-    }
 }
 
 #[cfg(test)]

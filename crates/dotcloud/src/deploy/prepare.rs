@@ -43,7 +43,8 @@ pub(super) fn record(
     Ok((names, ports))
 }
 
-/// The build file has the initial count only: a service that was deployed keeps what it has.
+/// The build file has the initial count only: a service that was scaled, or deployed, keeps what it
+/// has.
 fn count_instances(
     application: &mut Application,
     service: &Service,
@@ -52,6 +53,9 @@ fn count_instances(
     let Some(record) = application.services.get_mut(&service.name) else {
         return service.instances;
     };
+    if let Some(count) = record.scale {
+        return count;
+    }
     if record
         .instances
         .values()
@@ -68,9 +72,10 @@ fn count_instances(
         log.warning(
             &service.name,
             format!(
-                "it keeps its {existing} instance(s): 'instances: {}' counts at its first \
-                 deployment only",
-                service.instances
+                "it keeps its {existing} instance(s): 'instances: {count}' counts at its first \
+                 deployment only; 'dotcloud scale {name}={count}' changes it",
+                count = service.instances,
+                name = service.name
             ),
         );
     }
@@ -151,8 +156,15 @@ pub(super) fn furnish(
         let archive = platform.store.snapshots(&application.name).join(snapshot);
         snapshot::unpack(&archive, &paths.home(), &account)?;
     }
-    let code = platform.store.code(&application.name);
-    install_code(&code, &paths, container, service, &account, name, log)?;
+    install_code(
+        request.code,
+        &paths,
+        container,
+        service,
+        &account,
+        name,
+        log,
+    )?;
     write_variables(platform, application, &paths, container, service, name)?;
     supervisor::write_config(&supervisor::Container {
         config: &paths.config(),
@@ -222,12 +234,8 @@ fn write_variables(
     service: &Service,
     name: &InstanceName,
 ) -> Result<(), DeployError> {
-    let email = format!("{}@localhost", platform.username);
     let identity = Identity {
-        application: &application.name,
-        flavor: &application.flavor,
-        username: &platform.username,
-        email: &email,
+        application: application.identity(&platform.username),
         service: &name.service,
         instance: name.number,
     };
@@ -240,7 +248,7 @@ fn write_variables(
         &identity,
         &bound,
         &application.endpoints(),
-        &service.environment,
+        &application.variables.over(&service.environment),
     );
     environment::write_files(&paths.home(), &all)?;
     let mut variables = environment::service_variables(service);

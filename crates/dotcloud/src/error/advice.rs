@@ -10,7 +10,7 @@ use crate::application::NameError;
 use crate::build::BuildError;
 use crate::build_file::BuildFileError;
 use crate::deploy::DeployError;
-use crate::environment::EnvironmentFilesError;
+use crate::environment::{EnvironmentFilesError, VariableError};
 use crate::files::FileError;
 use crate::gateway::GatewayError;
 use crate::handover::HandoverError;
@@ -19,6 +19,7 @@ use crate::launch::LaunchError;
 use crate::orphans::ProcessError;
 use crate::ports::PortError;
 use crate::project::ProjectError;
+use crate::revisions::RevisionError;
 use crate::store::StoreError;
 use crate::supervisor::SupervisorError;
 use crate::system_packages::PackageError;
@@ -59,10 +60,21 @@ pub(super) fn of(error: &Error) -> Advice {
         Error::WholeService { service } => configuration(format!(
             "'dotcloud destroy {service}' destroys the service with all its instances"
         )),
-        Error::Declined => configuration("answer y, or call it with -y"),
-        Error::Signals { .. } => Advice::new(Kind::Bug, "call it again"),
+        Error::NotInBuildFile { service } => configuration(format!(
+            "put it back and push, or destroy it with 'dotcloud destroy {service}': nothing can be \
+             scaled until then"
+        )),
+        Error::Declined | Error::NotScaled => configuration("answer y, or call it with -y"),
+        Error::NoVerb { .. } => configuration("'dotcloud --help' tells which there are"),
+        Error::Signals { .. } | Error::Man { .. } => Advice::new(Kind::Bug, "call it again"),
         Error::Run { source } => command(source, "see to it that /bin/bash can be run here"),
         Error::Name(error) => name(error),
+        Error::NoDeployment { .. } => configuration("'dotcloud dlist' tells which are remembered"),
+        Error::Revision(RevisionError::None) => configuration("push it first: 'dotcloud push'"),
+        Error::Revision(RevisionError::NoPrevious | RevisionError::Unknown { .. }) => {
+            configuration("'dotcloud revisions' tells which there are")
+        }
+        Error::Variable(error) => variable(error),
         Error::Store(error) => store(error),
         Error::Project(error) => project(error),
         Error::File(error) => file(error),
@@ -84,6 +96,22 @@ fn name(error: &NameError) -> Advice {
             "take at most 32 lower-case letters, digits, - and _, the first a letter or a digit",
         ),
         NameError::Instance { .. } => configuration("write it as in dotcloud.yml: db, or db.0"),
+    }
+}
+
+fn variable(error: &VariableError) -> Advice {
+    match error {
+        VariableError::NoValue { .. } => {
+            configuration("write every variable as NAME=VALUE; nothing was changed")
+        }
+        VariableError::NotSet { .. } => configuration(
+            "'dotcloud env list' tells which are set; what dotcloud.yml sets is removed there; \
+             nothing was changed",
+        ),
+        VariableError::Name(_) => configuration(
+            "take letters, digits and underscores, not beginning with a digit or DOTCLOUD_; \
+             nothing was changed",
+        ),
     }
 }
 

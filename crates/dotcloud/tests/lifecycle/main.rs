@@ -8,8 +8,12 @@
 )]
 
 mod data;
+mod env;
 mod failures;
 mod first_push;
+mod json;
 mod killed;
 mod operations;
+mod revisions;
+mod scale;
 mod world;

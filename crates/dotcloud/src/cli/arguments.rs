@@ -1,0 +1,121 @@
+//! Arguments of single verbs.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::application::Selection;
+
+/// How a reading verb prints.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Form {
+    /// Print JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Arguments of `create`.
+#[derive(Args, Debug)]
+pub(crate) struct Create {
+    /// Lower-case letters, digits, - and _; at most 32
+    #[arg(value_name = "APP")]
+    pub(crate) name: String,
+    /// What the service is told its flavor is
+    #[arg(short, long, default_value = "live")]
+    pub(crate) flavor: String,
+}
+
+/// Arguments of `push`.
+#[derive(Args, Debug)]
+pub(crate) struct Push {
+    /// The directory with dotcloud.yml; default: the connected directory, else this one
+    #[arg(value_name = "PATH")]
+    pub(crate) path: Option<PathBuf>,
+    /// Build from nothing instead of from the previous result
+    #[arg(long)]
+    pub(crate) clean: bool,
+}
+
+/// Arguments of `deploy`.
+#[derive(Args, Debug)]
+pub(crate) struct Deploy {
+    /// A revision of 'dotcloud revisions', latest or previous
+    #[arg(value_name = "REVISION|latest|previous")]
+    pub(crate) revision: String,
+    /// Build from nothing instead of from the previous result
+    #[arg(long)]
+    pub(crate) clean: bool,
+}
+
+/// Arguments of `dlogs`.
+#[derive(Args, Debug)]
+pub(crate) struct Dlogs {
+    /// A deployment of 'dotcloud dlist', or latest
+    #[arg(value_name = "ID|latest")]
+    pub(crate) deployment: String,
+    /// Only the lines of a service, or of an instance
+    #[arg(value_name = "SERVICE[.N]")]
+    pub(crate) selection: Option<Selection>,
+    /// Do not wait for more
+    #[arg(short = 'N', long)]
+    pub(crate) no_follow: bool,
+    /// Begin with the last so many lines; default: all
+    #[arg(short = 'n', long)]
+    pub(crate) lines: Option<usize>,
+}
+
+/// Arguments of `logs`.
+#[derive(Args, Debug)]
+pub(crate) struct Logs {
+    /// Services or instances; default: all
+    #[arg(value_name = "SERVICE[.N]")]
+    pub(crate) selections: Vec<Selection>,
+    /// Do not wait for more
+    #[arg(short = 'N', long)]
+    pub(crate) no_follow: bool,
+    /// Begin with this many lines of every log
+    #[arg(short = 'n', long, default_value_t = 100)]
+    pub(crate) lines: usize,
+}
+
+/// Arguments of `run`.
+#[derive(Args, Debug)]
+pub(crate) struct Run {
+    /// The instance; of a service with one instance, its name will do
+    #[arg(value_name = "SERVICE[.N]")]
+    pub(crate) instance: Selection,
+    /// The command; default: a shell
+    #[arg(value_name = "COMMAND", allow_hyphen_values = true)]
+    pub(crate) command: Vec<String>,
+}
+
+/// What to do with variables.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Env {
+    /// Print every variable of the application, the platform's included, one NAME=VALUE per line
+    #[command(after_help = "\
+The values are printed, too.
+
+Example:
+  dotcloud env list")]
+    List(Form),
+    /// Set variables, then deploy
+    #[command(after_help = "\
+Example:
+  dotcloud env set MYSQL_ROOT_PASSWORD=secret MODE=fast")]
+    Set {
+        /// Letters, digits and underscores; not beginning with a digit or DOTCLOUD_
+        // Read by the verb: an error of clap's would repeat the value.
+        #[arg(value_name = "NAME=VALUE", required = true)]
+        assignments: Vec<String>,
+    },
+    /// Remove variables, then deploy
+    #[command(after_help = "\
+Example:
+  dotcloud env unset MODE")]
+    Unset {
+        /// The variables
+        #[arg(value_name = "NAME", required = true)]
+        names: Vec<String>,
+    },
+}

@@ -1,0 +1,47 @@
+//! `completions` and `man`: made from the definition of the command line, so that they fit it.
+
+use std::io;
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use crate::cli::Cli;
+use crate::error::Error;
+
+/// Prints the completions for `shell`.
+pub(super) fn completions(shell: Shell) {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "dotcloud", &mut script);
+    print(&script);
+}
+
+/// Prints the manual page of the program, or of the verb that `words` name.
+pub(super) fn man(words: &[String]) -> Result<(), Error> {
+    let mut command = Cli::command();
+    // Gives verbs their full names, and the options that all have.
+    command.build();
+    let mut found = &command;
+    for word in words {
+        let below = found.find_subcommand(word);
+        found = below
+            .filter(|command| !command.is_hide_set())
+            .ok_or_else(|| Error::NoVerb {
+                verb: words.join(" "),
+            })?;
+    }
+    let title = [&["dotcloud".to_owned()], words].concat().join("-");
+    let mut page = Vec::new();
+    Man::new(found.clone())
+        .title(title)
+        .source(concat!("dotcloud ", env!("CARGO_PKG_VERSION")))
+        .render(&mut page)
+        .map_err(|source| Error::Man { source })?;
+    print(&page);
+    Ok(())
+}
+
+/// Whether anyone still reads it must not change the exit status.
+fn print(text: &[u8]) {
+    let _ = io::Write::write_all(&mut io::stdout(), text);
+}

@@ -1,0 +1,75 @@
+//! The form of `--json`: names that stay, for programs. docs/platform.md lists them.
+
+use serde_json::{Value, json};
+
+use super::{Call, info};
+use crate::application::{Application, Instance, InstanceName, Service};
+use crate::console;
+
+/// Prints one value, indented.
+pub(super) fn print(value: &Value) {
+    console::print(format!("{value:#}"));
+}
+
+/// An application with its services.
+pub(super) fn application(call: &Call, application: &Application) -> Value {
+    let services: Vec<Value> = application
+        .services
+        .iter()
+        .map(|(name, record)| service(call, application, name, record))
+        .collect();
+    json!({
+        "name": application.name,
+        "flavor": application.flavor,
+        "revision": application.revision,
+        "state": call.platform.store.directory(&application.name),
+        "services": services,
+    })
+}
+
+/// A service with its instances.
+pub(super) fn service(
+    call: &Call,
+    application: &Application,
+    name: &str,
+    service: &Service,
+) -> Value {
+    let instances: Vec<Value> = service
+        .instances
+        .iter()
+        .map(|(&number, record)| {
+            instance(call, application, &InstanceName::new(name, number), record)
+        })
+        .collect();
+    json!({
+        "name": name,
+        "type": service.kind,
+        "memory": service.memory,
+        "instances": instances,
+    })
+}
+
+fn instance(
+    call: &Call,
+    application: &Application,
+    name: &InstanceName,
+    instance: &Instance,
+) -> Value {
+    let current = instance.current.as_ref();
+    let store = &call.platform.store;
+    let container = current.map(|container| {
+        let paths = store.container(&application.name, name, container.generation);
+        paths.root().to_owned()
+    });
+    let urls: serde_json::Map<String, Value> = info::urls(instance)
+        .into_iter()
+        .map(|(port, url)| (port, url.into()))
+        .collect();
+    json!({
+        "name": name.to_string(),
+        "host": info::host(application, name),
+        "container": container,
+        "revision": current.map(|container| &container.revision),
+        "urls": urls,
+    })
+}

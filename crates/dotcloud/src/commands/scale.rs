@@ -1,0 +1,131 @@
+//! `scale`: how many instances a service has, and how much memory is reserved for each.
+
+use std::fs;
+
+use super::{Call, check_service, deployment};
+use crate::application::{Application, InstanceName, Selection};
+use crate::build_file::BuildFile;
+use crate::console;
+use crate::error::Error;
+use crate::scaling::{Change, Scaling};
+
+/// Records what is wanted; if instances are, deploys.
+pub(super) fn scale(call: &Call, scalings: &[Scaling]) -> Result<(), Error> {
+    let store = &call.platform.store;
+    let name = call.application_name()?;
+    store.load(&name)?;
+    let _lock = call.lock(&name)?;
+    let mut application = store.load(&name)?;
+    for scaling in scalings {
+        let selection = Selection {
+            service: scaling.service.clone(),
+            number: None,
+        };
+        check_service(&application, &selection)?;
+    }
+    let deploys = scalings
+        .iter()
+        .any(|scaling| matches!(scaling.change, Change::Instances(_)));
+    if deploys {
+        check_build_file(call, &application)?;
+    }
+    let before = application.clone();
+    for scaling in scalings {
+        record(&mut application, scaling);
+    }
+    // Under the lock, so that what is agreed to is what will happen.
+    if !agree(call, &before, &application) {
+        return Err(Error::NotScaled);
+    }
+    console::info(format!("Scaling the application \"{name}\""));
+    for Scaling { service, change } in scalings {
+        let what = change.name();
+        console::info(format!("Changing {what} of {service} to {change}"));
+    }
+    store.save(&application)?;
+    if scalings
+        .iter()
+        .any(|scaling| matches!(scaling.change, Change::Memory(_)))
+    {
+        console::warning(
+            "the process runtime enforces no limit: the memory is recorded and shown, and a \
+             service can use more",
+        );
+    }
+    if deploys {
+        deployment::run_newest(call, &mut application, "The scale is recorded");
+    } else {
+        console::success("The scale is recorded");
+    }
+    Ok(())
+}
+
+/// As on the platform nothing can be scaled while a service that exists is not in the build file.
+fn check_build_file(call: &Call, application: &Application) -> Result<(), Error> {
+    let Some(newest) = application.revisions.last() else {
+        return Ok(());
+    };
+    let code = call.platform.store.revision(&application.name, newest);
+    let build_file = BuildFile::read(&code.join("dotcloud.yml"))?;
+    match application
+        .services
+        .keys()
+        .find(|service| !build_file.services.contains_key(*service))
+    {
+        Some(service) => Err(Error::NotInBuildFile {
+            service: service.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn record(application: &mut Application, scaling: &Scaling) {
+    let Some(service) = application.services.get_mut(&scaling.service) else {
+        return;
+    };
+    match scaling.change {
+        Change::Instances(count) => service.scale = Some(count),
+        Change::Memory(memory) => service.memory = Some(memory),
+    }
+}
+
+/// Asks if instances are to go that were not before.
+fn agree(call: &Call, before: &Application, after: &Application) -> bool {
+    let already = before.leaving();
+    let leaving: Vec<InstanceName> = after
+        .leaving()
+        .into_iter()
+        .filter(|name| !already.contains(name))
+        .collect();
+    if leaving.is_empty() {
+        return true;
+    }
+    let names: Vec<String> = leaving
+        .iter()
+        .map(|name| {
+            let data = if has_data(call, after, name) {
+                " with its ~/data"
+            } else {
+                ""
+            };
+            format!("{name}{data}")
+        })
+        .collect();
+    let question = format!("Remove {} for ever?", names.join(", "));
+    console::ask(&question, false, call.global.assume())
+}
+
+fn has_data(call: &Call, application: &Application, name: &InstanceName) -> bool {
+    let current = application
+        .instance(name)
+        .and_then(|instance| instance.current.as_ref());
+    current.is_some_and(|container| {
+        let store = &call.platform.store;
+        let paths = store.container(&application.name, name, container.generation);
+        // If it cannot be told, the warning is better than none.
+        fs::symlink_metadata(paths.data()).map_or_else(
+            |error| error.kind() != std::io::ErrorKind::NotFound,
+            |_| true,
+        )
+    })
+}

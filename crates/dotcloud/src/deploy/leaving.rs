@@ -1,0 +1,126 @@
+//! The end of the instances that `scale` took away: whoever scaled down agreed to lose their data,
+//! and a deployment that works carries it out.
+
+use super::DeployError;
+use crate::application::{Application, InstanceName, Selection};
+use crate::deployment_log::DeploymentLog;
+use crate::files::{self, FileError};
+use crate::handover::HandoverError;
+use crate::launch;
+use crate::platform::Platform;
+use crate::wiring;
+
+/// Stops the instances beyond the scale of their service and removes them.
+pub(super) fn remove(
+    platform: &Platform,
+    application: &mut Application,
+    log: &mut DeploymentLog,
+) -> Result<(), DeployError> {
+    let leaving = application.leaving();
+    for name in &leaving {
+        remove_one(platform, application, name, log)?;
+    }
+    remove_remains(platform, application)?;
+    if !leaving.is_empty() {
+        // Without their gateways.
+        wiring::ensure(platform, application)?;
+    }
+    Ok(())
+}
+
+fn remove_one(
+    platform: &Platform,
+    application: &mut Application,
+    name: &InstanceName,
+    log: &mut DeploymentLog,
+) -> Result<(), DeployError> {
+    log.of(name, "Removing the instance and its data: scaled down");
+    let store = &platform.store;
+    if let Some(instance) = application.instance(name) {
+        for container in instance.containers() {
+            let paths = store.container(&application.name, name, container.generation);
+            launch::stop(platform, &paths, &name.to_string(), log).map_err(HandoverError::from)?;
+        }
+    }
+    if let Some(service) = application.services.get_mut(&name.service) {
+        service.instances.remove(&name.number);
+    }
+    // Before its files, so that there is never an instance with half of its data.
+    Ok(store.save(application)?)
+}
+
+/// Removes the files of instances that went, also with a deployment that was killed meanwhile.
+fn remove_remains(platform: &Platform, application: &Application) -> Result<(), FileError> {
+    let directory = platform.store.directory(&application.name);
+    let read = |source| files::failed("read", &directory)(source);
+    for entry in std::fs::read_dir(&directory).map_err(read)? {
+        let entry = entry.map_err(read)?;
+        let file_name = entry.file_name();
+        let selection = file_name
+            .to_str()
+            .and_then(|name| name.parse::<Selection>().ok());
+        let Some(Selection {
+            service,
+            number: Some(number),
+        }) = selection
+        else {
+            continue;
+        };
+        let gone = application.services.get(&service).is_some_and(|record| {
+            record.is_leaving(number) && !record.instances.contains_key(&number)
+        });
+        if gone {
+            files::remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::application::{Instance, Service};
+
+    #[test]
+    fn remove_remains_takes_what_was_scaled_away_and_is_not_on_record() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().to_str().unwrap();
+        let environment = [("DOTCLOUD_HOME", root)].into_iter().collect();
+        let platform = Platform::new(&environment).unwrap();
+        let mut application = Application::new("app", "live");
+        let service = |scale, numbers: &[u32]| Service {
+            kind: "custom".to_owned(),
+            snapshot: None,
+            instances: numbers
+                .iter()
+                .map(|&number| (number, Instance::default()))
+                .collect(),
+            scale,
+            memory: None,
+        };
+        // One to go is still on record: whoever takes it off removes it.
+        let services = [
+            ("db".to_owned(), service(Some(1), &[0, 2])),
+            ("web".to_owned(), service(None, &[0])),
+        ];
+        application.services.extend(services);
+        let state = platform.store.directory("app");
+        let names = [
+            "db.0", "db.1", "db.2", "db.build", "public", "web.0", "web.1",
+        ];
+        for name in names {
+            fs::create_dir_all(state.join(name).join("7/home/data")).unwrap();
+        }
+        remove_remains(&platform, &application).unwrap();
+        let left: Vec<&str> = names
+            .into_iter()
+            .filter(|name| state.join(name).exists())
+            .collect();
+        assert_eq!(
+            left,
+            ["db.0", "db.2", "db.build", "public", "web.0", "web.1"]
+        );
+    }
+}

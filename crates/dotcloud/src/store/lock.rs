@@ -1,0 +1,53 @@
+//! Locks: one holder at a time, released with the holder's process at the latest.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::StoreError;
+
+/// Held as long as it lives. Children do not inherit it.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Waits for the lock on `path`; `busy` is called first if that may take time.
+    pub(super) fn take(path: &Path, busy: impl FnOnce()) -> Result<Self, StoreError> {
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map_err(failed(path))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                busy();
+                retry_on_intr(|| flock(&file, FlockOperation::LockExclusive))
+                    .map_err(|errno| failed(path)(errno.into()))?;
+            }
+            Err(errno) => return Err(failed(path)(errno.into())),
+        }
+        Ok(Self { _file: file })
+    }
+
+    /// Whether somebody holds the lock on `path`.
+    pub(super) fn is_taken(path: &Path) -> Result<bool, StoreError> {
+        let file = File::open(path).map_err(failed(path))?;
+        // Shared, so that two who ask do not see each other.
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(false),
+            Err(Errno::WOULDBLOCK) => Ok(true),
+            Err(errno) => Err(failed(path)(errno.into())),
+        }
+    }
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> StoreError + use<> {
+    let path = path.to_owned();
+    move |source| StoreError::Lock { path, source }
+}

@@ -1,0 +1,71 @@
+//! `--json`: every reading verb, of an application that runs.
+
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+/// What a verb prints.
+#[track_caller]
+fn read(world: &World, words: &[&str]) -> Value {
+    let printed = world.dotcloud([words, &["--json"]].concat()).with_status(0);
+    assert_eq!(printed.stderr, "");
+    serde_json::from_str(&printed.stdout).unwrap()
+}
+
+#[test]
+fn json_has_stable_fields() {
+    let world = World::new();
+    world.push(0);
+    world.dotcloud(["scale", "db:memory=64M"]).with_status(0);
+    let url = format!("tcp://{}", world.address("db.0"));
+    let revisions = read(&world, &["revisions"]);
+    let revision = &revisions[0]["revision"];
+    assert_eq!(
+        revisions,
+        json!([{ "revision": revision, "deployed": true }])
+    );
+    let service = json!({
+        "name": "db",
+        "type": "custom",
+        "memory": 64 << 20,
+        "instances": [{
+            "name": "db.0",
+            "host": "app-default-db-0",
+            "container": world.state("db.0/1"),
+            "revision": revision,
+            "urls": { "db": url },
+        }],
+    });
+    assert_eq!(read(&world, &["info", "db"]), service);
+    assert_eq!(
+        read(&world, &["info"]),
+        json!({
+            "name": "app",
+            "flavor": "live",
+            "revision": revision,
+            "state": world.home().join("apps/app"),
+            "services": [service],
+        })
+    );
+    assert_eq!(read(&world, &["url"]), json!({ "db": [url] }));
+    assert_eq!(read(&world, &["url", "db"]), json!({ "db": [url] }));
+    let mut status = read(&world, &["status", "db"]);
+    let text = status[0]["programs"][0]["text"].take();
+    assert!(text.as_str().unwrap().starts_with("pid "), "{text}");
+    assert_eq!(
+        status,
+        json!([{
+            "instance": "db.0",
+            "up": true,
+            "programs": [{ "name": "db", "state": "RUNNING", "text": null }],
+        }])
+    );
+    let deployments = read(&world, &["dlist"]);
+    let date = deployments[0]["date"].as_str().unwrap();
+    assert!(date.parse::<jiff::Timestamp>().is_ok(), "{date}");
+    assert_eq!(
+        deployments,
+        json!([{ "id": 1, "date": date, "revision": revision, "result": "succeeded" }])
+    );
+    assert_eq!(read(&world, &["env", "list"])["DOTCLOUD_DB_DB_URL"], *url);
+}
