@@ -10,7 +10,6 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -82,8 +81,8 @@ fn fill_approot(approot: &Path, tarball: &Path) {
     for name in ["postinstall", "starttest"] {
         fs::copy(executable(name), approot.join(name)).unwrap();
     }
-    let tarball = tarball.canonicalize().unwrap();
-    symlink(&tarball, approot.join(tarball.file_name().unwrap())).unwrap();
+    // No link: the checkout may be closed to the user whom the hooks run as.
+    fs::copy(tarball, approot.join(tarball.file_name().unwrap())).unwrap();
 }
 
 /// Without what is in it: builder's home has thousands of files.
