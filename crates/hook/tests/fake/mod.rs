@@ -18,14 +18,17 @@ use crate::sandbox::Sandbox;
 const SERVER: &str = r#"#!/bin/sh
 {
     echo "pid $$"
-    for argument in "$@"; do echo "argument $argument"; done
+    for argument in "$@"; do
+        echo "argument $argument"
+        # Before the end of the record: who has read that finds the copy complete.
+        case $argument in --init-file=*) /bin/cat "${argument#*=}" >"$HOME/init-file" ;; esac
+    done
     /usr/bin/env | /bin/sed 's/^/variable /'
     echo "end $$"
 } >>"$HOME/record"
 for argument in "$@"; do
     case $argument in
         --datadir=*) dir=${argument#*=} ;;
-        --init-file=*) /bin/cat "${argument#*=}" >"$HOME/init-file" ;;
         --validate-config)
             [ ! -e "$HOME/refuse" ] || { /bin/cat "$HOME/refuse" >&2; exit 1; }
             exit 0 ;;
