@@ -48,7 +48,7 @@ impl Explain for Error {
 
 fn settings(error: &SettingsError) -> Advice {
     match error {
-        SettingsError::Home(_) | SettingsError::FindHome { .. } => Advice::new(
+        SettingsError::Home(_) => Advice::new(
             Kind::Environment,
             "set HOME to the service's home directory, as an absolute path that exists",
         ),

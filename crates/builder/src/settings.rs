@@ -28,9 +28,7 @@ impl Settings {
         // A message about `./hooks` would leave open where that is.
         let approot = std::path::absolute(&approot).unwrap_or(approot);
         let settings = Self {
-            home: home
-                .canonicalize()
-                .map_err(|source| SettingsError::FindHome { path: home, source })?,
+            home,
             approot: approot
                 .canonicalize()
                 .map_err(|source| SettingsError::FindApproot {
@@ -56,14 +54,6 @@ pub enum SettingsError {
     /// No usable `$HOME`.
     #[error(transparent)]
     Home(#[from] EnvironmentError),
-    /// `$HOME` is not there.
-    #[error("cannot find the home directory {path}", path = path.display())]
-    FindHome {
-        /// As `$HOME` names it.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
     /// The approot is not there.
     #[error("cannot find the approot {path}", path = path.display())]
     FindApproot {

@@ -49,13 +49,15 @@ impl Environment {
         self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
-    /// `$HOME`, absolute.
+    /// `$HOME`: a directory that is there, without symbolic links in its path.
     pub fn home(&self) -> Result<PathBuf, EnvironmentError> {
         let home = PathBuf::from(self.get("HOME").ok_or(EnvironmentError::HomeUnset)?);
-        if home.is_absolute() {
-            Ok(home)
-        } else {
-            Err(EnvironmentError::HomeRelative { home })
+        if !home.is_absolute() {
+            return Err(EnvironmentError::HomeRelative { home });
+        }
+        match home.canonicalize() {
+            Ok(canonical) => Ok(canonical),
+            Err(source) => Err(EnvironmentError::FindHome { path: home, source }),
         }
     }
 }
@@ -88,6 +90,14 @@ pub enum EnvironmentError {
     HomeRelative {
         /// As it was set.
         home: PathBuf,
+    },
+    /// A home directory that is not there.
+    #[error("cannot find the home directory {path}", path = path.display())]
+    FindHome {
+        /// As `$HOME` names it.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
     },
 }
 
@@ -136,6 +146,10 @@ mod tests {
         assert_eq!(
             text(&[("HOME", "sub/dir")]),
             "HOME is 'sub/dir', which is not an absolute path"
+        );
+        assert_eq!(
+            text(&[("HOME", "/nowhere")]),
+            "cannot find the home directory /nowhere"
         );
     }
 

@@ -34,7 +34,7 @@ impl Explain for Error {
 impl Explain for SettingsError {
     fn advice(&self) -> Advice {
         match self {
-            Self::Home(_) | Self::FindHome { .. } => Advice::new(
+            Self::Home(_) => Advice::new(
                 Kind::Environment,
                 "set HOME to the service's home directory, as an absolute path that exists",
             ),

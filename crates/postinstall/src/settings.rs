@@ -43,13 +43,8 @@ pub struct Port {
 impl Settings {
     /// From the environment.
     pub fn from_environment(environment: &Environment) -> Result<Self, SettingsError> {
-        let home = environment.home()?;
-        let home = match home.canonicalize() {
-            Ok(canonical) => canonical,
-            Err(source) => return Err(SettingsError::FindHome { path: home, source }),
-        };
         Ok(Self {
-            home,
+            home: environment.home()?,
             port: port(environment)?,
             bind_address: text_input(environment, "MYSQL_BIND_ADDRESS")?,
             accounts: AccountInputs::from_environment(environment)?,
@@ -151,14 +146,6 @@ pub enum SettingsError {
     /// No usable `$HOME`.
     #[error(transparent)]
     Home(#[from] EnvironmentError),
-    /// `$HOME` is not there.
-    #[error("cannot find the home directory {path}", path = path.display())]
-    FindHome {
-        /// As `$HOME` names it.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
     /// No `PORT_*` at all.
     #[error("no port to listen on: no PORT_* variable is set")]
     NoPort,

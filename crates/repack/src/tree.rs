@@ -5,21 +5,13 @@ use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
+use mycnf::SERVER_EXECUTABLES;
 use thiserror::Error;
 
 /// More bytes of names than this come from no vendor; the largest tarballs have 2 MB.
 const NAMES_LIMIT: usize = 32 << 20;
 /// As Linux has it.
 const MAX_LINKS_FOLLOWED: usize = 40;
-/// Where a server may be, below the top directory.
-const SERVERS: [&str; 6] = [
-    "bin/mysqld",
-    "bin/mariadbd",
-    "sbin/mysqld",
-    "sbin/mariadbd",
-    "libexec/mysqld",
-    "libexec/mariadbd",
-];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -147,7 +139,7 @@ impl Tree {
 
     /// Whether the result has a server that can be executed.
     pub(crate) fn has_server(&self) -> bool {
-        SERVERS.iter().any(|server| {
+        SERVER_EXECUTABLES.iter().any(|server| {
             let found = self.follow(Path::new("top"), Path::new(server), View::Result);
             matches!(found, Ok(Some(node)) if node.kind == Kind::File { executable: true })
         })

@@ -41,10 +41,10 @@ fn settings_errors_have_exact_texts() {
     );
     let (path_, source_) = (path(), source());
     assert_rendered(
-        SettingsError::FindHome {
+        SettingsError::Home(EnvironmentError::FindHome {
             path: path_,
             source: source_,
-        },
+        }),
         &format!("cannot find the home directory /h/x\n  cause: permission denied{home}"),
     );
     let (path_, source_) = (path(), source());

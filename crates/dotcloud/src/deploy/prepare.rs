@@ -115,18 +115,20 @@ fn record_one(
     Ok(())
 }
 
-/// The paths of the container that is being prepared for `name`, and the container.
+/// The container that is being prepared for `name`, its paths, and the service it is for.
 fn successor<'a>(
     platform: &Platform,
     application: &'a Application,
+    request: Request<'a>,
     name: &InstanceName,
-) -> Option<(Paths, &'a Container)> {
+) -> Option<(Paths, &'a Container, &'a Service)> {
+    let service = request.build_file.services.get(&name.service)?;
     match &application.instance(name)?.successor {
         Successor::Preparing { container } => {
             let paths = platform
                 .store
                 .container(&application.name, name, container.generation);
-            Some((paths, container))
+            Some((paths, container, service))
         }
         Successor::None | Successor::TakingOver { .. } => None,
     }
@@ -140,10 +142,7 @@ pub(super) fn furnish(
     name: &InstanceName,
     log: &mut DeploymentLog,
 ) -> Result<(), DeployError> {
-    let (Some((paths, container)), Some(service)) = (
-        successor(platform, application, name),
-        request.build_file.services.get(&name.service),
-    ) else {
+    let Some((paths, container, service)) = successor(platform, application, request, name) else {
         return Ok(());
     };
     let account = platform.runtime.account();
@@ -269,10 +268,7 @@ pub(super) fn postinstall(
     name: &InstanceName,
     log: &mut DeploymentLog,
 ) -> Result<(), DeployError> {
-    let (Some((paths, container)), Some(service)) = (
-        successor(platform, application, name),
-        request.build_file.services.get(&name.service),
-    ) else {
+    let Some((paths, container, service)) = successor(platform, application, request, name) else {
         return Ok(());
     };
     log.of(name, format!("Deploying revision {}", container.revision));

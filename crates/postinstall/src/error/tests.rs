@@ -46,10 +46,10 @@ fn settings_errors_have_exact_texts() {
         &format!("HOME is not set{home}"),
     );
     assert_rendered(
-        SettingsError::FindHome {
+        SettingsError::Home(EnvironmentError::FindHome {
             path: path(),
             source: source(),
-        },
+        }),
         &format!("cannot find the home directory /h/x\n  cause: permission denied{home}"),
     );
     assert_rendered(
