@@ -92,12 +92,13 @@ fn make_new(seed: &Seed, server: &Server, seeds: &Path) -> Result<u64, SeedError
         layout: &layout,
         data_dir: &layout.data_dir(),
         seed: None,
+        first_run: None,
     }
     .run()
     .map_err(|source| SeedError::Initialise {
         // Its log goes with the scratch directory.
         evidence: source.evidence(),
-        source,
+        source: source.into(),
     })?;
     store(&layout.data_dir(), seed.path()).map_err(|source| SeedError::Store {
         path: seed.path().to_owned(),
@@ -159,7 +160,7 @@ pub enum SeedError {
         /// What the server said.
         evidence: String,
         /// Why.
-        source: InitialiseError,
+        source: Box<InitialiseError>,
     },
     /// The archive.
     #[error("cannot write the seed {path}", path = path.display())]

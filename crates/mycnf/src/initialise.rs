@@ -11,6 +11,7 @@ use hook::CommandError;
 use thiserror::Error;
 
 use crate::accounts::locking_sql;
+use crate::first_run::{FirstRun, FirstRunError, log_errors};
 use crate::layout::Layout;
 use crate::seed::unpack;
 use crate::server::{Flavour, Server, Version};
@@ -30,6 +31,8 @@ pub struct Initialisation<'a> {
     pub data_dir: &'a Path,
     /// A packed data directory of this server to begin with.
     pub seed: Option<&'a Path>,
+    /// What to run on the new database before it is one.
+    pub first_run: Option<FirstRun<'a>>,
 }
 
 impl Initialisation<'_> {
@@ -47,7 +50,18 @@ impl Initialisation<'_> {
         result
     }
 
-    fn make(&self, unfinished: &Path) -> Result<(), InitialiseError> {
+    /// Asks a server that cannot tell without being started whether it knows every option of the
+    /// option file. Leaves nothing.
+    pub fn check(&self) -> Result<(), InitialiseError> {
+        let unfinished = self.layout.unfinished_data_dir();
+        let result = self
+            .begin(&unfinished)
+            .and_then(|()| self.check_options(&unfinished));
+        let _ = remove_dir_if_there(&unfinished);
+        result
+    }
+
+    fn begin(&self, unfinished: &Path) -> Result<(), InitialiseError> {
         let prepare = |path: &Path| {
             let path = path.to_owned();
             |source| InitialiseError::Prepare { path, source }
@@ -59,8 +73,15 @@ impl Initialisation<'_> {
             .map_err(prepare(unfinished))?;
         // An earlier failure must not be told as this one's.
         let log = self.layout.initialise_log();
-        remove_file_if_there(&log).map_err(prepare(&log))?;
+        remove_file_if_there(&log).map_err(prepare(&log))
+    }
+
+    fn make(&self, unfinished: &Path) -> Result<(), InitialiseError> {
+        self.begin(unfinished)?;
         self.initialise(unfinished)?;
+        if let Some(first_run) = self.first_run {
+            first_run.run(self.server, self.layout, unfinished)?;
+        }
         put_in_place(unfinished, self.data_dir).map_err(|source| InitialiseError::PutInPlace {
             path: self.data_dir.to_owned(),
             source,
@@ -148,7 +169,7 @@ impl Initialisation<'_> {
 
     /// The server on the data directory in the making, with its messages in a log of their own.
     fn server_command(&self, dir: &Path) -> Command {
-        let mut command = self.plain_command(&self.server.executable);
+        let mut command = plain_command(self.layout, &self.server.executable);
         command
             .arg(with_path("--datadir=", dir))
             .arg(with_path("--log-error=", &self.layout.initialise_log()));
@@ -182,7 +203,7 @@ impl Initialisation<'_> {
                 path: basedir.clone(),
                 wanted: "scripts/mariadb-install-db",
             })?;
-        let mut command = self.plain_command(&script);
+        let mut command = plain_command(self.layout, &script);
         command
             .arg(with_path("--basedir=", basedir))
             .arg(with_path("--datadir=", dir))
@@ -193,20 +214,6 @@ impl Initialisation<'_> {
             // Neither ask the resolver about this host nor tell people to start by hand.
             .args(["--cross-bootstrap", "--rpm"]);
         Ok(command)
-    }
-
-    /// The option file is the first argument of every call, and nothing of the caller's
-    /// environment (`MYSQL_*`, `MARIADB_*`) reaches a server.
-    fn plain_command(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
-        command
-            .env_clear()
-            .env("HOME", self.layout.home())
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("TMPDIR", self.layout.tmp_dir())
-            .current_dir(self.layout.home())
-            .arg(with_path("--defaults-file=", &self.layout.option_file()));
-        command
     }
 
     /// What `mysql_install_db` of 5.x feeds the server, in one run instead of two.
@@ -227,7 +234,21 @@ impl Initialisation<'_> {
     }
 }
 
-fn with_path(option: &str, path: &Path) -> std::ffi::OsString {
+/// The option file is the first argument of every call, and nothing of the caller's environment
+/// (`MYSQL_*`, `MARIADB_*`) reaches a server or a client.
+pub(crate) fn plain_command(layout: &Layout, program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .env("HOME", layout.home())
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("TMPDIR", layout.tmp_dir())
+        .current_dir(layout.home())
+        .arg(with_path("--defaults-file=", &layout.option_file()));
+    command
+}
+
+pub(crate) fn with_path(option: &str, path: &Path) -> std::ffi::OsString {
     let mut argument = std::ffi::OsString::from(option);
     argument.push(path);
     argument
@@ -248,7 +269,7 @@ fn remove_dir_if_there(path: &Path) -> io::Result<bool> {
     }
 }
 
-fn remove_file_if_there(path: &Path) -> io::Result<()> {
+pub(crate) fn remove_file_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
@@ -314,6 +335,9 @@ pub enum InitialiseError {
         /// Why.
         source: io::Error,
     },
+    /// The first-run files.
+    #[error(transparent)]
+    FirstRun(#[from] FirstRunError),
     /// Sync or rename failed.
     #[error("cannot put {path} in place", path = path.display())]
     PutInPlace {
@@ -329,18 +353,17 @@ impl InitialiseError {
     /// words. Empty if no server failed.
     #[must_use]
     pub fn evidence(&self) -> String {
-        let Self::RunInitialiser { log, source } = self else {
-            return String::new();
+        let (log, source) = match self {
+            Self::RunInitialiser { log, source } => (log, source),
+            Self::FirstRun(error) => return error.evidence(),
+            Self::Prepare { .. }
+            | Self::PrepareAccounts { .. }
+            | Self::FindInitialiser { .. }
+            | Self::ReadSystemTables { .. }
+            | Self::Unpack { .. }
+            | Self::PutInPlace { .. } => return String::new(),
         };
-        let text = fs::read(log).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let mut errors: Vec<&str> = text.lines().filter(|line| line.contains("ERROR")).collect();
-        if errors.is_empty() {
-            return source.last_words().to_owned();
-        }
-        // The first ones: what follows is their consequence.
-        errors.truncate(6);
-        errors.join("\n")
+        log_errors(log).unwrap_or_else(|| source.last_words().to_owned())
     }
 }
 

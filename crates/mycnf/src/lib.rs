@@ -3,6 +3,7 @@
 mod accounts;
 mod credentials;
 mod data_dir;
+mod first_run;
 mod initialise;
 mod layout;
 mod lock;
@@ -10,11 +11,13 @@ mod option_file;
 mod rendering;
 mod seed;
 mod server;
+mod temporary_server;
 mod write;
 
 pub use accounts::{Accounts, SESSION_RESET};
 pub use credentials::{Credentials, CredentialsError, Password, PasswordError};
 pub use data_dir::{DataDirState, InspectError, Lineage, inspect};
+pub use first_run::{FirstRun, FirstRunError, FirstRunFile, FirstRunFileError};
 pub use initialise::{Initialisation, InitialiseError, remove_unfinished};
 pub use layout::Layout;
 pub use lock::{DataLock, LockError};
@@ -25,4 +28,5 @@ pub use option_file::{
 pub use rendering::{Choice, Origin, Rendered, Settings, render_my_cnf, server_groups};
 pub use seed::{Seed, pack};
 pub use server::{Flavour, ProbeError, SERVER_EXECUTABLES, Server, Version};
+pub use temporary_server::{TemporaryServer, TemporaryServerError};
 pub use write::{WriteError, write_private};

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use hook::Report;
 use mycnf::{
-    Accounts, Credentials, CredentialsError, DataDirState, DataLock, Initialisation,
-    InitialiseError, InspectError, Layout, Lineage, LockError, OptionFile, Password, PasswordError,
-    ProbeError, Seed, Server, WriteError, inspect, remove_unfinished, write_private,
+    Accounts, Credentials, CredentialsError, DataDirState, DataLock, FirstRun, FirstRunFile,
+    FirstRunFileError, Initialisation, InitialiseError, InspectError, Layout, Lineage, LockError,
+    OptionFile, Password, PasswordError, ProbeError, Seed, Server, WriteError, inspect,
+    remove_unfinished, write_private,
 };
 use thiserror::Error;
 
@@ -40,8 +41,22 @@ pub struct Prepared {
     pub lock: DataLock,
 }
 
+/// When to make a database that begins with first-run files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstRunFiles {
+    /// Now.
+    Run,
+    /// Not now: the platform may be about to replace `~/data` by the real one, on which they ran long
+    /// ago.
+    Leave,
+}
+
 /// Does what is missing, and nothing twice.
-pub fn prepare(settings: &Settings, report: &mut Report) -> Result<Prepared, PrepareError> {
+pub fn prepare(
+    settings: &Settings,
+    first_run: FirstRunFiles,
+    report: &mut Report,
+) -> Result<Prepared, PrepareError> {
     let layout = Layout::new(&settings.home);
     check_socket_path(&layout)?;
     let server = Server::stamped(&layout.install())?;
@@ -64,11 +79,6 @@ pub fn prepare(settings: &Settings, report: &mut Report) -> Result<Prepared, Pre
     if remove_unfinished(&layout)? {
         report.bullet("removed a data directory whose initialisation had not finished");
     }
-    if fresh {
-        initialise(&server, &layout, &template, &data_dir, report)?;
-    } else {
-        report.bullet(format!("kept the data directory {}", data_dir.display()));
-    }
     let inputs = &settings.accounts;
     let accounts = root_password.as_ref().map(|root_password| Accounts {
         root_password,
@@ -80,8 +90,28 @@ pub fn prepare(settings: &Settings, report: &mut Report) -> Result<Prepared, Pre
             .as_ref()
             .map(|(name, password)| (name.as_str(), password)),
     });
+    let opening_sql = accounts.map(|accounts| accounts.opening_sql(&server));
+    if fresh {
+        let files = FirstRunFile::all(&layout.first_run_files())?;
+        let files = FirstRun {
+            files: &files,
+            opening_sql: opening_sql.as_deref().unwrap_or_default(),
+            database: inputs.database.as_deref(),
+        };
+        let seed = seed(&server, &layout, &template);
+        let initialisation = Initialisation {
+            server: &server,
+            layout: &layout,
+            data_dir: &data_dir,
+            seed: seed.as_ref().map(Seed::path),
+            first_run: (!files.files.is_empty()).then_some(files),
+        };
+        initialise(&initialisation, first_run, report)?;
+    } else {
+        report.bullet(format!("kept the data directory {}", data_dir.display()));
+    }
     Ok(Prepared {
-        opening_sql: accounts.map(|accounts| accounts.opening_sql(&server)),
+        opening_sql,
         init_file: rendering::init_file(&rendered, &server, &data_dir),
         layout,
         server,
@@ -89,36 +119,51 @@ pub fn prepare(settings: &Settings, report: &mut Report) -> Result<Prepared, Pre
     })
 }
 
-/// Makes the data directory, from the seed if builder made one for this release and my.cnf.
+/// The seed that builder made for this release and my.cnf, if it did.
+fn seed(server: &Server, layout: &Layout, template: &OptionFile) -> Option<Seed> {
+    let release = server.basedir.canonicalize().unwrap_or_default();
+    let seed = Seed::of(layout, release.file_name()?, server, template)?;
+    seed.path().is_file().then_some(seed)
+}
+
+/// Makes the data directory, unless first-run files are to be left to a later hook.
 fn initialise(
-    server: &Server,
-    layout: &Layout,
-    template: &OptionFile,
-    data_dir: &Path,
+    initialisation: &Initialisation<'_>,
+    first_run: FirstRunFiles,
     report: &mut Report,
 ) -> Result<(), PrepareError> {
-    let release = server.basedir.canonicalize().unwrap_or_default();
-    let seed = release
-        .file_name()
-        .and_then(|name| Seed::of(layout, name, server, template))
-        .filter(|seed| seed.path().is_file());
-    let origin = if seed.is_some() {
-        ", from the seed"
-    } else {
-        ""
-    };
-    report.bullet(format!("initialising {}{origin}", data_dir.display()));
-    Initialisation {
-        server,
-        layout,
-        data_dir,
-        seed: seed.as_ref().map(Seed::path),
+    let files = initialisation.first_run.map_or(&[][..], |run| run.files);
+    let names: Vec<String> = files.iter().map(FirstRunFile::name).collect();
+    if !files.is_empty() && first_run == FirstRunFiles::Leave {
+        initialisation.check()?;
+        report.bullet(format!(
+            "left the database to starttest, which will run {} if there is none by then",
+            names.join(", ")
+        ));
+        return Ok(());
     }
-    .run()?;
-    report.bullet(
+    let origin = match initialisation.seed {
+        Some(_) => ", from the seed",
+        None => "",
+    };
+    report.bullet(format!(
+        "initialising {}{origin}",
+        initialisation.data_dir.display()
+    ));
+    if !files.is_empty() {
+        report.sub_bullet(format!(
+            "running {} before anybody can connect; the temporary server's log is {}",
+            names.join(", "),
+            initialisation.layout.initialise_log().display()
+        ));
+    }
+    initialisation.run()?;
+    report.bullet(if files.is_empty() {
         "initialised: root is locked until the server gives it its password, nobody else has an \
-         account",
-    );
+         account"
+    } else {
+        "initialised: root has its password, and the first-run files are in"
+    });
     Ok(())
 }
 
@@ -298,6 +343,9 @@ pub enum PrepareError {
         /// Where it should be.
         path: PathBuf,
     },
+    /// The first-run files.
+    #[error(transparent)]
+    FirstRunFile(#[from] FirstRunFileError),
     /// Initialising failed.
     #[error(transparent)]
     Initialise(#[from] InitialiseError),

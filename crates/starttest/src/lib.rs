@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use hook::{Environment, Inherited, Report};
 use mycnf::SESSION_RESET;
-use postinstall::{Prepared, Settings, prepare, server_command};
+use postinstall::{FirstRunFiles, Prepared, Settings, prepare, server_command};
 
 pub use error::Error;
 
@@ -48,7 +48,7 @@ pub fn run(environment: &Environment, report: &mut Report) -> Result<Infallible,
         opening_sql,
         init_file,
         lock: _lock,
-    } = prepare(&settings, report)?;
+    } = prepare(&settings, FirstRunFiles::Run, report)?;
     check_port(&settings)?;
     report.bullet(format!(
         "becoming {server}; its log is {}",

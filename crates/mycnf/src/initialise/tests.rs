@@ -71,6 +71,7 @@ impl Home {
             layout: &self.layout,
             data_dir,
             seed: None,
+            first_run: None,
         }
     }
 
