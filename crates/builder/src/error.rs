@@ -119,13 +119,6 @@ fn first_run(error: &FirstRunError) -> Advice {
             "name first-run files *.sql, *.sql.gz, *.sql.xz or *.sql.zst, in lower case, move \
              everything else elsewhere (no scripts are run), push again",
         ),
-        FirstRunError::File(FirstRunFileError::Read { source, .. })
-            if source.kind() != io::ErrorKind::PermissionDenied =>
-        {
-            configuration(
-                "compress it again from the original (it is damaged or cut short), push again",
-            )
-        }
         FirstRunError::File(FirstRunFileError::List { .. } | FirstRunFileError::Read { .. }) => {
             Advice::new(
                 Kind::Environment,

@@ -1,5 +1,6 @@
-//! First-run files: read to their end before anything is written, then copied to `~/mysql/initdb.d`.
-//! Refuses what a first start could not run: other names, damaged files, a release without a client.
+//! First-run files: found before anything is written, then copied to `~/mysql/initdb.d`. Refuses what
+//! a first start could not run: other names, unreadable files, a release without a client. (That they
+//! are whole is for postinstall to see, which has the decoders.)
 
 use std::fs::{self, File};
 use std::io;
@@ -18,11 +19,14 @@ use crate::libraries::{self, LibrariesError};
 pub(crate) struct FirstRunFiles(Vec<FirstRunFile>);
 
 impl FirstRunFiles {
-    /// Finds and reads them.
+    /// Finds them.
     pub(crate) fn read(approot: &Path) -> Result<Self, FirstRunError> {
         let files = FirstRunFile::all(&approot.join("initdb.d"))?;
-        for file in &files {
-            file.check()?;
+        for FirstRunFile { path, .. } in &files {
+            if let Err(source) = File::open(path) {
+                let path = path.clone();
+                return Err(FirstRunFileError::Read { path, source }.into());
+            }
         }
         Ok(Self(files))
     }

@@ -92,7 +92,6 @@ fn make_new(seed: &Seed, server: &Server, seeds: &Path) -> Result<u64, SeedError
         layout: &layout,
         data_dir: &layout.data_dir(),
         seed: None,
-        first_run: None,
     }
     .run()
     .map_err(|source| SeedError::Initialise {

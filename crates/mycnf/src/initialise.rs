@@ -31,8 +31,6 @@ pub struct Initialisation<'a> {
     pub data_dir: &'a Path,
     /// A packed data directory of this server to begin with.
     pub seed: Option<&'a Path>,
-    /// What to run on the new database before it is one.
-    pub first_run: Option<FirstRun<'a>>,
 }
 
 impl Initialisation<'_> {
@@ -41,8 +39,25 @@ impl Initialisation<'_> {
     /// Killed at any point, it leaves only [`Layout::unfinished_data_dir`], which the next call
     /// removes.
     pub fn run(&self) -> Result<(), InitialiseError> {
+        self.run_then(|_| Ok(()))
+    }
+
+    /// The same with what `first_run` says in it.
+    pub fn run_with(&self, first_run: FirstRun<'_>) -> Result<(), InitialiseError> {
+        self.run_then(|dir| Ok(first_run.run(self.server, self.layout, dir)?))
+    }
+
+    /// `finish` is what the directory needs before it gets its name. (Generic: builder, which has no
+    /// use for them, is not to hold the decoders of first-run files.)
+    fn run_then(
+        &self,
+        finish: impl FnOnce(&Path) -> Result<(), InitialiseError>,
+    ) -> Result<(), InitialiseError> {
         let unfinished = self.layout.unfinished_data_dir();
-        let result = self.make(&unfinished);
+        let result = self
+            .make(&unfinished)
+            .and_then(|()| finish(&unfinished))
+            .and_then(|()| self.put_in_place(&unfinished));
         if result.is_err() {
             // It may be what filled the disk, and its initialiser has ended.
             let _ = remove_dir_if_there(&unfinished);
@@ -78,10 +93,10 @@ impl Initialisation<'_> {
 
     fn make(&self, unfinished: &Path) -> Result<(), InitialiseError> {
         self.begin(unfinished)?;
-        self.initialise(unfinished)?;
-        if let Some(first_run) = self.first_run {
-            first_run.run(self.server, self.layout, unfinished)?;
-        }
+        self.initialise(unfinished)
+    }
+
+    fn put_in_place(&self, unfinished: &Path) -> Result<(), InitialiseError> {
         put_in_place(unfinished, self.data_dir).map_err(|source| InitialiseError::PutInPlace {
             path: self.data_dir.to_owned(),
             source,

@@ -69,6 +69,12 @@ pub fn prepare(
     // Before the first write, so that a refusal changes nothing, and again once nobody else can
     // change the answer.
     Found::look(settings, &layout, &server, &data_dir)?;
+    if first_run == FirstRunFiles::Leave {
+        // At the start it would be too late: the old instance will have been stopped.
+        for file in FirstRunFile::all(&layout.first_run_files())? {
+            file.check()?;
+        }
+    }
     make_directories(&layout)?;
     let lock = DataLock::acquire(&layout.lock(), LOCK_PATIENCE)?;
     let found = Found::look(settings, &layout, &server, &data_dir)?;
@@ -93,7 +99,7 @@ pub fn prepare(
     let opening_sql = accounts.map(|accounts| accounts.opening_sql(&server));
     if fresh {
         let files = FirstRunFile::all(&layout.first_run_files())?;
-        let files = FirstRun {
+        let first = FirstRun {
             files: &files,
             opening_sql: opening_sql.as_deref().unwrap_or_default(),
             database: inputs.database.as_deref(),
@@ -104,9 +110,12 @@ pub fn prepare(
             layout: &layout,
             data_dir: &data_dir,
             seed: seed.as_ref().map(Seed::path),
-            first_run: (!files.files.is_empty()).then_some(files),
         };
-        initialise(&initialisation, first_run, report)?;
+        match (files.is_empty(), first_run) {
+            (true, _) => initialise(&initialisation, report)?,
+            (false, FirstRunFiles::Run) => initialise_with(&initialisation, first, report)?,
+            (false, FirstRunFiles::Leave) => leave(&initialisation, report)?,
+        }
     } else {
         report.bullet(format!("kept the data directory {}", data_dir.display()));
     }
@@ -126,45 +135,52 @@ fn seed(server: &Server, layout: &Layout, template: &OptionFile) -> Option<Seed>
     seed.path().is_file().then_some(seed)
 }
 
-/// Makes the data directory, unless first-run files are to be left to a later hook.
+/// Makes the data directory.
 fn initialise(
     initialisation: &Initialisation<'_>,
-    first_run: FirstRunFiles,
     report: &mut Report,
 ) -> Result<(), PrepareError> {
-    let files = initialisation.first_run.map_or(&[][..], |run| run.files);
-    let names: Vec<String> = files.iter().map(FirstRunFile::name).collect();
-    if !files.is_empty() && first_run == FirstRunFiles::Leave {
-        initialisation.check()?;
-        report.bullet(format!(
-            "left the database to starttest, which will run {} if there is none by then",
-            names.join(", ")
-        ));
-        return Ok(());
-    }
+    tell_origin(initialisation, report);
+    initialisation.run()?;
+    report.bullet(
+        "initialised: root is locked until the server gives it its password, nobody else has an \
+         account",
+    );
+    Ok(())
+}
+
+/// Makes it with first-run files.
+fn initialise_with(
+    initialisation: &Initialisation<'_>,
+    first_run: FirstRun<'_>,
+    report: &mut Report,
+) -> Result<(), PrepareError> {
+    tell_origin(initialisation, report);
+    let names: Vec<String> = first_run.files.iter().map(FirstRunFile::name).collect();
+    report.sub_bullet(format!(
+        "running {} before anybody can connect; the temporary server's log is {}",
+        names.join(", "),
+        initialisation.layout.initialise_log().display()
+    ));
+    initialisation.run_with(first_run)?;
+    report.bullet("initialised: root has its password, and the first-run files are in");
+    Ok(())
+}
+
+/// Leaves it to starttest.
+fn leave(initialisation: &Initialisation<'_>, report: &mut Report) -> Result<(), PrepareError> {
+    initialisation.check()?;
+    report.bullet("left the database to starttest, which runs the first-run files if it has none");
+    Ok(())
+}
+
+fn tell_origin(initialisation: &Initialisation<'_>, report: &mut Report) {
     let origin = match initialisation.seed {
         Some(_) => ", from the seed",
         None => "",
     };
-    report.bullet(format!(
-        "initialising {}{origin}",
-        initialisation.data_dir.display()
-    ));
-    if !files.is_empty() {
-        report.sub_bullet(format!(
-            "running {} before anybody can connect; the temporary server's log is {}",
-            names.join(", "),
-            initialisation.layout.initialise_log().display()
-        ));
-    }
-    initialisation.run()?;
-    report.bullet(if files.is_empty() {
-        "initialised: root is locked until the server gives it its password, nobody else has an \
-         account"
-    } else {
-        "initialised: root has its password, and the first-run files are in"
-    });
-    Ok(())
+    let path = initialisation.data_dir.display();
+    report.bullet(format!("initialising {path}{origin}"));
 }
 
 /// What earlier runs left.

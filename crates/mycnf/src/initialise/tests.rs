@@ -71,7 +71,6 @@ impl Home {
             layout: &self.layout,
             data_dir,
             seed: None,
-            first_run: None,
         }
     }
 
