@@ -4,6 +4,7 @@
 
 mod accounts;
 mod error;
+mod fresh;
 mod prepare;
 mod rendering;
 mod settings;
@@ -12,7 +13,8 @@ use hook::{Environment, Report};
 
 pub use accounts::{AccountInputs, AccountsError};
 pub use error::Error;
-pub use prepare::{FirstRunFiles, PrepareError, Prepared, prepare};
+pub use fresh::FirstRunFiles;
+pub use prepare::{PrepareError, Prepared, prepare};
 pub use rendering::{RenderError, server_command};
 pub use settings::{Port, Settings, SettingsError};
 
