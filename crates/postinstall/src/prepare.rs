@@ -12,13 +12,13 @@ use hook::Report;
 use mycnf::{
     Accounts, Credentials, CredentialsError, DataDirState, DataLock, Initialisation,
     InitialiseError, InspectError, Layout, Lineage, LockError, OptionFile, Password, PasswordError,
-    ProbeError, Seed, Server, WriteError, discard_unfinished, inspect, remove_unfinished,
-    write_private,
+    ProbeError, Seed, Server, WriteError, inspect, remove_unfinished, write_private,
 };
 use thiserror::Error;
 
 use crate::rendering::{self, RenderError};
 use crate::settings::{Port, Settings};
+use crate::stale::{self, StaleError};
 
 /// Longest path of a Unix socket (unix(7): 108 bytes with the closing NUL).
 const SOCKET_PATH_MAX: usize = 107;
@@ -74,8 +74,9 @@ pub fn prepare(
     if purpose == Purpose::Serve {
         // After the lock: of an orphaned server, which has both, the lock tells the process id.
         check_port(&settings.port)?;
+        stale::remove_run_files(&layout)?;
     }
-    discard_unfinished_writes(&layout)?;
+    stale::discard_unfinished_writes(&layout)?;
     let found = Found::look(settings, &layout, &server, &data_dir)?;
     let fresh = !found.database;
     let root_password = credentials(settings, &layout, found, report)?;
@@ -206,13 +207,6 @@ fn check_port(port: &Port) -> Result<(), PrepareError> {
         })
 }
 
-/// What killed hooks left of the files that are written under the lock.
-fn discard_unfinished_writes(layout: &Layout) -> Result<(), WriteError> {
-    discard_unfinished(&layout.credentials())?;
-    discard_unfinished(&layout.option_file())?;
-    discard_unfinished(&layout.accepted_options())
-}
-
 fn make_directories(layout: &Layout) -> Result<(), PrepareError> {
     let paths = [
         layout.data(),
@@ -296,6 +290,9 @@ pub enum PrepareError {
         /// Why.
         source: io::Error,
     },
+    /// A file in the server's way.
+    #[error(transparent)]
+    Stale(#[from] StaleError),
     /// The credentials file cannot be read.
     #[error("cannot read {path}", path = path.display())]
     ReadCredentials {

@@ -380,7 +380,8 @@ fn lock_held_or_unusable_is_refused() {
         &format!(
             "{SERVER}postinstall: error: cannot lock {{dir}}/home/data/mysqldb.lock\n  \
              cause: permission denied (os error 13)\n  \
-             next: make its directory writable for this user, start again\n"
+             next: make room on the disk, or make the directory writable for this user, start \
+             again\n"
         ),
     );
 }

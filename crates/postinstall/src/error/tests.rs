@@ -153,8 +153,7 @@ fn preparation_errors_have_exact_texts() {
             path: path_,
             source: source_,
         }),
-        "cannot lock /h/x\n  cause: permission denied\n  next: make its directory writable for \
-         this user, start again",
+        &format!("cannot lock /h/x\n  cause: permission denied{ROOM}"),
     );
     let (path_, source_) = (path(), source());
     assert_rendered(
