@@ -143,8 +143,8 @@ fn render(error: &RenderError) -> Advice {
             configuration("correct that option in my.cnf, push again").detail(source.last_words())
         }
         RenderError::DataDirOutside { .. } => configuration(
-            "remove datadir from my.cnf (~/data/mysqldb is the default), push again: only ~/data \
-             survives a push",
+            "remove datadir from my.cnf (~/data/mysqldb is the default), or name a directory below \
+             ~/data by its full path, push again: only ~/data survives a push",
         ),
     }
 }

@@ -199,7 +199,8 @@ fn my_cnf_unusable_is_refused() {
         &format!(
             "{SERVER}postinstall: error: datadir is /var/lib/mysql, which is not below \
              {{dir}}/home/data\n  next: remove datadir from my.cnf (~/data/mysqldb is the default), \
-             push again: only ~/data survives a push\n"
+             or name a directory below ~/data by its full path, push again: only ~/data survives a \
+             push\n"
         ),
     );
     let unreadable = |cause: &str| {

@@ -295,7 +295,8 @@ fn option_file_errors_have_exact_texts() {
     assert_rendered(
         render(RenderError::DataDirOutside { path: path(), data }),
         "datadir is /h/x, which is not below /h/data\n  next: remove datadir from my.cnf \
-         (~/data/mysqldb is the default), push again: only ~/data survives a push",
+         (~/data/mysqldb is the default), or name a directory below ~/data by its full path, push \
+         again: only ~/data survives a push",
     );
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use mysql::prelude::Queryable;
 use mysql::{Conn, OptsBuilder};
 
-use crate::real::{Instance, Running, Server};
+use crate::real::{Instance, Running, SERVERS, Server};
 use crate::sandbox::wait_for;
 
 pub(crate) const PASSWORD: &str = "it's known";
@@ -23,6 +23,16 @@ pub(crate) fn hook(instance: &Instance, name: &str) -> Command {
         .stdin(Stdio::null())
         .stderr(Stdio::null());
     command
+}
+
+/// With every server, at the same time: they mostly wait.
+pub(crate) fn on_each(check: impl Fn(Server) + Sync) {
+    std::thread::scope(|scope| {
+        for server in SERVERS {
+            let check = &check;
+            scope.spawn(move || check(server));
+        }
+    });
 }
 
 /// How long starts may take altogether, the initialiser of a killed hook included.
@@ -86,7 +96,7 @@ pub(crate) fn start_and_check(server: Server, instance: &Instance) -> (Running, 
 
 /// Neither without a password nor with another one, nor as nobody, through TCP and the socket.
 #[track_caller]
-fn assert_closed(instance: &Instance) {
+pub(crate) fn assert_closed(instance: &Instance) {
     let socket = instance.home().join("mysql/run/mysqld.sock");
     for (user, password) in [("root", None), ("root", Some("x")), ("", None)] {
         let options = OptsBuilder::new().user(Some(user)).pass(password);
@@ -97,7 +107,8 @@ fn assert_closed(instance: &Instance) {
             .prefer_socket(false);
         for options in [tcp, options.socket(socket.to_str())] {
             match Conn::new(options) {
-                Err(mysql::Error::MySqlError(error)) if error.code == 1045 => {}
+                // Access denied; the account is locked.
+                Err(mysql::Error::MySqlError(error)) if [1045, 3118].contains(&error.code) => {}
                 // To unknown users MySQL 9 proposes any method, to hide that they are unknown.
                 Err(mysql::Error::DriverError(_)) => {}
                 other => panic!("'{user}' with {password:?}: {other:?}"),

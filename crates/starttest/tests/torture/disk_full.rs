@@ -10,9 +10,9 @@ use std::time::Duration;
 use mysql::prelude::Queryable;
 use mysql::{Conn, OptsBuilder};
 
-use crate::check::PASSWORD;
+use crate::check::{PASSWORD, on_each};
 use crate::points::Sweep;
-use crate::real::{Instance, Running, SERVERS, Server};
+use crate::real::{Instance, Running, Server};
 use crate::sandbox::{in_mount_namespace, wait_for};
 
 /// A server that can neither go on nor stop waits for room; that is as good as an end.
@@ -148,11 +148,7 @@ fn bytes(fraction: f64) -> u64 {
 
 #[test]
 fn g7_full_disk_at_any_moment_of_the_first_start_is_told_and_repaired() {
-    std::thread::scope(|scope| {
-        for server in SERVERS {
-            scope.spawn(move || sweep(server));
-        }
-    });
+    on_each(sweep);
 }
 
 fn sweep(server: Server) {

@@ -10,7 +10,10 @@
 mod check;
 mod committed;
 mod disk_full;
+mod host;
 mod killed;
+mod memory;
+mod options;
 #[path = "../../../hook/tests/points/mod.rs"]
 mod points;
 #[path = "../real/mod.rs"]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use mysql::prelude::Queryable;
 
-use crate::check::{PASSWORD, hook, start, start_and_check};
+use crate::check::{PASSWORD, hook, on_each, start, start_and_check};
 use crate::real::{Instance, Running, SERVERS, Server};
 use crate::sandbox::wait_for;
 
@@ -42,11 +42,7 @@ fn g2_g3_term_leaves_no_initialiser_behind() {
 /// looks after any more; the other names it.
 #[test]
 fn g8_of_two_first_starts_one_serves_orphaned_and_the_other_names_it() {
-    std::thread::scope(|scope| {
-        for server in SERVERS {
-            scope.spawn(move || rivals(server));
-        }
-    });
+    on_each(rivals);
 }
 
 fn rivals(server: Server) {
