@@ -58,6 +58,8 @@ torture: ## the long forms of the tests; repeat one with the seed that it prints
 	@scripts/setup test
 	$(MAKE) --no-print-directory fixtures
 	MYCNF_FILES=20000 cargo test --locked -p mycnf --test my_print_defaults -- --nocapture
+	cargo build --locked -p builder -p postinstall
+	MOD_POINTS=200 cargo test --locked -p starttest --test torture -- --nocapture
 
 # Seconds for each target of `make fuzz`.
 FUZZ_SECONDS ?= 300

@@ -95,7 +95,9 @@ impl Accounts<'_> {
             }
         };
         let mut sql = format!(
+            // MySQL 8 and later run an init-file as if my.cnf set no collation.
             "SET SESSION sql_log_bin = 0;\n{SQL_LITERAL_PRELUDE}\
+             SET SESSION collation_server = @@GLOBAL.collation_server;\n\
              SET @first_start = (SELECT COUNT(*) FROM {locked});\n"
         );
         let first = self.database_and_user(dialect).into_iter();

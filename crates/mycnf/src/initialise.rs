@@ -15,7 +15,7 @@ use crate::first_run::{FirstRun, FirstRunError, log_errors};
 use crate::layout::Layout;
 use crate::seed::unpack;
 use crate::server::{Flavour, Server, Version};
-use crate::write::{WriteError, write_private};
+use crate::write::{WriteError, discard_unfinished, write_private};
 
 /// The first release with `--initialize` (manual 5.7, section 2.9.1).
 const INITIALIZE: Version = Version::new(5, 7, 6);
@@ -118,7 +118,7 @@ impl Initialisation<'_> {
                 self.start(&mut self.bootstrap(dir), sql.as_bytes())
             }
             (_, version) if version >= INITIALIZE => {
-                let file = self.layout.run_dir().join("initialise.sql");
+                let file = accounts_file(self.layout);
                 write_private(&file, sql.as_bytes())?;
                 let result = self.start(&mut self.initialize(dir, &file), b"");
                 let removed = remove_file_if_there(&file);
@@ -249,6 +249,11 @@ impl Initialisation<'_> {
     }
 }
 
+/// What `--initialize` runs at its end.
+fn accounts_file(layout: &Layout) -> PathBuf {
+    layout.run_dir().join("initialise.sql")
+}
+
 /// The option file is the first argument of every call, and nothing of the caller's environment
 /// (`MYSQL_*`, `MARIADB_*`) reaches a server or a client.
 pub(crate) fn plain_command(layout: &Layout, program: &Path) -> Command {
@@ -272,6 +277,9 @@ pub(crate) fn with_path(option: &str, path: &Path) -> std::ffi::OsString {
 /// Removes what a killed initialisation left. Ours by its name, and nobody writes it: we hold the
 /// lock, which every initialiser inherits.
 pub fn remove_unfinished(layout: &Layout) -> Result<bool, InitialiseError> {
+    let path = accounts_file(layout);
+    discard_unfinished(&path)?;
+    remove_file_if_there(&path).map_err(|source| InitialiseError::Prepare { path, source })?;
     let path = layout.unfinished_data_dir();
     remove_dir_if_there(&path).map_err(|source| InitialiseError::Prepare { path, source })
 }

@@ -6,17 +6,7 @@ use std::path::Path;
 use hook::Report;
 use mycnf::{FirstRun, FirstRunFile, Initialisation, Layout, OptionFile, Seed, Server};
 
-use crate::prepare::PrepareError;
-
-/// When to make a database that begins with first-run files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FirstRunFiles {
-    /// Now.
-    Run,
-    /// Not now: the platform may be about to replace `~/data` by the real one, on which they ran long
-    /// ago.
-    Leave,
-}
+use crate::prepare::{PrepareError, Purpose};
 
 /// What a fresh database depends on. The caller holds the lock.
 pub(crate) struct FreshDatabase<'a> {
@@ -36,7 +26,7 @@ impl FreshDatabase<'_> {
     /// Makes it, if it is to be made now.
     pub(crate) fn make(
         &self,
-        first_run: FirstRunFiles,
+        purpose: Purpose,
         report: &mut Report,
     ) -> Result<(), PrepareError> {
         let files = FirstRunFile::all(&self.layout.first_run_files())?;
@@ -47,7 +37,8 @@ impl FreshDatabase<'_> {
             data_dir: self.data_dir,
             seed: seed.as_ref().map(Seed::path),
         };
-        if !files.is_empty() && first_run == FirstRunFiles::Leave {
+        // The platform may be about to replace ~/data by the real one, on which they ran long ago.
+        if !files.is_empty() && purpose == Purpose::Later {
             initialisation.check()?;
             report.bullet(
                 "left the database to starttest, which runs the first-run files if it has none",

@@ -8,15 +8,16 @@ mod fresh;
 mod prepare;
 mod rendering;
 mod settings;
+mod stale;
 
 use hook::{Environment, Report};
 
 pub use accounts::{AccountInputs, AccountsError};
 pub use error::Error;
-pub use fresh::FirstRunFiles;
-pub use prepare::{PrepareError, Prepared, prepare};
+pub use prepare::{PrepareError, Prepared, Purpose, prepare};
 pub use rendering::{RenderError, server_command};
 pub use settings::{Port, Settings, SettingsError};
+pub use stale::StaleError;
 
 /// The text of `--help`.
 pub const ABOUT: &str = "\
@@ -50,6 +51,6 @@ arguments; 70 a defect of postinstall.
 /// Prepares the container.
 pub fn run(environment: &Environment, report: &mut Report) -> Result<(), Error> {
     let settings = Settings::from_environment(environment)?;
-    prepare(&settings, FirstRunFiles::Leave, report)?;
+    prepare(&settings, Purpose::Later, report)?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 use std::fs::{self, DirBuilder};
 use std::io;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,9 +16,10 @@ use mycnf::{
 };
 use thiserror::Error;
 
-use crate::fresh::{FirstRunFiles, FreshDatabase};
+use crate::fresh::FreshDatabase;
 use crate::rendering::{self, RenderError};
-use crate::settings::Settings;
+use crate::settings::{Port, Settings};
+use crate::stale::{self, StaleError};
 
 /// Longest path of a Unix socket (unix(7): 108 bytes with the closing NUL).
 const SOCKET_PATH_MAX: usize = 107;
@@ -41,10 +43,19 @@ pub struct Prepared {
     pub lock: DataLock,
 }
 
+/// What is prepared for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A server that starts at once: its port has to be free.
+    Serve,
+    /// One that starts later; until then the port may be another's.
+    Later,
+}
+
 /// Does what is missing, and nothing twice.
 pub fn prepare(
     settings: &Settings,
-    first_run: FirstRunFiles,
+    purpose: Purpose,
     report: &mut Report,
 ) -> Result<Prepared, PrepareError> {
     let layout = Layout::new(&settings.home);
@@ -59,7 +70,7 @@ pub fn prepare(
     // Before the first write, so that a refusal changes nothing, and again once nobody else can
     // change the answer.
     Found::look(settings, &layout, &server, &data_dir)?;
-    if first_run == FirstRunFiles::Leave {
+    if purpose == Purpose::Later {
         // At the start it would be too late: the old instance will have been stopped.
         for file in FirstRunFile::all(&layout.first_run_files())? {
             file.check()?;
@@ -67,11 +78,17 @@ pub fn prepare(
     }
     make_directories(&layout)?;
     let lock = DataLock::acquire(&layout.lock(), LOCK_PATIENCE)?;
+    if purpose == Purpose::Serve {
+        // After the lock: of an orphaned server, which has both, the lock tells the process id.
+        check_port(&settings.port)?;
+        stale::remove_run_files(&layout)?;
+    }
+    stale::discard_unfinished_writes(&layout)?;
     let found = Found::look(settings, &layout, &server, &data_dir)?;
     let fresh = !found.database;
     let root_password = credentials(settings, &layout, found, report)?;
     rendering::write(&rendered, settings, &layout, report)?;
-    rendering::validate(&layout, &server)?;
+    rendering::validate(&rendered, &layout, &server)?;
     if remove_unfinished(&layout)? {
         report.bullet("removed a data directory whose initialisation had not finished");
     }
@@ -85,7 +102,7 @@ pub fn prepare(
             opening_sql: opening_sql.as_deref().unwrap_or_default(),
             database: settings.accounts.database.as_deref(),
         };
-        fresh.make(first_run, report)?;
+        fresh.make(purpose, report)?;
     } else {
         report.bullet(format!("kept the data directory {}", data_dir.display()));
     }
@@ -172,6 +189,16 @@ fn check_socket_path(layout: &Layout) -> Result<(), PrepareError> {
     Ok(())
 }
 
+/// A server that finds its port taken says so after half a minute of retries, in its own log.
+fn check_port(port: &Port) -> Result<(), PrepareError> {
+    TcpListener::bind((Ipv4Addr::UNSPECIFIED, port.number))
+        .map(drop)
+        .map_err(|source| PrepareError::PortTaken {
+            port: port.clone(),
+            source,
+        })
+}
+
 fn make_directories(layout: &Layout) -> Result<(), PrepareError> {
     let paths = [
         layout.data(),
@@ -247,6 +274,17 @@ pub enum PrepareError {
     /// Somebody else has the data directory.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// Somebody else has the port.
+    #[error("cannot listen on port {number}, from {variable}", number = port.number, variable = port.variable)]
+    PortTaken {
+        /// The port.
+        port: Port,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file in the server's way.
+    #[error(transparent)]
+    Stale(#[from] StaleError),
     /// The credentials file cannot be read.
     #[error("cannot read {path}", path = path.display())]
     ReadCredentials {

@@ -199,7 +199,8 @@ fn my_cnf_unusable_is_refused() {
         &format!(
             "{SERVER}postinstall: error: datadir is /var/lib/mysql, which is not below \
              {{dir}}/home/data\n  next: remove datadir from my.cnf (~/data/mysqldb is the default), \
-             push again: only ~/data survives a push\n"
+             or name a directory below ~/data by its full path, push again: only ~/data survives a \
+             push\n"
         ),
     );
     let unreadable = |cause: &str| {
@@ -380,7 +381,8 @@ fn lock_held_or_unusable_is_refused() {
         &format!(
             "{SERVER}postinstall: error: cannot lock {{dir}}/home/data/mysqldb.lock\n  \
              cause: permission denied (os error 13)\n  \
-             next: make its directory writable for this user, start again\n"
+             next: make room on the disk, or make the directory writable for this user, start \
+             again\n"
         ),
     );
 }
