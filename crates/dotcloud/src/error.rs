@@ -20,7 +20,7 @@ use crate::project::ProjectError;
 use crate::revisions::RevisionError;
 use crate::store::StoreError;
 use crate::supervisor::SupervisorError;
-use crate::upload::UploadError;
+use crate::upload::{GitError, UploadError};
 use crate::wiring::WiringError;
 
 /// Why a verb failed.
@@ -54,6 +54,17 @@ pub(crate) enum Error {
     NotScaled,
     #[error("the service '{service}' exists, but is not in the dotcloud.yml that was pushed last")]
     NotInBuildFile { service: String },
+    #[error("not every application could be started: {}", applications.join(", "))]
+    NotUp { applications: Vec<String> },
+    #[error("{whom} has no web page")]
+    NoPage { whom: String },
+    #[error("several services of {application} have a web page")]
+    SeveralPages {
+        application: String,
+        services: Vec<String>,
+    },
+    #[error("cannot open {url}")]
+    Browser { url: String, source: std::io::Error },
     #[error("there is no deployment '{id}'")]
     NoDeployment { id: String },
     #[error("there is no verb '{verb}'")]
@@ -80,6 +91,8 @@ pub(crate) enum Error {
     BuildFile(#[from] BuildFileError),
     #[error(transparent)]
     Upload(#[from] UploadError),
+    #[error(transparent)]
+    Git(#[from] GitError),
     #[error(transparent)]
     Deploy(Box<DeployError>),
     #[error(transparent)]
@@ -166,6 +179,44 @@ mod tests {
                 },
                 "dotcloud: error: cannot handle signals\n  cause: x\n  next: call it again\n  this \
                  is a defect of dotcloud: please report it with these lines\n",
+            ),
+            (
+                Error::NotUp {
+                    applications: vec!["a".to_owned(), "b".to_owned()],
+                },
+                "dotcloud: error: not every application could be started: a, b\n  next: do what \
+                 is said above, then 'dotcloud up -A a'\n",
+            ),
+            (
+                Error::NoPage {
+                    whom: "db".to_owned(),
+                },
+                "dotcloud: error: db has no web page\n  next: only ports of kind http are web \
+                 pages; 'dotcloud url' tells every address\n",
+            ),
+            (
+                Error::SeveralPages {
+                    application: "app".to_owned(),
+                    services: vec!["a".to_owned(), "b".to_owned()],
+                },
+                "dotcloud: error: several services of app have a web page\n  next: name one of \
+                 a, b\n",
+            ),
+            (
+                Error::Browser {
+                    url: "http://h/".to_owned(),
+                    source: std::io::Error::other("x"),
+                },
+                "dotcloud: error: cannot open http://h/\n  cause: x\n  next: install xdg-utils, \
+                 or open it yourself: nothing else is wrong with it\n",
+            ),
+            (
+                Error::Git(GitError::NoRevision {
+                    repository: "/r".into(),
+                    revision: "x".to_owned(),
+                }),
+                "dotcloud: error: there is no branch or commit 'x' in /r\n  next: 'git log --all \
+                 --oneline' tells which there are; nothing was changed\n",
             ),
             (
                 Error::Declined,

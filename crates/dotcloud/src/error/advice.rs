@@ -23,7 +23,7 @@ use crate::revisions::RevisionError;
 use crate::store::StoreError;
 use crate::supervisor::SupervisorError;
 use crate::system_packages::PackageError;
-use crate::upload::{IgnoreError, UploadError};
+use crate::upload::{GitError, IgnoreError, UploadError};
 use crate::wiring::WiringError;
 
 fn configuration(next: impl Into<String>) -> Advice {
@@ -64,6 +64,19 @@ pub(super) fn of(error: &Error) -> Advice {
             "put it back and push, or destroy it with 'dotcloud destroy {service}': nothing can be \
              scaled until then"
         )),
+        Error::NotUp { applications } => environment(format!(
+            "do what is said above, then 'dotcloud up -A {}'",
+            applications.first().map_or("APP", |name| name)
+        )),
+        Error::NoPage { .. } => configuration(
+            "only ports of kind http are web pages; 'dotcloud url' tells every address",
+        ),
+        Error::SeveralPages { services, .. } => {
+            configuration(format!("name one of {}", services.join(", ")))
+        }
+        Error::Browser { .. } => {
+            environment("install xdg-utils, or open it yourself: nothing else is wrong with it")
+        }
         Error::Declined | Error::NotScaled => configuration("answer y, or call it with -y"),
         Error::NoVerb { .. } => configuration("'dotcloud --help' tells which there are"),
         Error::Signals { .. } | Error::Man { .. } => Advice::new(Kind::Bug, "call it again"),
@@ -80,6 +93,7 @@ pub(super) fn of(error: &Error) -> Advice {
         Error::File(error) => file(error),
         Error::BuildFile(error) => build_file(error),
         Error::Upload(error) => upload(error),
+        Error::Git(error) => git(error),
         Error::Deploy(error) => deploy(error).status(ExitStatus::Usage),
         Error::Supervisor(error) => supervisor(error),
         Error::Launch(error) => launch(error),
@@ -195,6 +209,19 @@ fn upload(error: &UploadError) -> Advice {
     }
 }
 
+fn git(error: &GitError) -> Advice {
+    match error {
+        GitError::NoRevision { .. } => {
+            configuration("'git log --all --oneline' tells which there are; nothing was changed")
+        }
+        GitError::Git { source } => command(
+            source,
+            "do what git asks for, or push the files as they are with --rsync; nothing was changed",
+        ),
+        GitError::File(error) => file(error),
+    }
+}
+
 fn deploy(error: &DeployError) -> Advice {
     match error {
         DeployError::Build { source, .. } => build(source),
@@ -213,9 +240,9 @@ fn deploy(error: &DeployError) -> Advice {
             );
             Advice { next, ..advice }
         }
-        DeployError::LaunchBeside { source, .. } | DeployError::Stop { source, .. } => {
-            launch(source)
-        }
+        DeployError::LaunchBeside { source, .. }
+        | DeployError::RolledBack { source, .. }
+        | DeployError::Stop { source, .. } => launch(source),
         DeployError::Interrupted => environment("push again when you are ready"),
         DeployError::Ports(error) => port(error),
         DeployError::Environment(EnvironmentFilesError::Write { path, source }) => {
