@@ -37,6 +37,7 @@ use crate::gateway;
 use crate::platform::Platform;
 use crate::project::Project;
 use crate::store::Lock;
+pub(crate) use open::PageError;
 
 /// The executable: does what the arguments say.
 #[must_use]

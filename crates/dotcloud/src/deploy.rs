@@ -93,7 +93,7 @@ fn deploy_settled(
         switch::switch(platform, &executables, application, request, name, log)?;
     }
     leaving::remove(platform, application, log)?;
-    Ok(builds::remove_old(platform, application)?)
+    builds::remove_old(platform, application)
 }
 
 /// Asked to end: the moment for it is before anything that serves is touched.

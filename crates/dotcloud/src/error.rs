@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::application::{InstanceName, NameError};
 use crate::build_file::BuildFileError;
+use crate::commands::PageError;
 use crate::deploy::DeployError;
 use crate::environment::VariableError;
 use crate::files::FileError;
@@ -56,15 +57,6 @@ pub(crate) enum Error {
     NotInBuildFile { service: String },
     #[error("not every application could be started: {}", applications.join(", "))]
     NotUp { applications: Vec<String> },
-    #[error("{whom} has no web page")]
-    NoPage { whom: String },
-    #[error("several services of {application} have a web page")]
-    SeveralPages {
-        application: String,
-        services: Vec<String>,
-    },
-    #[error("cannot open {url}")]
-    Browser { url: String, source: std::io::Error },
     #[error("there is no deployment '{id}'")]
     NoDeployment { id: String },
     #[error("there is no verb '{verb}'")]
@@ -79,6 +71,8 @@ pub(crate) enum Error {
     Name(#[from] NameError),
     #[error(transparent)]
     Variable(#[from] VariableError),
+    #[error(transparent)]
+    Page(#[from] PageError),
     #[error(transparent)]
     Revision(#[from] RevisionError),
     #[error(transparent)]
@@ -181,6 +175,20 @@ mod tests {
                  is a defect of dotcloud: please report it with these lines\n",
             ),
             (
+                Error::Declined,
+                "dotcloud: error: nothing was destroyed\n  next: answer y, or call it with -y\n",
+            ),
+            (
+                Error::NotScaled,
+                "dotcloud: error: nothing was scaled\n  next: answer y, or call it with -y\n",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn errors_about_the_state_have_exact_texts() {
+        say([
+            (
                 Error::NotUp {
                     applications: vec!["a".to_owned(), "b".to_owned()],
                 },
@@ -188,25 +196,28 @@ mod tests {
                  is said above, then 'dotcloud up -A a'\n",
             ),
             (
-                Error::NoPage {
+                PageError::None {
                     whom: "db".to_owned(),
-                },
+                }
+                .into(),
                 "dotcloud: error: db has no web page\n  next: only ports of kind http are web \
                  pages; 'dotcloud url' tells every address\n",
             ),
             (
-                Error::SeveralPages {
+                PageError::Several {
                     application: "app".to_owned(),
                     services: vec!["a".to_owned(), "b".to_owned()],
-                },
+                }
+                .into(),
                 "dotcloud: error: several services of app have a web page\n  next: name one of \
                  a, b\n",
             ),
             (
-                Error::Browser {
+                PageError::Browser {
                     url: "http://h/".to_owned(),
                     source: std::io::Error::other("x"),
-                },
+                }
+                .into(),
                 "dotcloud: error: cannot open http://h/\n  cause: x\n  next: install xdg-utils, \
                  or open it yourself: nothing else is wrong with it\n",
             ),
@@ -217,14 +228,6 @@ mod tests {
                 }),
                 "dotcloud: error: there is no branch or commit 'x' in /r\n  next: 'git log --all \
                  --oneline' tells which there are; nothing was changed\n",
-            ),
-            (
-                Error::Declined,
-                "dotcloud: error: nothing was destroyed\n  next: answer y, or call it with -y\n",
-            ),
-            (
-                Error::NotScaled,
-                "dotcloud: error: nothing was scaled\n  next: answer y, or call it with -y\n",
             ),
         ]);
     }

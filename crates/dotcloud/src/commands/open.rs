@@ -1,5 +1,7 @@
 //! `open`: a service's web page in the browser.
 
+use thiserror::Error;
+
 use super::{Call, check_service, info};
 use crate::application::Selection;
 use crate::console;
@@ -21,20 +23,37 @@ pub(super) fn open(call: &Call, service: Option<&Selection>) -> Result<(), Error
         })
         .collect();
     let Some((name, url)) = pages.first() else {
-        return Err(Error::NoPage {
+        return Err(PageError::None {
             whom: service.map_or(application.name, ToString::to_string),
-        });
+        }
+        .into());
     };
     if pages.iter().any(|(other, _)| other != name) {
-        return Err(Error::SeveralPages {
+        return Err(PageError::Several {
             application: application.name,
             services: pages.into_iter().map(|(name, _)| name).collect(),
-        });
+        }
+        .into());
     }
     console::print(format!("{name}:  {url}"));
     // It must not hold us up, nor end with us.
-    ::open::that_detached(url).map_err(|source| Error::Browser {
+    let opened = ::open::that_detached(url).map_err(|source| PageError::Browser {
         url: url.clone(),
         source,
-    })
+    });
+    Ok(opened?)
+}
+
+/// There is no page to open, or nothing that opens it.
+#[derive(Debug, Error)]
+pub(crate) enum PageError {
+    #[error("{whom} has no web page")]
+    None { whom: String },
+    #[error("several services of {application} have a web page")]
+    Several {
+        application: String,
+        services: Vec<String>,
+    },
+    #[error("cannot open {url}")]
+    Browser { url: String, source: std::io::Error },
 }

@@ -11,14 +11,13 @@ use crate::{handover, launch, supervisor, wiring};
 /// Starts the application that is named, else every one that `down` did not stop.
 pub(super) fn up(call: &Call) -> Result<(), Error> {
     let store = &call.platform.store;
-    let names = match &call.global.application {
-        Some(name) => vec![store.load(name)?.name],
-        None => {
-            let all = store.load_all()?.into_iter();
-            all.filter(|application| !application.down)
-                .map(|application| application.name)
-                .collect()
-        }
+    let names: Vec<String> = if let Some(name) = &call.global.application {
+        vec![store.load(name)?.name]
+    } else {
+        let all = store.load_all()?.into_iter();
+        all.filter(|application| !application.down)
+            .map(|application| application.name)
+            .collect()
     };
     let mut failed = Vec::new();
     for name in names {

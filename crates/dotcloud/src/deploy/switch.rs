@@ -57,7 +57,7 @@ pub(super) fn switch(
     } else if let Err(source) = launched {
         if let Some(old) = old.filter(|_| request.options.rollback) {
             log.failure(format!("{name} failed to launch: rolling back"));
-            roll_back(platform, executables, application, name, old, log)?;
+            roll_back(platform, executables, application, name, &old, log)?;
             return Err(DeployError::RolledBack {
                 instance: name.clone(),
                 source: Box::new(source),
@@ -91,7 +91,7 @@ fn roll_back(
     executables: &Executables,
     application: &mut Application,
     name: &InstanceName,
-    old: Container,
+    old: &Container,
     log: &mut DeploymentLog,
 ) -> Result<(), DeployError> {
     let paths_of = |container: &Container| {
@@ -99,7 +99,7 @@ fn roll_back(
             .store
             .container(&application.name, name, container.generation)
     };
-    let paths = paths_of(&old);
+    let paths = paths_of(old);
     let Some(failed) = application
         .instance(name)
         .and_then(|instance| instance.current.as_ref())
@@ -117,7 +117,7 @@ fn roll_back(
     }
     move_data(platform, application, name, &failed, &paths, log)?;
     log.of(name, "Launching the previous container again");
-    let launched = launch(platform, executables, &paths, &old, name, log);
+    let launched = launch(platform, executables, &paths, old, name, log);
     wiring::point(platform, application, name)?;
     handover::remove_retired(platform, application, name, log)?;
     launched.map_err(|source| DeployError::Launch {

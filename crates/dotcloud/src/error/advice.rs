@@ -9,6 +9,7 @@ use super::Error;
 use crate::application::NameError;
 use crate::build::BuildError;
 use crate::build_file::BuildFileError;
+use crate::commands::PageError;
 use crate::deploy::DeployError;
 use crate::environment::{EnvironmentFilesError, VariableError};
 use crate::files::FileError;
@@ -68,25 +69,14 @@ pub(super) fn of(error: &Error) -> Advice {
             "do what is said above, then 'dotcloud up -A {}'",
             applications.first().map_or("APP", |name| name)
         )),
-        Error::NoPage { .. } => configuration(
-            "only ports of kind http are web pages; 'dotcloud url' tells every address",
-        ),
-        Error::SeveralPages { services, .. } => {
-            configuration(format!("name one of {}", services.join(", ")))
-        }
-        Error::Browser { .. } => {
-            environment("install xdg-utils, or open it yourself: nothing else is wrong with it")
-        }
         Error::Declined | Error::NotScaled => configuration("answer y, or call it with -y"),
         Error::NoVerb { .. } => configuration("'dotcloud --help' tells which there are"),
         Error::Signals { .. } | Error::Man { .. } => Advice::new(Kind::Bug, "call it again"),
         Error::Run { source } => command(source, "see to it that /bin/bash can be run here"),
         Error::Name(error) => name(error),
         Error::NoDeployment { .. } => configuration("'dotcloud dlist' tells which are remembered"),
-        Error::Revision(RevisionError::None) => configuration("push it first: 'dotcloud push'"),
-        Error::Revision(RevisionError::NoPrevious | RevisionError::Unknown { .. }) => {
-            configuration("'dotcloud revisions' tells which there are")
-        }
+        Error::Page(error) => page(error),
+        Error::Revision(error) => revision(error),
         Error::Variable(error) => variable(error),
         Error::Store(error) => store(error),
         Error::Project(error) => project(error),
@@ -102,6 +92,29 @@ pub(super) fn of(error: &Error) -> Advice {
         Error::Process(error) => process(error),
         Error::Gateway(error) => gateway(error),
     }
+}
+
+fn page(error: &PageError) -> Advice {
+    match error {
+        PageError::None { .. } => configuration(
+            "only ports of kind http are web pages; 'dotcloud url' tells every address",
+        ),
+        PageError::Several { services, .. } => {
+            configuration(format!("name one of {}", services.join(", ")))
+        }
+        PageError::Browser { .. } => {
+            environment("install xdg-utils, or open it yourself: nothing else is wrong with it")
+        }
+    }
+}
+
+fn revision(error: &RevisionError) -> Advice {
+    configuration(match error {
+        RevisionError::None => "push it first: 'dotcloud push'",
+        RevisionError::NoPrevious | RevisionError::Unknown { .. } => {
+            "'dotcloud revisions' tells which there are"
+        }
+    })
 }
 
 fn name(error: &NameError) -> Advice {
