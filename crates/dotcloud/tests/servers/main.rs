@@ -8,7 +8,12 @@
 
 mod executables;
 mod instances;
+mod killed;
 mod main_job;
 mod make_run;
+#[path = "../../../hook/tests/points/mod.rs"]
+mod points;
 mod pruned;
 mod world;
+#[path = "../../../starttest/tests/real/writer.rs"]
+mod writer;
