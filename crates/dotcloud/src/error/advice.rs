@@ -144,7 +144,11 @@ fn variable(error: &VariableError) -> Advice {
 
 /// What can be done about an operation on a file depends on what the system said.
 fn file(error: &FileError) -> Advice {
-    environment(match error.source.kind() {
+    file_system(&error.source)
+}
+
+fn file_system(error: &std::io::Error) -> Advice {
+    environment(match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             "make room on its file system, then call it again"
         }
@@ -176,9 +180,10 @@ fn store(error: &StoreError) -> Advice {
             path.display()
         )),
         StoreError::Version { .. } => environment("use the dotcloud that wrote it, or a newer one"),
-        StoreError::Lock { .. } => {
-            environment("see to it that you may write there and that it supports flock")
+        StoreError::Lock { source, .. } if source.kind() == ErrorKind::Unsupported => {
+            environment("set DOTCLOUD_HOME to a directory on a file system that supports flock")
         }
+        StoreError::Lock { source, .. } => file_system(source),
         StoreError::File(error) => file(error),
     }
 }

@@ -18,5 +18,6 @@ mod operations;
 mod revisions;
 mod rollback;
 mod scale;
+mod state;
 mod up;
 mod world;
