@@ -40,6 +40,21 @@ pub(crate) struct Application {
     pub(crate) revisions: Vec<String>,
     #[serde(default)]
     pub(crate) history: History,
+    /// What was built of the revisions that are kept, by revision and service.
+    #[serde(default)]
+    pub(crate) builds: BTreeMap<String, BTreeMap<String, Built>>,
+    /// Stopped on purpose: `up` leaves it alone.
+    #[serde(default)]
+    pub(crate) down: bool,
+}
+
+/// The result of a good build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Built {
+    /// A file name in the application's snapshots.
+    pub(crate) snapshot: String,
+    /// A digest of the variables that its hooks saw: with others the result could be another.
+    pub(crate) variables: String,
 }
 
 /// A service, for as long as it is not destroyed.
@@ -121,6 +136,8 @@ impl Application {
             variables: UserVariables::default(),
             revisions: Vec::new(),
             history: History::default(),
+            builds: BTreeMap::new(),
+            down: false,
         }
     }
 

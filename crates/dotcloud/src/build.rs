@@ -65,13 +65,13 @@ fn build_in(
         snapshot::unpack(&snapshots.join(name), &container.home(), &account)?;
     }
     files::copy_tree(code, &container.code(), &account)?;
-    provide_packages(service, account.drops(), log)?;
+    provide_packages(platform, service, log)?;
     container.open()?;
     let mut hooks = Hooks {
         platform,
         container,
         service,
-        variables: build_variables(application, service),
+        variables: variables(application, service),
         deadline: Instant::now() + platform.limits.build,
     };
     let approot = container.code().join(&service.approot);
@@ -105,11 +105,13 @@ fn discard(platform: &Platform, container: &Paths) -> Result<(), BuildError> {
     Ok(())
 }
 
-fn provide_packages(
+/// Sees to it that the service's systempackages are installed.
+pub(crate) fn provide_packages(
+    platform: &Platform,
     service: &Service,
-    root: bool,
     log: &mut DeploymentLog,
 ) -> Result<(), BuildError> {
+    let root = platform.runtime.account().drops();
     match system_packages::provide(&service.systempackages, root)? {
         Outcome::Present => {}
         Outcome::Installed(names) => {
@@ -127,7 +129,7 @@ fn provide_packages(
 }
 
 /// No `PORT_*`, no `DOTCLOUD_*`: a build cannot know where its result will run.
-fn build_variables(application: &Application, service: &Service) -> Variables {
+pub(crate) fn variables(application: &Application, service: &Service) -> Variables {
     let mut variables = environment::service_variables(service);
     variables.extend(application.variables.over(&service.environment));
     variables

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub(crate) use arguments::{Create, Deploy, Dlogs, Env, Form, Logs, Push, Run};
+pub(crate) use arguments::{Create, Deploy, Dlogs, Env, Form, Logs, Protocol, Push, Run};
 
 use crate::application::Selection;
 use crate::console::Assume;
@@ -95,6 +95,8 @@ Example:
         /// The application, which must exist
         #[arg(value_name = "APP")]
         name: String,
+        #[command(flatten)]
+        protocol: Protocol,
     },
     /// Disconnect this directory from its application
     #[command(after_help = "\
@@ -110,7 +112,8 @@ Example:
     App,
     /// Upload, build and deploy
     #[command(after_help = "\
-Uploads PATH as rsync would, without *.pyc, .git, .hg and what .dotcloudignore lists.
+Uploads PATH as rsync would, without *.pyc, .git, .hg and what .dotcloudignore lists; with --git
+what is committed there, and nothing else: no file that git ignores, a tarball perhaps.
 Every service of dotcloud.yml is built and every instance gets a new container, to which
 ~/data moves. Until its own turn comes the old instance keeps serving.
 
@@ -122,6 +125,7 @@ Exit status: 0 deployed, 1 not begun, 2 the deployment failed.
 Examples:
   dotcloud push               what this directory is connected to
   dotcloud push --clean       without the result of the previous build
+  dotcloud push --git         what is committed on the branch that is checked out
   dotcloud push -A mysql src  the directory src, to the application mysql")]
     Push(Push),
     /// Show the application, or one service with its instances
@@ -158,6 +162,17 @@ Example:
         service: Option<Selection>,
         #[command(flatten)]
         form: Form,
+    },
+    /// Open the web page of a service in the browser
+    #[command(after_help = "\
+Needs xdg-open, or another program that opens a page.
+
+Example:
+  dotcloud open web")]
+    Open {
+        /// The service; default: the only one with an http port
+        #[arg(value_name = "SERVICE")]
+        service: Option<Selection>,
     },
     /// Show what the services' programs wrote, and follow it
     #[command(after_help = "\
@@ -258,10 +273,20 @@ Examples:
     )]
     #[command(subcommand)]
     Env(Env),
+    /// Start every application that ran, as after a reboot
+    #[command(after_help = "\
+In the containers they had, without a build or a deployment. What runs is left alone, and so
+is what 'dotcloud down' stopped, unless it is named with -A. One that cannot be started does
+not keep the others down; the exit status is 1 then.
+
+Examples:
+  dotcloud up                 every application; README has a systemd unit that does this
+  dotcloud up -A mysql        only this one, also after 'dotcloud down'")]
+    Up,
     /// Stop the application, keeping everything
     #[command(after_help = "\
-Every process ends, the public addresses too; containers and ~/data stay. The next push, or
-'dotcloud restart SERVICE.N', starts it again.
+Every process ends, the public addresses too; containers and ~/data stay. 'dotcloud up -A APP',
+the next push or 'dotcloud restart SERVICE.N' starts it again.
 
 Example:
   dotcloud down")]

@@ -13,12 +13,14 @@ mod generate;
 mod info;
 mod json;
 mod logs;
+mod open;
 mod push;
 mod restart;
 mod run;
 mod scale;
 mod status;
 mod table;
+mod up;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,6 +37,7 @@ use crate::gateway;
 use crate::platform::Platform;
 use crate::project::Project;
 use crate::store::Lock;
+pub(crate) use open::PageError;
 
 /// The executable: does what the arguments say.
 #[must_use]
@@ -96,7 +99,7 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
         Verb::List(form) => applications::list(&call, form),
         Verb::App => applications::app(&call),
         Verb::Create(arguments) => create::create(&call, &arguments),
-        Verb::Connect { name } => connection::connect(&call, &name),
+        Verb::Connect { name, protocol } => connection::connect(&call, &name, &protocol),
         Verb::Disconnect => connection::disconnect(&call),
         Verb::Push(arguments) => push::push(&call, &arguments),
         Verb::Info { service, form } => info::info(&call, service.as_ref(), form),
@@ -111,6 +114,8 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
         Verb::Dlist(form) => deployments::dlist(&call, form),
         Verb::Dlogs(arguments) => deployments::dlogs(&call, &arguments),
         Verb::Env(action) => env::env(&call, action),
+        Verb::Open { service } => open::open(&call, service.as_ref()),
+        Verb::Up => up::up(&call),
         Verb::Down => down::down(&call),
         Verb::Destroy { service } => destroy::destroy(&call, service.as_ref()),
         Verb::Gateway { .. } | Verb::Completions { .. } | Verb::Man { .. } => Ok(()),

@@ -2,22 +2,22 @@
 //! every postinstall, and only then, instance by instance, stop, move `~/data`, launch, re-route.
 //! Until its old container is stopped an instance keeps serving, whatever fails.
 
+mod builds;
 mod leaving;
 mod prepare;
 mod switch;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use thiserror::Error;
 
-use crate::application::{Application, InstanceName, Service as ServiceRecord};
-use crate::build::{self, BuildError};
+use crate::application::{Application, InstanceName};
+use crate::build::BuildError;
 use crate::build_file::BuildFile;
 use crate::deployment_log::DeploymentLog;
 use crate::environment::EnvironmentFilesError;
-use crate::files::{self, FileError};
+use crate::files::FileError;
 use crate::handover::{self, HandoverError};
 use crate::hook_run::HookError;
 use crate::launch::LaunchError;
@@ -34,8 +34,18 @@ pub(crate) struct Request<'a> {
     pub(crate) revision: &'a str,
     /// The revision's tree.
     pub(crate) code: &'a Path,
+    pub(crate) options: Options,
+}
+
+/// How it is to be deployed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Options {
     /// Build from nothing instead of from the previous result.
     pub(crate) clean: bool,
+    /// Take what was built of this revision before, if it was built from the same.
+    pub(crate) reuse: bool,
+    /// What cannot be launched gives `~/data` back.
+    pub(crate) rollback: bool,
 }
 
 /// Deploys one revision. After a failure every instance that was not reached serves
@@ -65,7 +75,7 @@ fn deploy_settled(
 ) -> Result<(), DeployError> {
     // Found now, not when everything is built and the old instance is down.
     let executables = platform.executables()?;
-    build_all(platform, application, request, log)?;
+    builds::make(platform, application, request, log)?;
     // Reserves the new ports until every service has bound its own.
     let (names, _ports) = prepare::record(platform, application, request, log)?;
     log.platform("Initializing the new instances");
@@ -80,84 +90,16 @@ fn deploy_settled(
     }
     check_stop(platform)?;
     for name in &names {
-        switch::switch(platform, &executables, application, name, log)?;
+        switch::switch(platform, &executables, application, request, name, log)?;
     }
     leaving::remove(platform, application, log)?;
-    remove_old_snapshots(platform, application)?;
-    Ok(())
-}
-
-/// Builds every service of the build file; one failure ends the deployment.
-fn build_all(
-    platform: &Platform,
-    application: &mut Application,
-    request: Request<'_>,
-    log: &mut DeploymentLog,
-) -> Result<(), DeployError> {
-    for service in request.build_file.services.values() {
-        check_stop(platform)?;
-        log.platform(format!("Build of {} started", service.name));
-        let previous = application
-            .services
-            .get(&service.name)
-            .and_then(|record| record.snapshot.clone())
-            .filter(|_| !request.clean);
-        let taken = build::build(
-            platform,
-            application,
-            service,
-            request.code,
-            previous.as_deref(),
-            log,
-        )
-        .map_err(|source| DeployError::Build {
-            service: service.name.clone(),
-            source,
-        })?;
-        log.platform(format!(
-            "Build of {} completed, image {} KB",
-            service.name,
-            taken.bytes.div_ceil(1024)
-        ));
-        let record = application
-            .services
-            .entry(service.name.clone())
-            .or_insert_with(|| ServiceRecord {
-                kind: service.kind.clone(),
-                snapshot: None,
-                instances: BTreeMap::new(),
-                scale: None,
-                memory: None,
-            });
-        record.snapshot = Some(taken.name);
-        platform.store.save(application)?;
-    }
-    log.platform("Build done");
-    Ok(())
+    builds::remove_old(platform, application)
 }
 
 /// Asked to end: the moment for it is before anything that serves is touched.
 fn check_stop(platform: &Platform) -> Result<(), DeployError> {
     if platform.stop.load(Ordering::Relaxed) {
         return Err(DeployError::Interrupted);
-    }
-    Ok(())
-}
-
-/// Removes results of builds that no service refers to.
-fn remove_old_snapshots(platform: &Platform, application: &Application) -> Result<(), FileError> {
-    let directory = platform.store.snapshots(&application.name);
-    let read = |source| files::failed("read", &directory)(source);
-    for entry in std::fs::read_dir(&directory).map_err(read)? {
-        let entry = entry.map_err(read)?;
-        let name = entry.file_name();
-        let used = application
-            .services
-            .values()
-            .any(|service| service.snapshot.as_deref().map(AsRef::as_ref) == Some(&*name));
-        if !used {
-            files::remove(&entry.path())?;
-        }
     }
     Ok(())
 }
@@ -181,6 +123,11 @@ pub(crate) enum DeployError {
     },
     #[error("the new container of {instance} failed to launch: the previous one serves on")]
     LaunchBeside {
+        instance: InstanceName,
+        source: Box<LaunchError>,
+    },
+    #[error("the new container of {instance} failed to launch: the previous one has its data back")]
+    RolledBack {
         instance: InstanceName,
         source: Box<LaunchError>,
     },
@@ -250,6 +197,13 @@ mod tests {
                     source: launch(),
                 },
                 "the new container of db.0 failed to launch: the previous one serves on",
+            ),
+            (
+                DeployError::RolledBack {
+                    instance: instance.clone(),
+                    source: launch(),
+                },
+                "the new container of db.0 failed to launch: the previous one has its data back",
             ),
             (
                 DeployError::Stop {

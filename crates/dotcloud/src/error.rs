@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::application::{InstanceName, NameError};
 use crate::build_file::BuildFileError;
+use crate::commands::PageError;
 use crate::deploy::DeployError;
 use crate::environment::VariableError;
 use crate::files::FileError;
@@ -20,7 +21,7 @@ use crate::project::ProjectError;
 use crate::revisions::RevisionError;
 use crate::store::StoreError;
 use crate::supervisor::SupervisorError;
-use crate::upload::UploadError;
+use crate::upload::{GitError, UploadError};
 use crate::wiring::WiringError;
 
 /// Why a verb failed.
@@ -54,6 +55,8 @@ pub(crate) enum Error {
     NotScaled,
     #[error("the service '{service}' exists, but is not in the dotcloud.yml that was pushed last")]
     NotInBuildFile { service: String },
+    #[error("not every application could be started: {}", applications.join(", "))]
+    NotUp { applications: Vec<String> },
     #[error("there is no deployment '{id}'")]
     NoDeployment { id: String },
     #[error("there is no verb '{verb}'")]
@@ -69,6 +72,8 @@ pub(crate) enum Error {
     #[error(transparent)]
     Variable(#[from] VariableError),
     #[error(transparent)]
+    Page(#[from] PageError),
+    #[error(transparent)]
     Revision(#[from] RevisionError),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -80,6 +85,8 @@ pub(crate) enum Error {
     BuildFile(#[from] BuildFileError),
     #[error(transparent)]
     Upload(#[from] UploadError),
+    #[error(transparent)]
+    Git(#[from] GitError),
     #[error(transparent)]
     Deploy(Box<DeployError>),
     #[error(transparent)]
@@ -174,6 +181,53 @@ mod tests {
             (
                 Error::NotScaled,
                 "dotcloud: error: nothing was scaled\n  next: answer y, or call it with -y\n",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn errors_about_the_state_have_exact_texts() {
+        say([
+            (
+                Error::NotUp {
+                    applications: vec!["a".to_owned(), "b".to_owned()],
+                },
+                "dotcloud: error: not every application could be started: a, b\n  next: do what \
+                 is said above, then 'dotcloud up -A a'\n",
+            ),
+            (
+                PageError::None {
+                    whom: "db".to_owned(),
+                }
+                .into(),
+                "dotcloud: error: db has no web page\n  next: only ports of kind http are web \
+                 pages; 'dotcloud url' tells every address\n",
+            ),
+            (
+                PageError::Several {
+                    application: "app".to_owned(),
+                    services: vec!["a".to_owned(), "b".to_owned()],
+                }
+                .into(),
+                "dotcloud: error: several services of app have a web page\n  next: name one of \
+                 a, b\n",
+            ),
+            (
+                PageError::Browser {
+                    url: "http://h/".to_owned(),
+                    source: std::io::Error::other("x"),
+                }
+                .into(),
+                "dotcloud: error: cannot open http://h/\n  cause: x\n  next: install xdg-utils, \
+                 or open it yourself: nothing else is wrong with it\n",
+            ),
+            (
+                Error::Git(GitError::NoRevision {
+                    repository: "/r".into(),
+                    revision: "x".to_owned(),
+                }),
+                "dotcloud: error: there is no branch or commit 'x' in /r\n  next: 'git log --all \
+                 --oneline' tells which there are; nothing was changed\n",
             ),
         ]);
     }

@@ -14,7 +14,13 @@ pub(crate) struct Project {
     /// The directory that holds `.dotcloud`.
     pub(crate) directory: PathBuf,
     pub(crate) application: String,
+    /// A push uploads what is committed.
+    pub(crate) git: bool,
+    /// On this branch, if not the one that is checked out.
+    pub(crate) branch: Option<String>,
 }
+
+const GIT: &str = "git";
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Config {
@@ -48,21 +54,23 @@ impl Project {
             return Ok(Some(Self {
                 directory: ancestor.to_owned(),
                 application: config.application,
+                git: config.push_protocol.as_deref() == Some(GIT),
+                branch: config.push_branch,
             }));
         }
         Ok(None)
     }
 
-    /// Connects `directory` to `application`.
-    pub(crate) fn connect(directory: &Path, application: &str) -> Result<(), ProjectError> {
-        let path = config_path(directory);
+    /// Connects the directory to the application.
+    pub(crate) fn connect(&self) -> Result<(), ProjectError> {
+        let path = config_path(&self.directory);
         let config = Config {
-            application: application.to_owned(),
+            application: self.application.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            push_protocol: Some("rsync".to_owned()),
-            push_branch: None,
+            push_protocol: Some(if self.git { GIT } else { "rsync" }.to_owned()),
+            push_branch: self.branch.clone(),
         };
-        files::create_directory(&directory.join(".dotcloud"), 0o755)?;
+        files::create_directory(&self.directory.join(".dotcloud"), 0o755)?;
         let text = serde_json::to_vec_pretty(&config).map_err(|source| ProjectError::Damaged {
             path: path.clone(),
             source,
@@ -99,16 +107,28 @@ pub(crate) enum ProjectError {
 mod tests {
     use super::*;
 
+    fn connected(directory: &Path, git: bool) -> Project {
+        let project = Project {
+            directory: directory.to_owned(),
+            application: "app".to_owned(),
+            git,
+            branch: git.then(|| "stable".to_owned()),
+        };
+        project.connect().unwrap();
+        project
+    }
+
     #[test]
     fn find_looks_upwards() {
         let directory = tempfile::tempdir().unwrap();
         let below = directory.path().join("a/b");
         std::fs::create_dir_all(&below).unwrap();
         assert_eq!(Project::find(&below).unwrap(), None);
-        Project::connect(directory.path(), "app").unwrap();
+        for git in [false, true] {
+            let project = connected(directory.path(), git);
+            assert_eq!(Project::find(&below).unwrap(), Some(project));
+        }
         let project = Project::find(&below).unwrap().unwrap();
-        assert_eq!(project.application, "app");
-        assert_eq!(project.directory, directory.path());
         project.disconnect().unwrap();
         assert!(!directory.path().join(".dotcloud").exists());
     }
@@ -116,7 +136,7 @@ mod tests {
     #[test]
     fn find_damaged_config_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
-        Project::connect(directory.path(), "app").unwrap();
+        connected(directory.path(), false);
         let path = config_path(directory.path());
         std::fs::write(&path, "x").unwrap();
         assert_eq!(

@@ -18,6 +18,11 @@ pub(crate) fn keep(
     application: &mut Application,
     revision: &str,
 ) -> Result<(), StoreError> {
+    if let Some(position) = application.revisions.iter().position(|r| r == revision) {
+        // A commit that was pushed before; now it is the one that was pushed last.
+        application.revisions[position..].rotate_left(1);
+        return store.save(application);
+    }
     let directory = store.revisions(&application.name);
     files::create_directory(&directory, 0o700)?;
     let tree = store.revision(&application.name, revision);
@@ -155,6 +160,8 @@ mod tests {
         assert_eq!(trees, 6);
         let inode = |path: std::path::PathBuf| path.join("sub/file").metadata().unwrap().ino();
         assert_eq!(inode(store.revision("app", "r7")), inode(code));
+        keep(&store, &mut application, "r4").unwrap();
+        assert_eq!(application.revisions, ["r0", "r3", "r5", "r6", "r7", "r4"]);
         let link = store.revision("app", "r0").join("link");
         assert_eq!(fs::read_link(link).unwrap().to_str(), Some("sub/file"));
     }

@@ -1,10 +1,12 @@
-//! The result of a build: `$HOME` as a compressed tar archive, named by its content. Modes, times,
-//! links and holes survive; sockets, devices and set-user-id bits do not.
+//! The result of a build: `$HOME` as a compressed tar archive, named by its content: what is there
+//! already is not packed again. Modes, times, links and holes survive; sockets, devices and
+//! set-user-id bits do not.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, BufReader, Write};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -26,59 +28,115 @@ pub(crate) struct Taken {
     pub(crate) bytes: u64,
 }
 
-/// Packs `home` into a file below `directory`, whole or not at all.
+/// Packs `home` into a file below `directory`, whole or not at all; not again if it is there.
 pub(crate) fn take(home: &Path, directory: &Path, service: &str) -> Result<Taken, FileError> {
     files::create_directory(directory, 0o700)?;
     let failed = |source| files::failed("write a snapshot in", directory)(source);
-    let file = tempfile::Builder::new()
+    let name = format!("{service}-{}.tar.zst", identity(home)?);
+    let path = directory.join(&name);
+    if let Some(found) = files::look(&path)? {
+        let bytes = found.len();
+        return Ok(Taken { name, bytes });
+    }
+    let mut file = tempfile::Builder::new()
         .prefix(".new-")
         .tempfile_in(directory)
         .map_err(failed)?;
-    let mut out = Hashing {
-        file: file.as_file(),
-        digest: Sha256::new(),
-        bytes: 0,
-    };
-    pack(home, &mut out)?;
-    let (digest, bytes) = (out.digest.finalize(), out.bytes);
-    // 64 bits tell one service's builds apart.
-    let id = digest[..8]
-        .iter()
-        .fold(0, |id, &byte| id << 8 | u64::from(byte));
-    let name = format!("{service}-{id:016x}.tar.zst");
+    pack(home, file.as_file_mut())?;
+    let bytes = file.as_file().metadata().map_err(failed)?.len();
     file.as_file().sync_all().map_err(failed)?;
-    file.persist(directory.join(&name))
-        .map_err(|error| failed(error.error))?;
+    file.persist(path).map_err(|error| failed(error.error))?;
     files::sync_directory(directory)?;
     Ok(Taken { name, bytes })
 }
 
-fn pack(home: &Path, out: &mut Hashing<'_>) -> Result<(), FileError> {
+/// What is in `home`, paths, kinds, modes and content; not the times, which every build changes.
+fn identity(home: &Path) -> Result<String, FileError> {
+    let mut digest = Sha256::new();
+    for entry in entries(home) {
+        let Packed {
+            path,
+            name,
+            metadata,
+        } = entry?;
+        let failed = |source| files::failed("read", &path)(source);
+        let mut field = |bytes: &[u8]| {
+            digest.update(bytes.len().to_le_bytes());
+            digest.update(bytes);
+        };
+        field(name.as_os_str().as_bytes());
+        field(&metadata.mode().to_le_bytes());
+        if metadata.is_symlink() {
+            let target = std::fs::read_link(&path).map_err(failed)?;
+            field(target.as_os_str().as_bytes());
+        } else if metadata.is_file() {
+            field(&metadata.len().to_le_bytes());
+            let mut file = File::open(&path).map_err(failed)?;
+            io::copy(&mut file, &mut Hashing(&mut digest)).map_err(failed)?;
+        }
+    }
+    Ok(short_id(digest))
+}
+
+/// 64 bits, which tell one service's builds apart.
+pub(crate) fn short_id(digest: Sha256) -> String {
+    let id = digest.finalize()[..8]
+        .iter()
+        .fold(0, |id, &byte| id << 8 | u64::from(byte));
+    format!("{id:016x}")
+}
+
+/// Something that goes into a snapshot.
+struct Packed {
+    path: PathBuf,
+    /// Relative to `$HOME`.
+    name: PathBuf,
+    metadata: Metadata,
+}
+
+/// Everything of `home` that can be packed, sorted.
+fn entries(home: &Path) -> impl Iterator<Item = Result<Packed, FileError>> + '_ {
+    let all = WalkDir::new(home).min_depth(1).sort_by_file_name();
+    let described = all.into_iter().map(move |entry| {
+        let entry = entry?;
+        let name = entry.path().strip_prefix(home).unwrap_or(entry.path());
+        Ok(Packed {
+            name: name.to_owned(),
+            metadata: entry.metadata()?,
+            path: entry.into_path(),
+        })
+    });
+    described
+        .filter(|entry: &walkdir::Result<Packed>| {
+            entry.as_ref().map_or(true, |packed| {
+                let kind = packed.metadata.file_type();
+                kind.is_file() || kind.is_dir() || kind.is_symlink()
+            })
+        })
+        .map(move |entry| entry.map_err(|error| files::walk_error(home, error)))
+}
+
+fn pack(home: &Path, out: &mut File) -> Result<(), FileError> {
     let failed = |source| files::failed("pack", home)(source);
     let mut encoder = zstd::Encoder::new(out, LEVEL).map_err(failed)?;
     encoder.multithread(THREADS).map_err(failed)?;
     let mut archive = Builder::new(encoder);
     archive.follow_symlinks(false);
     let mut seen = BTreeMap::new();
-    for entry in WalkDir::new(home).min_depth(1).sort_by_file_name() {
-        let entry = entry.map_err(|error| files::walk_error(home, error))?;
-        let path = entry.path();
-        let name = path.strip_prefix(home).unwrap_or(path);
-        let metadata = entry
-            .metadata()
-            .map_err(|error| files::walk_error(home, error))?;
-        let kind = metadata.file_type();
-        if kind.is_socket() || kind.is_fifo() || kind.is_block_device() || kind.is_char_device() {
-            continue;
-        }
+    for entry in entries(home) {
+        let Packed {
+            path,
+            name,
+            metadata,
+        } = entry?;
         let inode = (metadata.dev(), metadata.ino());
         let added = match seen.get(&inode) {
-            Some(first) => append_hard_link(&mut archive, name, first),
-            None => archive.append_path_with_name(path, name),
+            Some(first) => append_hard_link(&mut archive, &name, first),
+            None => archive.append_path_with_name(&path, &name),
         };
-        added.map_err(files::failed("pack", path))?;
-        if kind.is_file() && metadata.nlink() > 1 {
-            seen.entry(inode).or_insert_with(|| name.to_owned());
+        added.map_err(files::failed("pack", &path))?;
+        if metadata.is_file() && metadata.nlink() > 1 {
+            seen.entry(inode).or_insert(name);
         }
     }
     archive
@@ -123,22 +181,16 @@ pub(crate) fn unpack(snapshot: &Path, home: &Path, account: &Account) -> Result<
     Ok(())
 }
 
-struct Hashing<'a> {
-    file: &'a File,
-    digest: Sha256,
-    bytes: u64,
-}
+struct Hashing<'a>(&'a mut Sha256);
 
 impl Write for Hashing<'_> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let count = self.file.write(buffer)?;
-        self.digest.update(&buffer[..count]);
-        self.bytes += count as u64;
-        Ok(count)
+        self.0.update(buffer);
+        Ok(buffer.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        Ok(())
     }
 }
 
@@ -167,8 +219,13 @@ mod tests {
         let taken = take(&home, &snapshots, "db").unwrap();
         assert!(taken.name.starts_with("db-") && taken.name.ends_with(".tar.zst"));
         assert!(taken.bytes < 1 << 20, "{taken:?}");
-        let again = take(&home, &snapshots, "db").unwrap();
-        assert_eq!(again.name, taken.name);
+        // Times do not count, modes do.
+        let touched = File::open(home.join("holes")).unwrap();
+        touched.set_modified(std::time::UNIX_EPOCH).unwrap();
+        assert_eq!(take(&home, &snapshots, "db").unwrap().name, taken.name);
+        let mode = Permissions::from_mode(0o700);
+        touched.set_permissions(mode).unwrap();
+        assert_ne!(take(&home, &snapshots, "db").unwrap().name, taken.name);
 
         let to = directory.path().join("to");
         fs::create_dir(&to).unwrap();

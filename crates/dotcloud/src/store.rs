@@ -67,6 +67,11 @@ impl Store {
         self.directory(application).join("code")
     }
 
+    /// Where committed code is checked out for its upload.
+    pub(crate) fn git(&self, application: &str) -> PathBuf {
+        self.directory(application).join("git")
+    }
+
     /// Code that was pushed, by revision.
     pub(crate) fn revisions(&self, application: &str) -> PathBuf {
         self.directory(application).join("revisions")

@@ -1,6 +1,7 @@
 //! Mirroring the pushed directory into the code store, as the platform's rsync did: modes, times and
 //! safe links kept, unchanged files left alone, what is gone removed. Leads nothing out of the tree.
 
+mod git;
 mod ignore;
 
 use std::collections::BTreeSet;
@@ -13,26 +14,37 @@ use thiserror::Error;
 use walkdir::WalkDir;
 
 use crate::files::{self, FileError};
+pub(crate) use git::{GitError, export};
 pub(crate) use ignore::IgnoreError;
 use ignore::Ignored;
 
 /// What an upload did.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Uploaded {
-    /// Files whose content was copied.
-    pub(crate) files: usize,
+    /// Files whose content was copied, relative to the directory.
+    pub(crate) copied: Vec<PathBuf>,
     /// Their size in bytes.
     pub(crate) bytes: u64,
     /// Entries that were in the store and are not in the directory any more.
-    pub(crate) removed: usize,
+    pub(crate) removed: Vec<PathBuf>,
     /// What was left out although nobody asked for it, with the reason.
     pub(crate) skipped: Vec<String>,
 }
 
-/// Makes `store` a mirror of `source`.
+/// Makes `store` a mirror of `source`, but for what is always ignored and what its
+/// `.dotcloudignore` lists.
 pub(crate) fn mirror(source: &Path, store: &Path) -> Result<Uploaded, UploadError> {
     let ignored = Ignored::read(source)?;
     check_outside(source, store, &ignored)?;
+    copy(source, store, &ignored)
+}
+
+/// Makes `store` a mirror of `source`, whatever is in there.
+pub(crate) fn mirror_all(source: &Path, store: &Path) -> Result<Uploaded, UploadError> {
+    copy(source, store, &Ignored::default())
+}
+
+fn copy(source: &Path, store: &Path, ignored: &Ignored) -> Result<Uploaded, UploadError> {
     files::create_directory(store, 0o700)?;
     let mut done = Uploaded::default();
     let mut kept = BTreeSet::new();
@@ -64,7 +76,7 @@ pub(crate) fn mirror(source: &Path, store: &Path) -> Result<Uploaded, UploadErro
             upload_link(&target, &to)?;
         } else if kind.is_file() {
             if upload_file(entry.path(), &target, &metadata)? {
-                done.files += 1;
+                done.copied.push(path.to_owned());
                 done.bytes += metadata.len();
             }
         } else {
@@ -148,15 +160,15 @@ fn stays_inside(path: &Path, to: &Path) -> bool {
     to != Path::new("")
 }
 
-fn remove_others(store: &Path, kept: &BTreeSet<PathBuf>) -> Result<usize, FileError> {
-    let mut removed = 0;
+fn remove_others(store: &Path, kept: &BTreeSet<PathBuf>) -> Result<Vec<PathBuf>, FileError> {
+    let mut removed = Vec::new();
     let mut entries = WalkDir::new(store).min_depth(1).into_iter();
     while let Some(entry) = entries.next() {
         let entry = entry.map_err(|error| files::walk_error(store, error))?;
         let path = entry.path().strip_prefix(store).unwrap_or(entry.path());
         if !kept.contains(path) {
             files::remove(entry.path())?;
-            removed += 1;
+            removed.push(path.to_owned());
             if entry.file_type().is_dir() {
                 entries.skip_current_dir();
             }
@@ -224,13 +236,15 @@ mod tests {
         write(&source, "b", "two");
         fs::set_permissions(source.join("b"), Permissions::from_mode(0o640)).unwrap();
         let first = mirror(&source, &store).unwrap();
-        assert_eq!((first.files, first.bytes, first.removed), (2, 6, 0));
+        assert_eq!(first.copied.len(), 2);
+        assert_eq!((first.bytes, first.removed), (6, vec![]));
         assert_eq!(mirror(&source, &store).unwrap(), Uploaded::default());
 
         fs::remove_dir_all(source.join("a")).unwrap();
         write(&source, "b", "three");
         let second = mirror(&source, &store).unwrap();
-        assert_eq!((second.files, second.removed), (1, 1));
+        assert_eq!(second.copied, [Path::new("b")]);
+        assert_eq!(second.removed, [Path::new("a")]);
         assert_eq!(listing(&store), ["b"]);
         assert_eq!(store.join("b").metadata().unwrap().mode() & 0o777, 0o640);
 

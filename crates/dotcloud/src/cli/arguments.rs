@@ -23,6 +23,22 @@ pub(crate) struct Create {
     /// What the service is told its flavor is
     #[arg(short, long, default_value = "live")]
     pub(crate) flavor: String,
+    #[command(flatten)]
+    pub(crate) protocol: Protocol,
+}
+
+/// What a push uploads.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Protocol {
+    /// Upload the files as they are
+    #[arg(long)]
+    pub(crate) rsync: bool,
+    /// Upload what is committed
+    #[arg(long, conflicts_with = "rsync")]
+    pub(crate) git: bool,
+    /// With --git: the branch; default: the one that is checked out
+    #[arg(short, long, value_name = "NAME", conflicts_with = "rsync")]
+    pub(crate) branch: Option<String>,
 }
 
 /// Arguments of `push`.
@@ -31,9 +47,20 @@ pub(crate) struct Push {
     /// The directory with dotcloud.yml; default: the connected directory, else this one
     #[arg(value_name = "PATH")]
     pub(crate) path: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) protocol: Protocol,
+    /// With --git: the commit
+    #[arg(short, long, value_name = "HASH", conflicts_with_all = ["rsync", "branch"])]
+    pub(crate) commit: Option<String>,
+    /// Name every file that is uploaded or removed
+    #[arg(long)]
+    pub(crate) verbose: bool,
     /// Build from nothing instead of from the previous result
     #[arg(long)]
     pub(crate) clean: bool,
+    /// Move ~/data back to the old container if the new one does not come up
+    #[arg(long)]
+    pub(crate) rollback: bool,
 }
 
 /// Arguments of `deploy`.
@@ -42,9 +69,12 @@ pub(crate) struct Deploy {
     /// A revision of 'dotcloud revisions', latest or previous
     #[arg(value_name = "REVISION|latest|previous")]
     pub(crate) revision: String,
-    /// Build from nothing instead of from the previous result
+    /// Build it again, from nothing
     #[arg(long)]
     pub(crate) clean: bool,
+    /// Move ~/data back to the old container if the new one does not come up
+    #[arg(long)]
+    pub(crate) rollback: bool,
 }
 
 /// Arguments of `dlogs`.

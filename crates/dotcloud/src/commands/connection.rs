@@ -2,18 +2,31 @@
 
 use super::Call;
 use crate::application::check_application_name;
+use crate::cli;
 use crate::console;
 use crate::error::Error;
 use crate::project::Project;
 
 /// Connects the working directory to an application that exists.
-pub(super) fn connect(call: &Call, name: &str) -> Result<(), Error> {
+pub(super) fn connect(call: &Call, name: &str, protocol: &cli::Protocol) -> Result<(), Error> {
     check_application_name(name)?;
     call.platform.store.load(name)?;
     console::info(format!("Connecting with the application \"{name}\""));
-    Project::connect(&call.directory, name)?;
+    let git = protocol.git || protocol.branch.is_some();
+    Project {
+        directory: call.directory.clone(),
+        application: name.to_owned(),
+        git,
+        branch: protocol.branch.clone(),
+    }
+    .connect()?;
+    let options = match (&protocol.branch, git) {
+        (Some(branch), _) => format!("--git --branch {branch}"),
+        (None, true) => "--git".to_owned(),
+        (None, false) => "--rsync".to_owned(),
+    };
     console::success(format!(
-        "Connected with default push options: --rsync ({name})"
+        "Connected with default push options: {options} ({name})"
     ));
     Ok(())
 }

@@ -31,7 +31,7 @@ pub(super) fn create(call: &Call, arguments: &cli::Create) -> Result<(), Error> 
     console::success(format!("Application \"{name}\" created."));
     let question = format!("Connect the current directory to \"{name}\"?");
     if console::ask(&question, true, call.global.assume()) {
-        connection::connect(call, name)?;
+        connection::connect(call, name, &arguments.protocol)?;
     }
     Ok(())
 }

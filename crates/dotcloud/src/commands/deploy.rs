@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{Call, deployment};
 use crate::cli::{self, Form};
 use crate::console;
+use crate::deploy::Options;
 use crate::error::Error;
 use crate::revisions;
 
@@ -34,6 +35,11 @@ pub(super) fn deploy(call: &Call, arguments: &cli::Deploy) -> Result<(), Error> 
     let _lock = call.lock(&name)?;
     let mut application = store.load(&name)?;
     let revision = revisions::find(&application, &arguments.revision)?.to_owned();
-    deployment::run_leniently(call, &mut application, &revision, arguments.clean);
+    let options = Options {
+        clean: arguments.clean,
+        reuse: !arguments.clean,
+        rollback: arguments.rollback,
+    };
+    deployment::run_leniently(call, &mut application, &revision, options);
     Ok(())
 }

@@ -7,7 +7,7 @@ use super::{Call, info};
 use crate::application::{Application, Outcome};
 use crate::build_file::BuildFile;
 use crate::console;
-use crate::deploy::{self, Request};
+use crate::deploy::{self, Options, Request};
 use crate::deployment_log::DeploymentLog;
 use crate::error::Error;
 use crate::files;
@@ -18,7 +18,7 @@ pub(super) fn run(
     call: &Call,
     application: &mut Application,
     revision: &str,
-    clean: bool,
+    options: Options,
 ) -> Result<(), Error> {
     let store = &call.platform.store;
     let code = store.revision(&application.name, revision);
@@ -34,7 +34,7 @@ pub(super) fn run(
         build_file: &build_file,
         revision,
         code: &code,
-        clean,
+        options,
     };
     let result = deploy::deploy(&call.platform, application, request, &mut log);
     let outcome = match &result {
@@ -69,7 +69,7 @@ pub(super) fn run_newest(call: &Call, application: &mut Application, kept: &str)
             "{running} runs, but what is deployed now is the code that was pushed last, {revision}"
         ));
     }
-    if run_leniently(call, application, &revision, false) {
+    if run_leniently(call, application, &revision, Options::default()) {
         console::success(kept);
     } else {
         console::warning(format!("{kept}, for the next deployment"));
@@ -82,9 +82,9 @@ pub(super) fn run_leniently(
     call: &Call,
     application: &mut Application,
     revision: &str,
-    clean: bool,
+    options: Options,
 ) -> bool {
-    let Err(error) = run(call, application, revision, clean) else {
+    let Err(error) = run(call, application, revision, options) else {
         return true;
     };
     hook::render("dotcloud", &error, &mut std::io::stdout());

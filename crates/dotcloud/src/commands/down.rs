@@ -14,10 +14,15 @@ pub(super) fn down(call: &Call) -> Result<(), Error> {
     let name = call.application_name()?;
     platform.store.load(&name)?;
     let _lock = call.lock(&name)?;
-    let application = platform.store.load(&name)?;
+    let mut application = platform.store.load(&name)?;
+    // First: killed after this, it does not come back with the next reboot.
+    application.down = true;
+    platform.store.save(&application)?;
     console::info(format!("Stopping the application \"{name}\""));
     stop_application(call, &application, &mut DeploymentLog::to_stderr())?;
-    console::success("Stopped. Its data is kept; push starts it again.");
+    console::success(format!(
+        "Stopped. Its data is kept; 'dotcloud up -A {name}' or a push starts it again."
+    ));
     Ok(())
 }
 

@@ -4,80 +4,159 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Call, deployment};
-use crate::application::check_application_name;
+use crate::application::{Application, check_application_name};
 use crate::build_file::BuildFile;
 use crate::cli;
 use crate::console;
+use crate::deploy::Options;
 use crate::error::Error;
+use crate::files;
 use crate::project::Project;
 use crate::revisions;
 use crate::upload;
 
 /// Pushes a directory and deploys it.
 pub(super) fn push(call: &Call, arguments: &cli::Push) -> Result<(), Error> {
-    let (name, source) = target(call, arguments)?;
+    let target = Target::of(call, arguments)?;
+    let name = &target.application;
     let store = &call.platform.store;
-    store.load(&name)?;
+    store.load(name)?;
     store.prepare(&call.platform.runtime.account())?;
-    let _lock = call.lock(&name)?;
+    let _lock = call.lock(name)?;
     // Again: it may have been destroyed, or pushed, while we waited.
-    let mut application = store.load(&name)?;
+    let mut application = store.load(name)?;
+    let revision = upload(call, &target, &application, arguments.verbose)?;
+    // What is deployed is what was uploaded, whatever happens to the directory meanwhile.
+    revisions::keep(store, &mut application, &revision)?;
+    let options = Options {
+        clean: arguments.clean,
+        rollback: arguments.rollback,
+        ..Options::default()
+    };
+    deployment::run(call, &mut application, &revision, options)
+}
+
+/// Mirrors what is to be pushed and labels it.
+fn upload(
+    call: &Call,
+    target: &Target,
+    application: &Application,
+    verbose: bool,
+) -> Result<String, Error> {
+    let store = &call.platform.store;
+    let (source, code) = (&target.source, store.code(&application.name));
     console::info(format!(
-        "Pushing code with rsync from \"{}\" to application {name}",
-        source.display()
+        "Pushing code with {} from \"{}\" to application {}",
+        target.committed.as_ref().map_or("rsync", |_| "git"),
+        source.display(),
+        application.name
     ));
-    // Checked before the store is touched, so that a bad file changes nothing at all.
-    BuildFile::read(&source.join("dotcloud.yml"))?;
-    let done = upload::mirror(&source, &store.code(&name))?;
+    // Of both, the build file is read before the store is touched: a bad one changes nothing at all.
+    let (done, revision) = if let Some(wanted) = &target.committed {
+        let checkout = store.git(&application.name);
+        let exported = upload::export(source, wanted, &checkout)?;
+        if exported.uncommitted > 0 {
+            let count = exported.uncommitted;
+            console::warning(format!(
+                "not uploaded: {count} path(s) with uncommitted changes"
+            ));
+        }
+        BuildFile::read(&exported.tree.join("dotcloud.yml"))?;
+        let done = upload::mirror_all(&exported.tree, &code)?;
+        files::remove(&checkout)?;
+        (done, format!("git-{}", exported.commit))
+    } else {
+        BuildFile::read(&source.join("dotcloud.yml"))?;
+        let done = upload::mirror(source, &code)?;
+        (done, new_revision(&application.revisions))
+    };
     for skipped in &done.skipped {
         console::warning(format!("not uploaded: {skipped}"));
     }
+    if verbose {
+        let lines = done
+            .copied
+            .iter()
+            .map(|path| format!("uploaded {}", path.display()));
+        let removed = done
+            .removed
+            .iter()
+            .map(|path| format!("removed {}", path.display()));
+        lines.chain(removed).for_each(console::info);
+    }
     console::info(format!(
         "Uploaded {} file(s), {} bytes; removed {}",
-        done.files, done.bytes, done.removed
+        done.copied.len(),
+        done.bytes,
+        done.removed.len()
     ));
-    let revision = new_revision(application.revisions.last().map(String::as_str));
-    // What is deployed is what was uploaded, whatever happens to the directory meanwhile.
-    revisions::keep(store, &mut application, &revision)?;
-    deployment::run(call, &mut application, &revision, arguments.clean)
+    Ok(revision)
 }
 
-/// The application and the directory to push.
-fn target(call: &Call, arguments: &cli::Push) -> Result<(String, PathBuf), Error> {
-    let absolute = |path: &Path| {
-        path.canonicalize()
-            .map_err(crate::files::failed("read", path))
-    };
-    let start = match &arguments.path {
-        Some(path) => absolute(path)?,
-        None => call.directory.clone(),
-    };
-    let project = match Project::find(&start)? {
-        Some(project) => Some(project),
-        None => call.project()?,
-    };
-    let name = match (&call.global.application, &project) {
-        (Some(name), _) => name.clone(),
-        (None, Some(project)) => project.application.clone(),
-        (None, None) => return Err(Error::NotConnected { directory: start }),
-    };
-    check_application_name(&name)?;
-    let source = match (&arguments.path, project) {
-        (None, Some(project)) => project.directory,
-        (_, _) => start,
-    };
-    Ok((name, source))
+/// What is pushed, and to which application.
+struct Target {
+    application: String,
+    source: PathBuf,
+    /// The branch or commit, unless the files are uploaded as they are.
+    committed: Option<String>,
 }
 
-/// `rsync-` and the time in milliseconds; later than `previous` even if the clock was set back.
-fn new_revision(previous: Option<&str>) -> String {
+impl Target {
+    fn of(call: &Call, arguments: &cli::Push) -> Result<Self, Error> {
+        let absolute = |path: &Path| path.canonicalize().map_err(files::failed("read", path));
+        let start = match &arguments.path {
+            Some(path) => absolute(path)?,
+            None => call.directory.clone(),
+        };
+        let project = match Project::find(&start)? {
+            Some(project) => Some(project),
+            None => call.project()?,
+        };
+        let application = match (&call.global.application, &project) {
+            (Some(name), _) => name.clone(),
+            (None, Some(project)) => project.application.clone(),
+            (None, None) => return Err(Error::NotConnected { directory: start }),
+        };
+        check_application_name(&application)?;
+        let committed = committed(arguments, project.as_ref());
+        let source = match (&arguments.path, project) {
+            (None, Some(project)) => project.directory,
+            (_, _) => start,
+        };
+        Ok(Self {
+            application,
+            source,
+            committed,
+        })
+    }
+}
+
+/// What the arguments say, else what the directory was connected with.
+fn committed(arguments: &cli::Push, project: Option<&Project>) -> Option<String> {
+    let cli::Protocol { rsync, git, branch } = &arguments.protocol;
+    if *rsync {
+        return None;
+    }
+    let named = arguments.commit.as_ref().or(branch.as_ref());
+    let project = project.filter(|project| project.git);
+    if !git && named.is_none() && project.is_none() {
+        return None;
+    }
+    let default = project.and_then(|project| project.branch.as_ref());
+    let chosen = named.or(default).map_or("HEAD", String::as_str);
+    Some(chosen.to_owned())
+}
+
+/// `rsync-` and the time in milliseconds; later than any before, even if the clock was set back.
+fn new_revision(known: &[String]) -> String {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |elapsed| elapsed.as_millis());
-    let last: u128 = previous
-        .and_then(|label| label.strip_prefix("rsync-")?.parse().ok())
-        .unwrap_or(0);
-    format!("rsync-{}", now.max(last + 1))
+    let last: Option<u128> = known
+        .iter()
+        .filter_map(|label| label.strip_prefix("rsync-")?.parse().ok())
+        .max();
+    format!("rsync-{}", now.max(last.map_or(0, |last| last + 1)))
 }
 
 #[cfg(test)]
@@ -86,11 +165,40 @@ mod tests {
 
     #[test]
     fn new_revision_is_never_an_old_one() {
-        let first = new_revision(None);
+        let first = new_revision(&[]);
         assert_eq!(first.len(), "rsync-1300000000000".len());
-        assert_eq!(
-            new_revision(Some("rsync-9000000000000")),
-            "rsync-9000000000001"
-        );
+        let known = ["rsync-9000000000000", "rsync-1", "git-abcdef"].map(str::to_owned);
+        assert_eq!(new_revision(&known), "rsync-9000000000001");
+    }
+
+    #[test]
+    fn committed_arguments_win_over_the_project() {
+        let said = |words: &[&str]| {
+            let words = ["dotcloud", "push"].iter().chain(words);
+            let cli = <cli::Cli as clap::Parser>::parse_from(words);
+            let cli::Verb::Push(push) = cli.verb else {
+                panic!("{cli:?}");
+            };
+            push
+        };
+        let project = |git, branch: Option<&str>| Project {
+            directory: "/d".into(),
+            application: "app".to_owned(),
+            git,
+            branch: branch.map(str::to_owned),
+        };
+        let (rsync, git) = (project(false, None), project(true, Some("stable")));
+        for (words, project, expected) in [
+            (&[][..], &rsync, None),
+            (&["--git"], &rsync, Some("HEAD")),
+            (&["-b", "x"], &rsync, Some("x")),
+            (&["-c", "abc"], &rsync, Some("abc")),
+            (&[], &git, Some("stable")),
+            (&["-c", "abc"], &git, Some("abc")),
+            (&["--rsync"], &git, None),
+        ] {
+            let found = committed(&said(words), Some(project));
+            assert_eq!(found.as_deref(), expected, "{words:?}");
+        }
     }
 }

@@ -37,16 +37,12 @@ pub(super) fn restart(call: &Call, selection: &Selection) -> Result<(), Error> {
     if supervisor::status(&executables, &paths.config()).is_ok() {
         supervisor::restart(&executables, &paths.config())?;
     } else {
-        // What outlived its supervisord would be in the way of its successor.
-        launch::end_processes(
-            platform,
-            &paths,
-            &instance.to_string(),
-            &mut DeploymentLog::to_stderr(),
-        )?;
-        let variables = paths.load_variables()?;
-        let started = launch::start(platform, &executables, &paths, &variables)?;
-        launch::wait_until_up(&executables, &paths, &started)?;
+        let log = &mut DeploymentLog::to_stderr();
+        launch::revive(platform, &executables, &paths, &instance.to_string(), log)?;
+    }
+    if application.down {
+        application.down = false;
+        platform.store.save(&application)?;
     }
     wiring::ensure(platform, &application)?;
     wiring::point(platform, &application, &instance)?;

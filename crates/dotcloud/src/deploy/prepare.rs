@@ -39,6 +39,7 @@ pub(super) fn record(
         }
     }
     application.revision = Some(request.revision.to_owned());
+    application.down = false;
     platform.store.save(application)?;
     Ok((names, ports))
 }

@@ -1,7 +1,8 @@
 //! The moment an instance changes its container. With `~/data` the old one is stopped first and
-//! its data moved; without, both run until the new one serves.
+//! its data moved; without, both run until the new one serves. What does not come up keeps the data,
+//! or gives it back, as was asked.
 
-use super::DeployError;
+use super::{DeployError, Request};
 use crate::application::{Application, Container, InstanceName, Successor};
 use crate::container::Paths;
 use crate::deployment_log::DeploymentLog;
@@ -17,6 +18,7 @@ pub(super) fn switch(
     platform: &Platform,
     executables: &Executables,
     application: &mut Application,
+    request: Request<'_>,
     name: &InstanceName,
     log: &mut DeploymentLog,
 ) -> Result<(), DeployError> {
@@ -32,13 +34,14 @@ pub(super) fn switch(
             .container(&application.name, name, container.generation)
     };
     let paths = paths_of(&new);
-    let old = instance.current.as_ref().map(paths_of);
+    let old = instance.current.clone();
     let keeps_data = match &old {
-        Some(old) => files::look(&old.data())?.is_some(),
+        Some(old) => files::look(&paths_of(old).data())?.is_some(),
         None => false,
     };
     if let Some(old) = old.as_ref().filter(|_| keeps_data) {
-        move_data(platform, application, name, old, &paths, log)?;
+        let old = paths_of(old);
+        move_data(platform, application, name, &old, &paths, log)?;
     } else if old.is_none() {
         // The first container: what its postinstall made is the data.
         handover::take_over(platform, application, name)?;
@@ -52,6 +55,14 @@ pub(super) fn switch(
         })?;
         handover::take_over(platform, application, name)?;
     } else if let Err(source) = launched {
+        if let Some(old) = old.filter(|_| request.options.rollback) {
+            log.failure(format!("{name} failed to launch: rolling back"));
+            roll_back(platform, executables, application, name, &old, log)?;
+            return Err(DeployError::RolledBack {
+                instance: name.clone(),
+                source: Box::new(source),
+            });
+        }
         // There is nothing else to lead to, and it may yet come up.
         wiring::point(platform, application, name)?;
         handover::remove_retired(platform, application, name, log)?;
@@ -73,7 +84,50 @@ pub(super) fn switch(
     Ok(())
 }
 
-/// Stops the old container and moves its data; from here on it is the new one's.
+/// The same hand-over in the other direction, so that whoever is killed here is settled in the same
+/// way: `old` follows the container that did not come up.
+fn roll_back(
+    platform: &Platform,
+    executables: &Executables,
+    application: &mut Application,
+    name: &InstanceName,
+    old: &Container,
+    log: &mut DeploymentLog,
+) -> Result<(), DeployError> {
+    let paths_of = |container: &Container| {
+        platform
+            .store
+            .container(&application.name, name, container.generation)
+    };
+    let paths = paths_of(old);
+    let Some(failed) = application
+        .instance(name)
+        .and_then(|instance| instance.current.as_ref())
+        .map(paths_of)
+    else {
+        return Ok(());
+    };
+    if let Some(instance) = application.instance_mut(name) {
+        instance
+            .retired
+            .retain(|container| container.generation != old.generation);
+        instance.successor = Successor::Preparing {
+            container: old.clone(),
+        };
+    }
+    move_data(platform, application, name, &failed, &paths, log)?;
+    log.of(name, "Launching the previous container again");
+    let launched = launch(platform, executables, &paths, old, name, log);
+    wiring::point(platform, application, name)?;
+    handover::remove_retired(platform, application, name, log)?;
+    launched.map_err(|source| DeployError::Launch {
+        instance: name.clone(),
+        home: paths.home(),
+        source: Box::new(source),
+    })
+}
+
+/// Stops the container that has the data and moves it; from here on it is the new one's.
 fn move_data(
     platform: &Platform,
     application: &mut Application,

@@ -9,6 +9,7 @@ use super::Error;
 use crate::application::NameError;
 use crate::build::BuildError;
 use crate::build_file::BuildFileError;
+use crate::commands::PageError;
 use crate::deploy::DeployError;
 use crate::environment::{EnvironmentFilesError, VariableError};
 use crate::files::FileError;
@@ -23,7 +24,7 @@ use crate::revisions::RevisionError;
 use crate::store::StoreError;
 use crate::supervisor::SupervisorError;
 use crate::system_packages::PackageError;
-use crate::upload::{IgnoreError, UploadError};
+use crate::upload::{GitError, IgnoreError, UploadError};
 use crate::wiring::WiringError;
 
 fn configuration(next: impl Into<String>) -> Advice {
@@ -64,22 +65,25 @@ pub(super) fn of(error: &Error) -> Advice {
             "put it back and push, or destroy it with 'dotcloud destroy {service}': nothing can be \
              scaled until then"
         )),
+        Error::NotUp { applications } => environment(format!(
+            "do what is said above, then 'dotcloud up -A {}'",
+            applications.first().map_or("APP", |name| name)
+        )),
         Error::Declined | Error::NotScaled => configuration("answer y, or call it with -y"),
         Error::NoVerb { .. } => configuration("'dotcloud --help' tells which there are"),
         Error::Signals { .. } | Error::Man { .. } => Advice::new(Kind::Bug, "call it again"),
         Error::Run { source } => command(source, "see to it that /bin/bash can be run here"),
         Error::Name(error) => name(error),
         Error::NoDeployment { .. } => configuration("'dotcloud dlist' tells which are remembered"),
-        Error::Revision(RevisionError::None) => configuration("push it first: 'dotcloud push'"),
-        Error::Revision(RevisionError::NoPrevious | RevisionError::Unknown { .. }) => {
-            configuration("'dotcloud revisions' tells which there are")
-        }
+        Error::Page(error) => page(error),
+        Error::Revision(error) => revision(error),
         Error::Variable(error) => variable(error),
         Error::Store(error) => store(error),
         Error::Project(error) => project(error),
         Error::File(error) => file(error),
         Error::BuildFile(error) => build_file(error),
         Error::Upload(error) => upload(error),
+        Error::Git(error) => git(error),
         Error::Deploy(error) => deploy(error).status(ExitStatus::Usage),
         Error::Supervisor(error) => supervisor(error),
         Error::Launch(error) => launch(error),
@@ -88,6 +92,29 @@ pub(super) fn of(error: &Error) -> Advice {
         Error::Process(error) => process(error),
         Error::Gateway(error) => gateway(error),
     }
+}
+
+fn page(error: &PageError) -> Advice {
+    match error {
+        PageError::None { .. } => configuration(
+            "only ports of kind http are web pages; 'dotcloud url' tells every address",
+        ),
+        PageError::Several { services, .. } => {
+            configuration(format!("name one of {}", services.join(", ")))
+        }
+        PageError::Browser { .. } => {
+            environment("install xdg-utils, or open it yourself: nothing else is wrong with it")
+        }
+    }
+}
+
+fn revision(error: &RevisionError) -> Advice {
+    configuration(match error {
+        RevisionError::None => "push it first: 'dotcloud push'",
+        RevisionError::NoPrevious | RevisionError::Unknown { .. } => {
+            "'dotcloud revisions' tells which there are"
+        }
+    })
 }
 
 fn name(error: &NameError) -> Advice {
@@ -117,7 +144,11 @@ fn variable(error: &VariableError) -> Advice {
 
 /// What can be done about an operation on a file depends on what the system said.
 fn file(error: &FileError) -> Advice {
-    environment(match error.source.kind() {
+    file_system(&error.source)
+}
+
+fn file_system(error: &std::io::Error) -> Advice {
+    environment(match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             "make room on its file system, then call it again"
         }
@@ -149,9 +180,10 @@ fn store(error: &StoreError) -> Advice {
             path.display()
         )),
         StoreError::Version { .. } => environment("use the dotcloud that wrote it, or a newer one"),
-        StoreError::Lock { .. } => {
-            environment("see to it that you may write there and that it supports flock")
+        StoreError::Lock { source, .. } if source.kind() == ErrorKind::Unsupported => {
+            environment("set DOTCLOUD_HOME to a directory on a file system that supports flock")
         }
+        StoreError::Lock { source, .. } => file_system(source),
         StoreError::File(error) => file(error),
     }
 }
@@ -195,6 +227,19 @@ fn upload(error: &UploadError) -> Advice {
     }
 }
 
+fn git(error: &GitError) -> Advice {
+    match error {
+        GitError::NoRevision { .. } => {
+            configuration("'git log --all --oneline' tells which there are; nothing was changed")
+        }
+        GitError::Git { source } => command(
+            source,
+            "do what git asks for, or push the files as they are with --rsync; nothing was changed",
+        ),
+        GitError::File(error) => file(error),
+    }
+}
+
 fn deploy(error: &DeployError) -> Advice {
     match error {
         DeployError::Build { source, .. } => build(source),
@@ -213,9 +258,9 @@ fn deploy(error: &DeployError) -> Advice {
             );
             Advice { next, ..advice }
         }
-        DeployError::LaunchBeside { source, .. } | DeployError::Stop { source, .. } => {
-            launch(source)
-        }
+        DeployError::LaunchBeside { source, .. }
+        | DeployError::RolledBack { source, .. }
+        | DeployError::Stop { source, .. } => launch(source),
         DeployError::Interrupted => environment("push again when you are ready"),
         DeployError::Ports(error) => port(error),
         DeployError::Environment(EnvironmentFilesError::Write { path, source }) => {

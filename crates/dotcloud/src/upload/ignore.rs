@@ -11,7 +11,7 @@ use crate::files::{self, FileError};
 const ALWAYS: [&str; 3] = ["*.pyc", ".git", ".hg"];
 
 /// The patterns that apply to one directory; the first that matches decides.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Ignored(Vec<Pattern>);
 
 #[derive(Debug)]

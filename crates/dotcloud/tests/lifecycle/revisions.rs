@@ -29,7 +29,8 @@ fn deploy_previous_brings_old_code_back_to_the_same_data() {
     assert_eq!(stars, ["  rsync-", "  rsync-", "* rsync-"]);
 
     let deploy = world.dotcloud(["deploy", "previous"]).with_status(0);
-    deploy.position("[db] built two");
+    deploy.position("db was built of this revision before");
+    assert!(!deploy.stdout.contains("built two"), "{}", deploy.stdout);
     deploy.position("==> Application is live at tcp://");
     assert_eq!(world.run("db", "cat ~/built"), "two\n");
     assert_eq!(world.ask("db.0").matches("started").count(), 4);
@@ -44,13 +45,33 @@ fn deploy_previous_brings_old_code_back_to_the_same_data() {
     // Like an upload it deploys the newest, and says that this is a change.
     let set = world.dotcloud(["env", "set", "A=1"]).with_status(0);
     set.position("runs, but what is deployed now is the code that was pushed last");
+    set.position("[db] built three");
     assert_eq!(world.run("db", "cat ~/built"), "three\n");
+    // Built without the variable.
+    let deploy = world.dotcloud(["deploy", "previous"]).with_status(0);
+    deploy.position("[db] built two");
     world.dotcloud(["deploy", "latest"]).with_status(0);
     assert!(revisions(&world)[2].starts_with("* "));
 
     let list = world.dotcloud(["dlist"]).with_status(0).stdout;
-    assert_eq!(list.matches(" succeeded ").count(), 7, "{list}");
-    assert!(list.contains(" | 7         | "), "{list}");
+    assert_eq!(list.matches(" succeeded ").count(), 8, "{list}");
+    assert!(list.contains(" | 8         | "), "{list}");
+}
+
+#[test]
+fn results_of_builds_are_kept_as_long_as_their_code() {
+    let world = World::new();
+    build(&world, "first");
+    world.push(0);
+    let snapshots = || std::fs::read_dir(world.state("snapshots")).unwrap().count();
+    for number in 1..6 {
+        build(&world, &format!("number {number}"));
+        world.push(0);
+        assert_eq!(snapshots(), 5.min(number + 1));
+    }
+    // The same content is there once.
+    world.push(0);
+    assert_eq!(snapshots(), 4);
 }
 
 #[test]

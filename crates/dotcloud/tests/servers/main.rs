@@ -10,6 +10,7 @@
 mod committed;
 mod executables;
 mod instances;
+mod killed;
 mod main_job;
 mod make_run;
 #[path = "../../../hook/tests/points/mod.rs"]

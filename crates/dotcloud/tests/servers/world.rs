@@ -71,16 +71,26 @@ impl World {
         self.dir.path().join("code").join(path)
     }
 
-    /// Runs the `dotcloud` executable in the code's directory.
-    pub(crate) fn dotcloud<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Printed {
-        let output = Command::new(env!("CARGO_BIN_EXE_dotcloud"))
+    /// The platform's state directory.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.dir.path().join("d")
+    }
+
+    /// The `dotcloud` executable in the code's directory, not started.
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dotcloud"));
+        command
             .args(args)
             .current_dir(self.code(""))
-            .env("DOTCLOUD_HOME", self.dir.path().join("d"))
+            .env("DOTCLOUD_HOME", self.home())
             .env("HOME", self.dir.path())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs it.
+    pub(crate) fn dotcloud<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Printed {
+        let output = self.command(args).output().unwrap();
         Printed {
             status: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -1,0 +1,94 @@
+//! `up`: what ran before the machine was switched off runs again, in the containers it had. Not a
+//! verb of the platform, which nobody could switch off.
+
+use super::Call;
+use crate::application::{Application, InstanceName};
+use crate::console;
+use crate::deployment_log::DeploymentLog;
+use crate::error::Error;
+use crate::{handover, launch, supervisor, wiring};
+
+/// Starts the application that is named, else every one that `down` did not stop.
+pub(super) fn up(call: &Call) -> Result<(), Error> {
+    let store = &call.platform.store;
+    let names: Vec<String> = if let Some(name) = &call.global.application {
+        vec![store.load(name)?.name]
+    } else {
+        let all = store.load_all()?.into_iter();
+        all.filter(|application| !application.down)
+            .map(|application| application.name)
+            .collect()
+    };
+    let mut failed = Vec::new();
+    for name in names {
+        // One that is broken must not keep the others down.
+        if let Err(error) = bring_back(call, &name) {
+            hook::render("dotcloud", &error, &mut std::io::stdout());
+            failed.push(name);
+        }
+    }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::NotUp {
+            applications: failed,
+        })
+    }
+}
+
+fn bring_back(call: &Call, name: &str) -> Result<(), Error> {
+    let platform = &call.platform;
+    let _lock = call.lock(name)?;
+    let mut application = platform.store.load(name)?;
+    console::info(format!("Starting the application \"{name}\""));
+    handover::settle(platform, &mut application, &mut DeploymentLog::to_stderr())?;
+    if application.down {
+        application.down = false;
+        platform.store.save(&application)?;
+    }
+    let instances: Vec<InstanceName> = application
+        .instances()
+        .filter(|(_, instance)| instance.current.is_some())
+        .map(|(name, _)| name)
+        .collect();
+    if instances.is_empty() {
+        console::success(format!("{name}: nothing was pushed yet"));
+        return Ok(());
+    }
+    let mut outcome = Ok(());
+    let mut started = 0;
+    for instance in &instances {
+        match start(call, &application, instance) {
+            Ok(true) => started += 1,
+            Ok(false) => {}
+            Err(error) => outcome = outcome.and(Err(error)),
+        }
+    }
+    wiring::ensure(platform, &application)?;
+    for instance in &instances {
+        wiring::point(platform, &application, instance)?;
+    }
+    outcome?;
+    console::success(format!(
+        "{name}: started {started} of {} instance(s)",
+        instances.len()
+    ));
+    Ok(())
+}
+
+/// Whether it had to be started.
+fn start(call: &Call, application: &Application, name: &InstanceName) -> Result<bool, Error> {
+    let platform = &call.platform;
+    let Some(container) = application.instance(name).and_then(|i| i.current.as_ref()) else {
+        return Ok(false);
+    };
+    let store = &platform.store;
+    let paths = store.container(&application.name, name, container.generation);
+    let executables = platform.executables()?;
+    if supervisor::status(&executables, &paths.config()).is_ok() {
+        return Ok(false);
+    }
+    let log = &mut DeploymentLog::to_stderr();
+    launch::revive(platform, &executables, &paths, &name.to_string(), log)?;
+    Ok(true)
+}
