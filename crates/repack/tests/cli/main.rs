@@ -5,8 +5,11 @@
     reason = "a helper of a test may fail it; clippy exempts the test functions only"
 )]
 
+mod fetch;
+mod fetch_refused;
 mod input;
 mod output;
+mod server;
 mod stripped;
 mod tarball;
 mod written;
