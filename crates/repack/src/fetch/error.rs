@@ -115,7 +115,7 @@ impl Explain for NoAnswer {
             Self::Request(ureq::Error::TooManyRedirects) => {
                 Advice::new(Kind::Configuration, "pass the URL that it should lead to")
             }
-            Self::Request(ureq::Error::RequireHttpsOnly(_)) => Advice::new(
+            Self::Downgrade => Advice::new(
                 Kind::Configuration,
                 "pass the URL that it leads to, with --sha256 from a page you trust",
             ),

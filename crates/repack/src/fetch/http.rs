@@ -39,6 +39,9 @@ pub(crate) enum NoAnswer {
     TooFew,
     #[error("it broke off")]
     BrokeOff { source: io::Error },
+    /// Without its URL, which may hold a secret.
+    #[error("it leads to a server without TLS")]
+    Downgrade,
     /// The connection, or TLS on it.
     #[error(transparent)]
     Connection(io::Error),
@@ -50,6 +53,7 @@ impl From<ureq::Error> for NoAnswer {
     fn from(error: ureq::Error) -> Self {
         match error {
             ureq::Error::Io(error) => Self::Connection(error),
+            ureq::Error::RequireHttpsOnly(_) => Self::Downgrade,
             error => Self::Request(error),
         }
     }
@@ -68,6 +72,7 @@ impl NoAnswer {
                 status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
             }
             Self::OtherPart | Self::TooFew | Self::BrokeOff { .. } => true,
+            Self::Downgrade => false,
             // TLS found something in it that it will find again.
             Self::Connection(error) => error.kind() != io::ErrorKind::InvalidData,
             Self::Request(error) => matches!(

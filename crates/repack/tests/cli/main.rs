@@ -7,6 +7,7 @@
 
 mod fetch;
 mod fetch_refused;
+mod fetch_tls;
 mod input;
 mod output;
 mod server;

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
 /// What a client asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Request {
@@ -24,6 +26,7 @@ pub(crate) enum Reply {
 
 /// Ends with its last user.
 pub(crate) struct Server {
+    scheme: &'static str,
     address: SocketAddr,
     requests: Arc<Mutex<Vec<Request>>>,
     stop: Arc<AtomicBool>,
@@ -33,6 +36,22 @@ pub(crate) struct Server {
 impl Server {
     /// `reply` gets each request and its number, from 0.
     pub(crate) fn start(reply: impl Fn(&Request, usize) -> Reply + Send + 'static) -> Self {
+        Self::listen(None, reply)
+    }
+
+    /// The same behind TLS.
+    pub(crate) fn with_tls(
+        tls: ServerConfig,
+        reply: impl Fn(&Request, usize) -> Reply + Send + 'static,
+    ) -> Self {
+        Self::listen(Some(Arc::new(tls)), reply)
+    }
+
+    fn listen(
+        tls: Option<Arc<ServerConfig>>,
+        reply: impl Fn(&Request, usize) -> Reply + Send + 'static,
+    ) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -44,15 +63,17 @@ impl Server {
                     return;
                 }
                 let Ok(connection) = connection else { continue };
-                let Some(request) = read(&connection) else {
-                    continue;
-                };
-                let number = log.lock().unwrap().len();
-                log.lock().unwrap().push(request.clone());
-                answer(connection, &reply(&request, number));
+                match &tls {
+                    None => serve(connection, &log, &reply),
+                    Some(tls) => {
+                        let session = ServerConnection::new(Arc::clone(tls)).unwrap();
+                        serve(StreamOwned::new(session, connection), &log, &reply);
+                    }
+                }
             }
         });
         Self {
+            scheme,
             address,
             requests,
             stop,
@@ -67,7 +88,7 @@ impl Server {
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.scheme, self.address)
     }
 
     pub(crate) fn requests(&self) -> Vec<Request> {
@@ -88,7 +109,28 @@ impl Drop for Server {
     }
 }
 
-fn read(connection: &TcpStream) -> Option<Request> {
+fn serve(
+    mut connection: impl Read + Write,
+    log: &Mutex<Vec<Request>>,
+    reply: impl Fn(&Request, usize) -> Reply,
+) {
+    let Some(request) = read(&mut connection) else {
+        return;
+    };
+    let number = log.lock().unwrap().len();
+    log.lock().unwrap().push(request.clone());
+    let reply = reply(&request, number);
+    let (Reply::Send(bytes) | Reply::Hang(bytes)) = &reply;
+    // A client that had enough is no failure.
+    let _ = connection
+        .write_all(bytes)
+        .and_then(|()| connection.flush());
+    if matches!(reply, Reply::Hang(_)) {
+        let _ = connection.read(&mut [0]);
+    }
+}
+
+fn read(connection: &mut impl Read) -> Option<Request> {
     let mut lines = BufReader::new(connection).lines();
     let first = lines.next()?.ok()?;
     let mut request = Request {
@@ -113,15 +155,6 @@ fn read(connection: &TcpStream) -> Option<Request> {
         }
     }
     None
-}
-
-fn answer(mut connection: TcpStream, reply: &Reply) {
-    let (Reply::Send(bytes) | Reply::Hang(bytes)) = reply;
-    // A client that had enough is no failure.
-    let _ = connection.write_all(bytes);
-    if matches!(reply, Reply::Hang(_)) {
-        let _ = connection.read(&mut [0]);
-    }
 }
 
 /// A response of `status` (`200 OK`) with `headers` and `body`, and no word about its length.
