@@ -24,11 +24,7 @@ pub(crate) struct FreshDatabase<'a> {
 
 impl FreshDatabase<'_> {
     /// Makes it, if it is to be made now.
-    pub(crate) fn make(
-        &self,
-        purpose: Purpose,
-        report: &mut Report,
-    ) -> Result<(), PrepareError> {
+    pub(crate) fn make(&self, purpose: Purpose, report: &mut Report) -> Result<(), PrepareError> {
         let files = FirstRunFile::all(&self.layout.first_run_files())?;
         let seed = self.seed();
         let initialisation = Initialisation {

@@ -9,12 +9,13 @@ use std::panic::catch_unwind;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
 
-use clap::{Parser, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use hook::{ExitStatus, render};
 use signal_hook::low_level::emulate_default_handler;
 
 use crate::compress::Compression;
 use crate::error::Error;
+use crate::fetch::{self, Fetch};
 use crate::minimal::MINIMAL;
 use crate::output::default_output;
 use crate::prune::Glob;
@@ -32,13 +33,29 @@ Examples:
   repack -o hooks/mysql.tar.gz mysql-8.4.6-linux-glibc2.28-x86_64.tar.xz
   repack --dry-run --drop man --drop docs mariadb-11.4.5-linux-systemd-x86_64.tar.gz
   tarball=$(repack --keep 'lib/libmysqlclient.a' mysql-5.7.44-linux-glibc2.12-x86_64.tar.gz)
+  repack -o hooks/mysql.tar.gz \"$(repack fetch 8.4.6)\"
 
 Exit status: 0 done, 1 failed (nothing written), 2 wrong usage, 70 a defect of repack.";
 
 /// Shrink a MySQL, Percona Server or MariaDB binary tarball to what a server needs.
 #[derive(Debug, Parser)]
 #[command(version, after_help = AFTER_HELP)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    pack: Option<Pack>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Fetch a vendor's tarball, by version or URL
+    Fetch(Fetch),
+}
+
+#[derive(Debug, Args)]
+struct Pack {
     /// The vendor's tarball, gzip or xz; recognised by content, whatever its name
     #[arg(value_name = "IN")]
     input: PathBuf,
@@ -106,10 +123,16 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
         }
     };
     // The panic's own message is on stderr already.
-    catch_unwind(|| run(cli)).unwrap_or(ExitStatus::Bug)
+    catch_unwind(|| match (cli.command, cli.pack) {
+        (Some(Command::Fetch(arguments)), _) => fetch::run(arguments),
+        (None, Some(arguments)) => run(arguments),
+        // The parser asks for IN.
+        (None, None) => ExitStatus::Usage,
+    })
+    .unwrap_or(ExitStatus::Bug)
 }
 
-fn run(cli: Cli) -> ExitStatus {
+fn run(cli: Pack) -> ExitStatus {
     let profile = match cli.profile {
         Profile::Standard => &STANDARD,
         Profile::Minimal => &MINIMAL,

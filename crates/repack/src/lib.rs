@@ -8,6 +8,7 @@ mod compress;
 mod content;
 mod entry;
 mod error;
+mod fetch;
 mod input;
 mod members;
 mod minimal;

@@ -115,46 +115,52 @@ fn claim(temporary: &Path) -> Result<File, OutputError> {
         path: temporary.into(),
         source,
     };
+    let (mut file, opened) = open_locked(temporary)?;
+    let mut start = Vec::new();
+    (&file).take(64).read_to_end(&mut start).map_err(failed)?;
+    if !opened.is_file() || !is_ours(&start) {
+        return Err(OutputError::NotOurs {
+            path: temporary.into(),
+        });
+    }
+    file.set_len(0).map_err(failed)?;
+    file.rewind().map_err(failed)?;
+    Ok(file)
+}
+
+/// Opens and locks a file that only one run may work on, new or not. Looks at no content.
+pub(crate) fn open_locked(path: &Path) -> Result<(File, Metadata), OutputError> {
+    let failed = |source| OutputError::Create {
+        path: path.into(),
+        source,
+    };
     loop {
-        let mut file = OpenOptions::new()
+        // Not through somebody's link.
+        if fs::symlink_metadata(path).is_ok_and(|named| !named.is_file()) {
+            return Err(OutputError::NotOurs { path: path.into() });
+        }
+        let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
-            .open(temporary)
+            .open(path)
             .map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(OutputError::Busy {
-                    path: temporary.into(),
-                });
+                return Err(OutputError::Busy { path: path.into() });
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
         let opened = file.metadata().map_err(failed)?;
-        match fs::symlink_metadata(temporary) {
-            Ok(named) if same_file(&named, &opened) => {}
+        match fs::symlink_metadata(path) {
+            Ok(named) if same_file(&named, &opened) => return Ok((file, opened)),
             // The run that held it has just renamed or removed it: what we opened is not ours.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Ok(named) if named.is_file() => continue,
-            Ok(_) => {
-                return Err(OutputError::NotOurs {
-                    path: temporary.into(),
-                });
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok(_) => {}
             Err(source) => return Err(failed(source)),
         }
-        let mut start = Vec::new();
-        (&file).take(64).read_to_end(&mut start).map_err(failed)?;
-        if !opened.is_file() || !is_ours(&start) {
-            return Err(OutputError::NotOurs {
-                path: temporary.into(),
-            });
-        }
-        file.set_len(0).map_err(failed)?;
-        file.rewind().map_err(failed)?;
-        return Ok(file);
     }
 }
 

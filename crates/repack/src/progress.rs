@@ -33,6 +33,17 @@ impl StopSignal {
     }
 }
 
+/// Draws on stderr, and only if that is a terminal.
+pub(crate) fn bar(length: u64) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    if let Ok(style) = ProgressStyle::with_template(
+        "{bar:32} {percent:>3} %  {decimal_bytes} of {decimal_total_bytes}  {eta} left",
+    ) {
+        bar.set_style(style);
+    }
+    bar
+}
+
 /// A file that shows how much of it was read, and fails to read once a signal came.
 pub(crate) struct Watched {
     file: File,
@@ -42,13 +53,7 @@ pub(crate) struct Watched {
 
 impl Watched {
     pub(crate) fn new(file: File, length: u64, stop: StopSignal) -> Self {
-        // Draws on stderr, and only if that is a terminal.
-        let bar = ProgressBar::new(length);
-        if let Ok(style) = ProgressStyle::with_template(
-            "{bar:32} {percent:>3} %  {decimal_bytes} of {decimal_total_bytes}  {eta} left",
-        ) {
-            bar.set_style(style);
-        }
+        let bar = bar(length);
         Self { file, bar, stop }
     }
 }

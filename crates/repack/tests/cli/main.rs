@@ -5,8 +5,12 @@
     reason = "a helper of a test may fail it; clippy exempts the test functions only"
 )]
 
+mod fetch;
+mod fetch_refused;
+mod fetch_tls;
 mod input;
 mod output;
+mod server;
 mod stripped;
 mod tarball;
 mod written;

@@ -1,0 +1,245 @@
+//! A file on its way: `NAME.part`, and `NAME.part.json`, which says whose bytes they are and how many
+//! of them are on disk for sure. Whatever moment a kill or a power cut chooses, the next run goes on
+//! from there or starts over; it never glues two files together. Touches no `.part` of anybody else's.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::FetchError;
+use crate::output::{OutputError, directory_of, open_locked};
+
+/// How much a kill or a power cut may cost: after so many bytes they are synced and recorded.
+const STEP: u64 = 8 << 20;
+
+/// Which file the bytes belong to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Origin {
+    /// Without credentials.
+    pub(crate) url: String,
+    /// What `If-Range` takes: a strong `ETag` or a `Last-Modified`. Without one nothing is resumed.
+    pub(crate) validator: Option<String>,
+    /// All of it, unless the server does not say.
+    pub(crate) length: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct State {
+    #[serde(flatten)]
+    origin: Origin,
+    /// Bytes synced.
+    have: u64,
+}
+
+/// The part, locked.
+#[derive(Debug)]
+pub(crate) struct Part {
+    target: PathBuf,
+    path: PathBuf,
+    state_path: PathBuf,
+    file: File,
+    origin: Option<Origin>,
+    /// Where the next byte goes; behind zero there is an origin.
+    position: u64,
+    recorded: u64,
+}
+
+impl Part {
+    /// The part of `target`, new or left by an earlier run; at zero unless the rest can be had
+    /// from `url`.
+    pub(crate) fn open(target: &Path, url: &str) -> Result<Self, FetchError> {
+        let path = with_suffix(target, ".part");
+        let state_path = with_suffix(target, ".part.json");
+        let (file, metadata) = open_locked(&path)?;
+        let state = fs::read(&state_path)
+            .ok()
+            .and_then(|text| serde_json::from_slice::<State>(&text).ok());
+        if !metadata.is_file() || metadata.len() > 0 && state.is_none() {
+            return Err(OutputError::NotOurs { path }.into());
+        }
+        let state = state.filter(|State { origin, have }| {
+            // Fewer bytes: it was emptied, and not yet begun again.
+            *have <= metadata.len() && origin.url == url && origin.validator.is_some()
+        });
+        let position = state.as_ref().map_or(0, |state| state.have);
+        Ok(Self {
+            target: target.to_path_buf(),
+            path,
+            state_path,
+            file,
+            origin: state.map(|state| state.origin),
+            position,
+            recorded: position,
+        })
+    }
+
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// What the bytes here are of, if there are some.
+    pub(crate) fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref().filter(|_| self.position > 0)
+    }
+
+    /// All of it, where that is known.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.origin.as_ref()?.length
+    }
+
+    /// Empties it, to start over with `origin`.
+    pub(crate) fn begin(&mut self, origin: Origin) -> Result<(), FetchError> {
+        self.forget()?;
+        self.origin = Some(origin);
+        self.record()?;
+        sync_directory(&self.target)
+    }
+
+    /// Empties it. The record, which now speaks of more bytes than there are, goes for nothing.
+    pub(crate) fn forget(&mut self) -> Result<(), FetchError> {
+        self.file.set_len(0).map_err(|source| self.failed(source))?;
+        (self.position, self.recorded) = (0, 0);
+        self.origin = None;
+        Ok(())
+    }
+
+    /// Empties it if no other run could add to it.
+    pub(crate) fn forget_unless_resumable(&mut self) -> Result<(), FetchError> {
+        match self.origin() {
+            Some(origin) if origin.validator.is_some() => Ok(()),
+            _ => self.forget(),
+        }
+    }
+
+    /// Hands out what is here, and cuts off what came after the last record.
+    pub(crate) fn replay(&mut self, mut take: impl FnMut(&[u8])) -> Result<(), FetchError> {
+        let mut read = || {
+            self.file.rewind()?;
+            let mut buffer = vec![0; 128 << 10];
+            let mut left = self.position;
+            while left > 0 {
+                let most =
+                    usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+                self.file.read_exact(&mut buffer[..most])?;
+                take(&buffer[..most]);
+                left -= most as u64;
+            }
+            self.file.set_len(self.position)
+        };
+        read().map_err(|source| FetchError::Read {
+            path: self.path.clone(),
+            source,
+        })
+    }
+
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), FetchError> {
+        self.file
+            .seek(SeekFrom::Start(self.position))
+            .and_then(|_| self.file.write_all(bytes))
+            .map_err(|source| self.failed(source))?;
+        self.position += bytes.len() as u64;
+        if self.position - self.recorded >= STEP {
+            self.checkpoint()?;
+        }
+        Ok(())
+    }
+
+    /// Syncs what was appended, and records it.
+    pub(crate) fn checkpoint(&mut self) -> Result<(), FetchError> {
+        self.file
+            .sync_data()
+            .map_err(|source| self.sync_failed(source))?;
+        self.recorded = self.position;
+        self.record()
+    }
+
+    fn record(&self) -> Result<(), FetchError> {
+        let Some(origin) = self.origin.clone() else {
+            return Ok(());
+        };
+        let state = State {
+            origin,
+            have: self.recorded,
+        };
+        let new = with_suffix(&self.target, ".part.json.new");
+        let write = || {
+            let mut file = File::create(&new)?;
+            file.write_all(&serde_json::to_vec(&state)?)?;
+            file.sync_data()?;
+            fs::rename(&new, &self.state_path)
+        };
+        write().map_err(|source| FetchError::Write {
+            path: self.state_path.clone(),
+            source,
+        })
+    }
+
+    /// Gives the finished file its name, and makes that survive a power cut.
+    pub(crate) fn place(mut self) -> Result<(), FetchError> {
+        self.file
+            .sync_all()
+            .map_err(|source| self.sync_failed(source))?;
+        fs::rename(&self.path, &self.target).map_err(|source| OutputError::Place {
+            path: self.target.clone(),
+            source,
+        })?;
+        // The name is no longer ours to remove.
+        self.path.clone_from(&self.target);
+        sync_directory(&self.target)?;
+        // Without its part it means nothing any more.
+        let _ = fs::remove_file(&self.state_path);
+        Ok(())
+    }
+
+    fn failed(&self, source: io::Error) -> FetchError {
+        FetchError::Write {
+            path: self.path.clone(),
+            source,
+        }
+    }
+
+    fn sync_failed(&self, source: io::Error) -> FetchError {
+        OutputError::Sync {
+            path: self.path.clone(),
+            source,
+        }
+        .into()
+    }
+}
+
+impl Drop for Part {
+    /// An empty part is nobody's loss: we hold its lock.
+    fn drop(&mut self) {
+        let empty = self
+            .file
+            .metadata()
+            .is_ok_and(|metadata| metadata.len() == 0);
+        if empty && self.path != self.target {
+            // In this order: bytes without a record would be in the next run's way.
+            let _ = fs::remove_file(&self.path);
+            let _ = fs::remove_file(&self.state_path);
+        }
+    }
+}
+
+fn sync_directory(file: &Path) -> Result<(), FetchError> {
+    let directory = directory_of(file);
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|source| {
+            OutputError::SyncDirectory {
+                path: directory.into(),
+                source,
+            }
+            .into()
+        })
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or(OsStr::new("")).to_owned();
+    name.push(suffix);
+    path.with_file_name(name)
+}
