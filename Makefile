@@ -60,6 +60,7 @@ torture: ## the long forms of the tests; repeat one with the seed that it prints
 	MYCNF_FILES=20000 cargo test --locked -p mycnf --test my_print_defaults -- --nocapture
 	cargo build --locked -p builder -p postinstall
 	MOD_POINTS=200 cargo test --locked -p starttest --test torture -- --nocapture
+	REPACK_BYTES=10000000000 cargo test --locked -p repack --test memory -- --nocapture
 
 # Seconds for each target of `make fuzz`.
 FUZZ_SECONDS ?= 300

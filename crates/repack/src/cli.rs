@@ -6,10 +6,11 @@ use std::io::{self, Write};
 use std::num::NonZero;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::catch_unwind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use hook::{ExitStatus, render};
 use signal_hook::low_level::emulate_default_handler;
 
@@ -21,6 +22,7 @@ use crate::output::default_output;
 use crate::prune::Glob;
 use crate::repack::{Job, repack};
 use crate::rules::STANDARD;
+use crate::size::Size;
 use crate::summary::Summary;
 
 const AFTER_HELP: &str = "\
@@ -32,6 +34,7 @@ Examples:
   repack mysql-8.4.6-linux-glibc2.28-x86_64.tar.xz
   repack -o hooks/mysql.tar.gz mysql-8.4.6-linux-glibc2.28-x86_64.tar.xz
   repack --dry-run --drop man --drop docs mariadb-11.4.5-linux-systemd-x86_64.tar.gz
+  curl -sL URL | repack - -o hooks/mysql.tar.gz
   tarball=$(repack --keep 'lib/libmysqlclient.a' mysql-5.7.44-linux-glibc2.12-x86_64.tar.gz)
   repack -o hooks/mysql.tar.gz \"$(repack fetch 8.4.6)\"
 
@@ -56,7 +59,8 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Pack {
-    /// The vendor's tarball, gzip or xz; recognised by content, whatever its name
+    /// The vendor's tarball: .tar, .tar.gz, .tar.xz or .tar.zst, told by content, whatever its name;
+    /// or an outer .tar around it. '-' is standard input, and needs --output
     #[arg(value_name = "IN")]
     input: PathBuf,
 
@@ -92,6 +96,10 @@ struct Pack {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
 
+    /// The most bytes the input may inflate to; K, M, G and T after a number are powers of 1024
+    #[arg(long, value_name = "BYTES", default_value = "32G")]
+    max_size: Size,
+
     /// Write no file; print the table of what would be kept and left out
     #[arg(long)]
     dry_run: bool,
@@ -122,6 +130,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
             };
         }
     };
+    let no_name =
+        |pack: &Pack| pack.input == Path::new("-") && pack.output.is_none() && !pack.dry_run;
+    if cli.pack.as_ref().is_some_and(no_name) {
+        let text = "standard input has no name to derive the output's from: add --output OUT";
+        let error = Cli::command().error(ErrorKind::MissingRequiredArgument, text);
+        let _ = error.print();
+        return ExitStatus::Usage;
+    }
     // The panic's own message is on stderr already.
     catch_unwind(|| match (cli.command, cli.pack) {
         (Some(Command::Fetch(arguments)), _) => fetch::run(arguments),
@@ -148,6 +164,7 @@ fn run(cli: Pack) -> ExitStatus {
                 .unwrap_or_else(|| default_output(&cli.input, cli.format))
         }),
         input: cli.input,
+        max_size: cli.max_size.0,
         profile,
         keep: cli.keep,
         drop: cli.drop,
@@ -188,8 +205,6 @@ fn answer(summary: &Summary, json: bool) {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::num::NonZero;
 
 use clap::ValueEnum;
-use xz2::stream::{Action, Check, MtStreamBuilder, Status, Stream};
+use xz2::stream::{Action, Check, Filters, LzmaOptions, MtStreamBuilder, Status, Stream};
 
 use crate::members::{self, Members};
 
@@ -14,7 +14,7 @@ use crate::members::{self, Members};
 pub(crate) enum Compression {
     /// Fast, and read by everything
     Gz,
-    /// Smaller, slow, and about 100 MiB of memory a thread
+    /// Smaller, and slow
     Xz,
 }
 
@@ -33,7 +33,8 @@ pub(crate) fn is_ours(start: &[u8]) -> bool {
     // `xz` writes with threads only.
     const XZ: &[u8] = b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4\x46";
     const SIZES: u8 = 0xc0;
-    let xz = start.starts_with(XZ) && start.get(XZ.len() + 1) == Some(&SIZES);
+    let flags = start.get(XZ.len() + 1);
+    let xz = start.starts_with(XZ) && flags.is_some_and(|flags| flags & SIZES == SIZES);
     start.is_empty() || members::is_ours(start) || xz
 }
 
@@ -86,23 +87,74 @@ pub(crate) struct Blocks<W> {
     buffer: Vec<u8>,
 }
 
+/// What all encoders of xz may take together, for each thread and besides. docs/repack.md promises
+/// 64 MiB besides; inflating, and what is remembered of the archive, take the rest of that.
+const MEMORY: u64 = 44 << 20;
+const MEMORY_PER_THREAD: u64 = 16 << 20;
+
+/// How xz compresses at a level. The memory of an encoder is some twelve times its dictionary.
+#[derive(Clone, Copy, Debug)]
+struct Preset {
+    level: u32,
+    dictionary: u32,
+    /// What a block inflates to.
+    block: u64,
+}
+
+impl Preset {
+    /// The levels of `xz`, but with smaller dictionaries: 2 MiB up to level 6.
+    fn of(level: u32) -> Self {
+        let dictionary = match level {
+            0 => 256 << 10,
+            1 => 1 << 20,
+            2..=6 => 2 << 20,
+            7 => 4 << 20,
+            8 => 8 << 20,
+            _ => 16 << 20,
+        };
+        Self {
+            level,
+            dictionary,
+            block: u64::from(dictionary).max(4 << 20),
+        }
+    }
+
+    /// How many of `threads` may compress at the same time: as many as there is memory for, at
+    /// least one.
+    fn encoders(self, threads: u32) -> Result<u32, xz2::stream::Error> {
+        let memory = MEMORY + MEMORY_PER_THREAD * u64::from(threads);
+        let fitting = memory / self.encoder(1)?.memusage().max(1);
+        Ok(u32::try_from(fitting).map_or(threads, |fitting| fitting.clamp(1, threads)))
+    }
+
+    fn encoder(self, threads: u32) -> Result<MtStreamBuilder, xz2::stream::Error> {
+        let mut options = LzmaOptions::new_preset(self.level)?;
+        options.dict_size(self.dictionary);
+        let mut filters = Filters::new();
+        // Most of a server is machine code. What is not loses nothing by this.
+        filters.x86();
+        filters.lzma2(&options);
+        let mut builder = MtStreamBuilder::new();
+        builder
+            .filters(filters)
+            .check(Check::Crc64)
+            .block_size(self.block)
+            .threads(threads);
+        Ok(builder)
+    }
+}
+
 impl<W: Write> Blocks<W> {
-    /// What a block inflates to. `xz -6` looks back as far.
-    const BLOCK: u64 = 8 << 20;
     const BUFFER: usize = 64 << 10;
 
     fn new(out: W, level: u32, threads: NonZero<usize>) -> io::Result<Self> {
-        let stream = MtStreamBuilder::new()
-            .preset(level)
-            .check(Check::Crc64)
-            .block_size(Self::BLOCK)
-            .threads(u32::try_from(threads.get()).unwrap_or(1))
-            .encoder()?;
-        let buffer = Vec::with_capacity(Self::BUFFER);
+        let preset = Preset::of(level);
+        let threads = preset.encoders(u32::try_from(threads.get()).unwrap_or(1))?;
+        let encoder = preset.encoder(threads)?;
         Ok(Self {
             out,
-            stream,
-            buffer,
+            stream: encoder.encoder()?,
+            buffer: Vec::with_capacity(Self::BUFFER),
         })
     }
 
@@ -165,6 +217,15 @@ mod tests {
         let mut inflated = Vec::new();
         XzDecoder::new(&one[..]).read_to_end(&mut inflated).unwrap();
         assert!(inflated == bytes);
+    }
+
+    #[test]
+    fn blocks_use_as_many_threads_as_there_is_memory_for() {
+        let encoders = |level, threads| Preset::of(level).encoders(threads).unwrap();
+        // At the default level about half of many threads.
+        let default: Vec<u32> = [1, 2, 3, 4, 8, 256].map(|n| encoders(6, n)).into();
+        assert_eq!(default, [1, 2, 2, 2, 4, 114]);
+        assert_eq!([1, 7, 8, 9].map(|level| encoders(level, 2)), [2, 1, 1, 1]);
     }
 
     #[test]

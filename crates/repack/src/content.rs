@@ -7,6 +7,7 @@ use std::path::Path;
 
 use tempfile::spooled_tempfile_in;
 
+use crate::archive::ArchiveError;
 use crate::refusal::Failure;
 use crate::strip::{StripError, strip};
 
@@ -63,10 +64,10 @@ pub(crate) fn copy(
     let mut left = size;
     while left > 0 {
         let read = match from.read(buffer) {
-            Ok(0) => return Err(Failure::Read(io::ErrorKind::UnexpectedEof.into())),
+            Ok(0) => return Err(ArchiveError::CutOff.into()),
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(Failure::Read(error)),
+            Err(source) => return Err(ArchiveError::Read { source }.into()),
         };
         to.write_all(&buffer[..read]).map_err(Failure::Write)?;
         left -= read as u64;

@@ -1,12 +1,12 @@
 //! One tar entry: what of its header goes into the result, and how it is named in messages.
 
 use std::ffi::OsStr;
-use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use tar::{Entry, EntryType, Header};
+use tar::{EntryType, Header};
 
+use crate::archive::{ArchiveError, Entry};
 use crate::refusal::Refusal;
 
 /// Permissions and the sticky bit. The result's files belong to 0/0: a set-user-ID bit would
@@ -14,11 +14,15 @@ use crate::refusal::Refusal;
 const KEPT_MODE: u32 = 0o1777;
 
 /// A header with the mode and time of `old`, owned by 0/0 whoever packed it.
-pub(crate) fn header_like(old: &Header, kind: EntryType, size: u64) -> io::Result<Header> {
+pub(crate) fn header_like(
+    old: &Header,
+    kind: EntryType,
+    size: u64,
+) -> Result<Header, ArchiveError> {
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);
-    header.set_mode(old.mode()? & KEPT_MODE);
-    header.set_mtime(old.mtime()?);
+    header.set_mode(old.mode().map_err(|_| ArchiveError::Number)? & KEPT_MODE);
+    header.set_mtime(old.mtime().map_err(|_| ArchiveError::Number)?);
     header.set_uid(0);
     header.set_gid(0);
     header.set_size(size);
@@ -26,25 +30,12 @@ pub(crate) fn header_like(old: &Header, kind: EntryType, size: u64) -> io::Resul
 }
 
 /// Where a link leads, as written.
-pub(crate) fn link_target(entry: &Entry<'_, impl Read>) -> Result<PathBuf, Refusal> {
-    match entry.link_name_bytes() {
+pub(crate) fn link_target(entry: &Entry) -> Result<PathBuf, Refusal> {
+    match entry.target.as_deref() {
         Some(target) if target.contains(&0) || target.is_empty() => Err(Refusal::NoTarget),
-        Some(target) => Ok(OsStr::from_bytes(&target).into()),
+        Some(target) => Ok(OsStr::from_bytes(target).into()),
         None => Err(Refusal::NoTarget),
     }
-}
-
-/// A sparse file in the PAX way looks like a regular one, with a map before its content.
-pub(crate) fn is_pax_sparse(entry: &mut Entry<'_, impl Read>) -> io::Result<bool> {
-    let Some(extensions) = entry.pax_extensions()? else {
-        return Ok(false);
-    };
-    for extension in extensions {
-        if extension?.key_bytes().starts_with(b"GNU.sparse.") {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// An entry type that no server tarball has.

@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::input::InputError;
 use crate::output::OutputError;
 use crate::refusal::{Refusal, StreamError};
+use crate::wrapper::WrapperError;
 
 #[derive(Debug, Error)]
 pub(crate) enum Error {
@@ -55,7 +56,6 @@ impl Explain for InputError {
                 Kind::Configuration,
                 "pass the tarball itself, not what was unpacked from it",
             ),
-            Self::Read { .. } => Advice::new(Kind::Environment, "check the disk it is on"),
             Self::Empty { .. } | Self::UnknownFormat { .. } => {
                 Advice::new(Kind::Configuration, FETCH_AGAIN)
             }
@@ -64,9 +64,6 @@ impl Explain for InputError {
                 match *what {
                     "a web page" => {
                         "open it to see why the vendor sent it; download the tarball again"
-                    }
-                    "an uncompressed tar file" => {
-                        "run 'gzip' on it; if it wraps a .tar.xz, unpack that first"
                     }
                     _ => CONVERT,
                 },
@@ -82,9 +79,25 @@ impl Explain for StreamError {
             Self::Truncated { .. } | Self::Corrupt { .. } => {
                 Advice::new(Kind::Configuration, FETCH_AGAIN)
             }
+            Self::TooLarge { .. } => Advice::new(
+                Kind::Configuration,
+                "if it is the vendor's (compare its checksum), allow more with --max-size BYTES",
+            ),
+            Self::Wrapper { problem, .. } => Advice::new(
+                Kind::Configuration,
+                match problem {
+                    WrapperError::NoServer { .. } => {
+                        "pass the tarball that holds the server (bin/mysqld or bin/mariadbd)"
+                    }
+                    WrapperError::Several { .. } => {
+                        "unpack it, and pass the one of them that you want"
+                    }
+                    WrapperError::AfterEnd => FETCH_AGAIN,
+                },
+            ),
             Self::TooMuchMemory { .. } => Advice::new(
                 Kind::Configuration,
-                "recompress it: 'xz -dc FILE | gzip > NAME.tar.gz'",
+                "recompress it: 'xz -dc FILE | gzip > NAME.tar.gz', or 'zstd -dc --long=31'",
             ),
             Self::NotTar { .. } | Self::NoEntries { .. } => Advice::new(
                 Kind::Configuration,
@@ -183,11 +196,6 @@ mod tests {
         let error = Error::StartThread { source: source() };
         let threads = "run it again with --threads 1, or raise the limit that 'ulimit -u' shows";
         says(error, "cannot start a thread", threads);
-        let error = InputError::Read {
-            path: path(),
-            source: source(),
-        };
-        says(error, "cannot read /srv/file", disk);
         let error = StreamError::Read {
             path: path(),
             source: source(),

@@ -1,61 +1,132 @@
-//! Opening the input and telling what it is, before anything is created.
+//! Opening the input and telling what it is, layer by layer, before anything is created.
 
 use std::fs::{File, Metadata};
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::codec::{Format, Inflated};
-use crate::progress::{StopSignal, Watched};
+use crate::ahead::Ahead;
+use crate::codec::{Format, inflate};
+use crate::error::Error;
+use crate::progress::{ReadSoFar, StopSignal, Watched};
+use crate::refusal::unreadable;
+use crate::wrapper::{Wrapped, is_wrapper};
 
 const BUFFER: usize = 256 << 10;
+/// As much tells every format, and the first file's name behind directories and extensions.
+const START: u64 = 8 << 10;
+/// What standard input is called in messages.
+const STDIN: &str = "standard input";
 
-/// A regular file, open for reading.
+/// A regular file or standard input, open for reading.
 #[derive(Debug)]
-pub(crate) struct Input<'a> {
-    path: &'a Path,
+pub(crate) struct Input {
+    /// For messages.
+    pub(crate) path: PathBuf,
     file: File,
     pub(crate) metadata: Metadata,
 }
 
-impl<'a> Input<'a> {
-    pub(crate) fn open(path: &'a Path) -> Result<Self, InputError> {
+/// The archive in the input, inflated in a thread of its own.
+pub(crate) struct Inflated {
+    pub(crate) archive: Ahead,
+    /// The tarball that was picked where the input wraps several.
+    pub(crate) chosen: Option<String>,
+    pub(crate) read_so_far: ReadSoFar,
+}
+
+impl Input {
+    /// Opens `path`; `-` is standard input.
+    pub(crate) fn open(path: &Path) -> Result<Self, InputError> {
+        let stdin = path == Path::new("-");
+        let path = if stdin { Path::new(STDIN) } else { path };
         let failed = |source| InputError::Open {
             path: path.into(),
             source,
         };
-        // A FIFO without a writer would block the opening itself.
-        let metadata = path.metadata().map_err(failed)?;
-        if !metadata.is_file() {
+        let file = if stdin {
+            let stdin = io::stdin().as_fd().try_clone_to_owned();
+            File::from(stdin.map_err(failed)?)
+        } else {
+            // A FIFO without a writer would block the opening itself.
+            if !path.metadata().map_err(failed)?.is_file() {
+                return Err(InputError::NotAFile { path: path.into() });
+            }
+            File::open(path).map_err(failed)?
+        };
+        let metadata = file.metadata().map_err(failed)?;
+        if metadata.is_dir() {
             return Err(InputError::NotAFile { path: path.into() });
         }
-        let file = File::open(path).map_err(failed)?;
         Ok(Self {
-            path,
+            path: path.into(),
             file,
             metadata,
         })
     }
 
-    /// The inflated content; reading it draws the progress bar and obeys `stop`.
-    pub(crate) fn inflate(self, stop: StopSignal) -> Result<Inflated, InputError> {
-        let path = || self.path.to_path_buf();
-        let failed = |source| InputError::Read {
-            path: path(),
-            source,
-        };
-        let watched = Watched::new(self.file, self.metadata.len(), stop);
-        let mut reader = BufReader::with_capacity(BUFFER, watched);
-        let start = reader.fill_buf().map_err(failed)?;
-        match Format::of(start) {
-            _ if start.is_empty() => Err(InputError::Empty { path: path() }),
-            Format::Gzip => Inflated::gzip(reader).map_err(failed),
-            Format::Xz => Inflated::xz(reader).map_err(failed),
-            Format::Other(what) => Err(InputError::OtherFormat { path: path(), what }),
-            Format::Unknown => Err(InputError::UnknownFormat { path: path() }),
+    /// The archive in it, if it has no more than `max_size` bytes inflated; reading it draws the
+    /// progress bar and obeys `stop`.
+    pub(crate) fn inflate(self, stop: StopSignal, max_size: u64) -> Result<Inflated, Error> {
+        let Self {
+            path,
+            file,
+            metadata,
+        } = self;
+        let length = metadata.is_file().then_some(metadata.len());
+        let watched = Watched::new(file, length, stop);
+        let read_so_far = watched.read_so_far();
+        let failed = |source| unreadable(&path, source);
+        let (start, mut archive) = plain(&path, None, watched, max_size)?;
+        let mut chosen = None;
+        if is_wrapper(&start) {
+            let wrapped = Wrapped::find(archive).map_err(failed)?;
+            let name = wrapped.chosen().to_owned();
+            (_, archive) = plain(&path, Some(&name), wrapped, max_size)?;
+            chosen = Some(name);
         }
+        let archive = Ahead::start(archive).map_err(|source| Error::StartThread { source })?;
+        Ok(Inflated {
+            archive,
+            chosen,
+            read_so_far,
+        })
     }
+}
+
+type Layer = Box<dyn BufRead + Send>;
+
+/// What is in `input`, inflated, and what that starts with. The names are for messages: of the file,
+/// and of what was picked in it.
+fn plain(
+    path: &Path,
+    chosen: Option<&str>,
+    input: impl Read + Send + 'static,
+    max_size: u64,
+) -> Result<(Vec<u8>, Layer), Error> {
+    let failed = |source| unreadable(path, source);
+    let path = || chosen.map_or(path.into(), |name| path.join(name));
+    let (start, input) = started(input).map_err(failed)?;
+    match Format::of(&start) {
+        _ if start.is_empty() => Err(InputError::Empty { path: path() }.into()),
+        Format::Other(what) => Err(InputError::OtherFormat { path: path(), what }.into()),
+        Format::Unknown => Err(InputError::UnknownFormat { path: path() }.into()),
+        Format::Tar => Ok((start, input)),
+        Format::Compressed(how) => inflate(how, input, max_size)
+            .and_then(started)
+            .map_err(|source| failed(source).into()),
+    }
+}
+
+/// The first bytes of `reader`, and all of it once more.
+fn started(mut reader: impl Read + Send + 'static) -> io::Result<(Vec<u8>, Layer)> {
+    let mut start = Vec::new();
+    reader.by_ref().take(START).read_to_end(&mut start)?;
+    let rest = BufReader::with_capacity(BUFFER, reader);
+    let all = Cursor::new(start.clone()).chain(rest);
+    Ok((start, Box::new(all)))
 }
 
 /// The input is nothing to work with.
@@ -65,12 +136,10 @@ pub(crate) enum InputError {
     Open { path: PathBuf, source: io::Error },
     #[error("{path} is not a regular file", path = path.display())]
     NotAFile { path: PathBuf },
-    #[error("cannot read {path}", path = path.display())]
-    Read { path: PathBuf, source: io::Error },
     #[error("{path} is empty", path = path.display())]
     Empty { path: PathBuf },
-    #[error("{path} is {what}, not a .tar.gz or .tar.xz", path = path.display())]
+    #[error("{path} is {what}, not a .tar, .tar.gz, .tar.xz or .tar.zst", path = path.display())]
     OtherFormat { path: PathBuf, what: &'static str },
-    #[error("{path} is not a .tar.gz or .tar.xz", path = path.display())]
+    #[error("{path} is not a .tar, .tar.gz, .tar.xz or .tar.zst", path = path.display())]
     UnknownFormat { path: PathBuf },
 }

@@ -2,6 +2,7 @@
 //! input only; writes one file, under its name only when it is complete and checked.
 
 mod ahead;
+mod archive;
 mod cli;
 mod codec;
 mod compress;
@@ -14,14 +15,17 @@ mod members;
 mod minimal;
 mod name;
 mod output;
+mod pax;
 mod progress;
 mod prune;
 mod refusal;
 mod repack;
 mod rules;
+mod size;
 mod stream;
 mod strip;
 mod summary;
 mod tree;
+mod wrapper;
 
 pub use cli::main;

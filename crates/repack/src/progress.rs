@@ -3,9 +3,12 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -33,38 +36,86 @@ impl StopSignal {
     }
 }
 
-/// Draws on stderr, and only if that is a terminal.
-pub(crate) fn bar(length: u64) -> ProgressBar {
-    let bar = ProgressBar::new(length);
-    if let Ok(style) = ProgressStyle::with_template(
-        "{bar:32} {percent:>3} %  {decimal_bytes} of {decimal_total_bytes}  {eta} left",
-    ) {
+/// Draws on stderr, and only if that is a terminal. What is no regular file has no `length`.
+pub(crate) fn bar(length: Option<u64>) -> ProgressBar {
+    let (bar, template) = match length {
+        Some(length) => (
+            ProgressBar::new(length),
+            "{bar:32} {percent:>3} %  {decimal_bytes} of {decimal_total_bytes}  {eta} left",
+        ),
+        None => (
+            ProgressBar::no_length(),
+            "{spinner} {decimal_bytes}  {elapsed}",
+        ),
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     bar
 }
 
+/// How many bytes of the input were read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ReadSoFar(Arc<AtomicU64>);
+
+impl ReadSoFar {
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// A file that shows how much of it was read, and fails to read once a signal came.
 pub(crate) struct Watched {
     file: File,
+    /// Reading may wait for whoever writes into the other end.
+    may_wait: bool,
     bar: ProgressBar,
     stop: StopSignal,
+    read_so_far: ReadSoFar,
 }
 
 impl Watched {
-    pub(crate) fn new(file: File, length: u64, stop: StopSignal) -> Self {
-        let bar = bar(length);
-        Self { file, bar, stop }
+    /// `length` is that of a regular file; anything else has none.
+    pub(crate) fn new(file: File, length: Option<u64>, stop: StopSignal) -> Self {
+        Self {
+            bar: bar(length),
+            file,
+            may_wait: length.is_none(),
+            stop,
+            read_so_far: ReadSoFar::default(),
+        }
+    }
+
+    pub(crate) fn read_so_far(&self) -> ReadSoFar {
+        self.read_so_far.clone()
+    }
+
+    /// Waits until there is something to read, or a signal came.
+    fn wait(&self) -> io::Result<()> {
+        let timeout = Timespec::try_from(Duration::from_millis(100)).ok();
+        while self.may_wait && self.stop.received().is_none() {
+            match poll(
+                &mut [PollFd::new(&self.file, PollFlags::IN)],
+                timeout.as_ref(),
+            ) {
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 }
 
 impl Read for Watched {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.wait()?;
         if self.stop.received().is_some() {
             return Err(io::Error::other("stopped by a signal"));
         }
         let read = self.file.read(buffer)?;
         self.bar.inc(read as u64);
+        self.read_so_far.0.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
     }
 }

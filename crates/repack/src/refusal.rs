@@ -1,38 +1,52 @@
 //! What the pass refuses, and why reading the input failed.
 
-use std::cell::Cell;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::codec::{Progress, is_memory_limit};
+use crate::archive::ArchiveError;
+use crate::codec::{TooLarge, cause, is_memory_limit};
 use crate::name::NameError;
 use crate::tree::TreeError;
+use crate::wrapper::WrapperError;
 
-/// Tells a cut-off input from a corrupt one and from a disk that fails.
-pub(crate) fn unreadable(
-    path: &Path,
-    progress: &Cell<Progress>,
-    started: bool,
-    source: io::Error,
-) -> StreamError {
+/// Tells a cut-off input from a corrupt one, from a bomb, and from a disk that fails.
+pub(crate) fn unreadable(path: &Path, source: io::Error) -> StreamError {
     let path = path.to_path_buf();
-    match progress.get() {
-        Progress::Failed if is_memory_limit(&source) => StreamError::TooMuchMemory { path },
-        Progress::Failed if source.kind() == io::ErrorKind::UnexpectedEof => {
-            StreamError::Truncated { path }
-        }
-        Progress::Failed if is_from_system(&source) => StreamError::Read { path, source },
-        Progress::Ended if started => StreamError::Truncated { path },
-        Progress::Flowing | Progress::Ended if !started => StreamError::NotTar { path },
-        Progress::Failed | Progress::Flowing | Progress::Ended => {
-            StreamError::Corrupt { path, source }
-        }
+    if let Some(TooLarge { limit }) = cause(&source) {
+        let limit = *limit;
+        return StreamError::TooLarge { path, limit };
+    }
+    if let Some(wrapper) = cause::<WrapperError>(&source) {
+        let problem = wrapper.clone();
+        return StreamError::Wrapper { path, problem };
+    }
+    match source.kind() {
+        _ if is_memory_limit(&source) => StreamError::TooMuchMemory { path },
+        io::ErrorKind::UnexpectedEof => StreamError::Truncated { path },
+        _ if is_from_system(&source) => StreamError::Read { path, source },
+        _ => StreamError::Corrupt { path, source },
     }
 }
 
-/// The tar reader wraps the system's errors.
+/// The same for the archive in the input, of which entries were read before or not.
+pub(crate) fn unreadable_archive(path: &Path, started: bool, error: ArchiveError) -> StreamError {
+    let (no_archive, path_buf) = (!started, path.to_path_buf());
+    match error {
+        ArchiveError::Read { source } => unreadable(path, source),
+        ArchiveError::Checksum | ArchiveError::CutOff | ArchiveError::Size if no_archive => {
+            StreamError::NotTar { path: path_buf }
+        }
+        ArchiveError::CutOff => StreamError::Truncated { path: path_buf },
+        error => StreamError::Corrupt {
+            path: path_buf,
+            source: io::Error::other(error),
+        },
+    }
+}
+
+/// Decoders wrap the system's errors.
 fn is_from_system(error: &io::Error) -> bool {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = source {
@@ -56,6 +70,13 @@ pub(crate) enum StreamError {
     Corrupt { path: PathBuf, source: io::Error },
     #[error("{path} needs more than 128 MiB of memory to inflate", path = path.display())]
     TooMuchMemory { path: PathBuf },
+    #[error("{path} inflates to more than {limit} bytes", path = path.display())]
+    TooLarge { path: PathBuf, limit: u64 },
+    #[error("{path} {problem}", path = path.display())]
+    Wrapper {
+        path: PathBuf,
+        problem: WrapperError,
+    },
     #[error("{path} does not hold a tar archive", path = path.display())]
     NotTar { path: PathBuf },
     #[error("{path} holds no files", path = path.display())]
@@ -75,13 +96,31 @@ pub(crate) enum StreamError {
 /// What stopped the pass; `stream` adds the files' names.
 pub(crate) enum Failure {
     Refused(Refusal),
-    Read(io::Error),
+    Read(ArchiveError),
     Write(io::Error),
 }
 
-impl<T: Into<Refusal>> From<T> for Failure {
-    fn from(refusal: T) -> Self {
-        Self::Refused(refusal.into())
+impl From<ArchiveError> for Failure {
+    fn from(error: ArchiveError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<NameError> for Failure {
+    fn from(error: NameError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl From<TreeError> for Failure {
+    fn from(error: TreeError) -> Self {
+        Self::Refused(error.into())
     }
 }
 

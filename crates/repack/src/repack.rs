@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::compress::{Compression, Compressor};
 use crate::error::Error;
-use crate::input::Input;
+use crate::input::{Inflated, Input};
 use crate::output::{Output, directory_of};
 use crate::progress::StopSignal;
 use crate::prune::{Glob, Pruner};
@@ -20,7 +20,10 @@ use crate::summary::Summary;
 /// What to do.
 #[derive(Debug)]
 pub(crate) struct Job {
+    /// `-` is standard input.
     pub(crate) input: PathBuf,
+    /// How many bytes the input may inflate to.
+    pub(crate) max_size: u64,
     /// `None` for a dry run.
     pub(crate) output: Option<PathBuf>,
     pub(crate) profile: &'static Profile,
@@ -48,9 +51,13 @@ fn repack_until(job: &Job, stop: &StopSignal) -> Result<Summary, Error> {
     let start = Instant::now();
     let mut pruner = Pruner::new(job.profile, &job.keep, &job.drop);
     let input = Input::open(&job.input)?;
-    let (metadata, input_size) = (input.metadata.clone(), input.metadata.len());
-    let inflated = input.inflate(stop.clone())?;
-    let source = (job.input.as_path(), inflated);
+    let (input_path, metadata) = (input.path.clone(), input.metadata.clone());
+    let Inflated {
+        archive,
+        chosen,
+        read_so_far,
+    } = input.inflate(stop.clone(), job.max_size)?;
+    let source = (input_path.as_path(), archive);
     let beside = |output: &PathBuf| directory_of(output).to_path_buf();
     let directory = job.output.as_ref().map_or_else(temp_dir, beside);
     let strip_in = job.strip.then_some(directory.as_path());
@@ -73,9 +80,10 @@ fn repack_until(job: &Job, stop: &StopSignal) -> Result<Summary, Error> {
         }
     };
     Ok(Summary {
-        input: job.input.clone(),
+        input: input_path.clone(),
+        chosen,
         output: job.output.clone(),
-        input_size,
+        input_size: read_so_far.get(),
         output_size,
         tally,
         unmatched: pruner.unmatched(),

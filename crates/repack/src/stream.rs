@@ -2,20 +2,19 @@
 //! only. Symbolic links are written last, when it is known what became of their targets; that
 //! also means that no entry is ever unpacked through a link.
 
-use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use tar::{Archive, Builder, Entry, EntryType, Header};
+use tar::{Builder, EntryType, Header};
 
-use crate::codec::{Inflated, Progress};
+use crate::archive::{Archive, ArchiveError, Entry};
 use crate::content::{copy, strip_through};
-use crate::entry::{described, header_like, is_pax_sparse, link_target, shown};
+use crate::entry::{described, header_like, link_target, shown};
 use crate::name::Name;
 use crate::prune::{Pruner, Verdict};
-use crate::refusal::{Failure, Refusal, StreamError, unreadable};
+use crate::refusal::{Failure, Refusal, StreamError, unreadable_archive};
 use crate::rules::Category;
 use crate::strip::MAGIC;
 use crate::summary::Tally;
@@ -25,13 +24,12 @@ const BLOCK: usize = 512;
 
 /// Copies the archive `input` to `out` without what `pruner` drops, and checks the result.
 /// The paths are for messages. Executables are stripped if there is a directory to do it in.
-pub(crate) fn prune_stream<W: Write>(
-    (input_path, input): (&Path, Inflated),
+pub(crate) fn prune_stream<R: Read, W: Write>(
+    (input_path, input): (&Path, R),
     (output_path, out): (&Path, W),
     pruner: &mut Pruner,
     strip_in: Option<&Path>,
 ) -> Result<(Tally, W), StreamError> {
-    let progress = input.progress();
     let mut pass = Pass {
         out: Builder::new(out),
         pruner,
@@ -42,19 +40,19 @@ pub(crate) fn prune_stream<W: Write>(
         tally: Tally::default(),
         buffer: vec![0; 128 << 10],
     };
-    let explain = |pass_started: bool, (entry, failure): (Vec<u8>, Failure)| match failure {
+    let explain = |started: bool, (entry, failure): (Vec<u8>, Failure)| match failure {
         Failure::Refused(refusal) => StreamError::Refused {
             path: input_path.into(),
             entry: shown(&entry),
             refusal,
         },
-        Failure::Read(source) => unreadable(input_path, &progress, pass_started, source),
+        Failure::Read(error) => unreadable_archive(input_path, started, error),
         Failure::Write(source) => StreamError::Write {
             path: output_path.into(),
             source,
         },
     };
-    pass.run(Archive::new(input), &progress)
+    pass.run(Archive::new(input))
         .map_err(|failed| explain(pass.top.is_some(), failed))?;
     if pass.top.is_none() {
         return Err(StreamError::NoEntries {
@@ -93,46 +91,26 @@ struct Link {
 
 impl<W: Write> Pass<'_, W> {
     /// Returns a failure with the name of the entry it belongs to.
-    fn run(
-        &mut self,
-        mut archive: Archive<Inflated>,
-        progress: &Cell<Progress>,
-    ) -> Result<(), (Vec<u8>, Failure)> {
-        let unnamed = |source| (Vec::new(), Failure::Read(source));
-        for entry in archive.entries().map_err(unnamed)? {
-            let mut entry = entry.map_err(unnamed)?;
-            let name = entry.path_bytes().into_owned();
-            self.entry(&name, &mut entry)
-                .map_err(|failure| (name, failure))?;
+    fn run(&mut self, mut archive: Archive<impl Read>) -> Result<(), (Vec<u8>, Failure)> {
+        let unnamed = |failure| (Vec::new(), failure);
+        while let Some(entry) = archive.next().map_err(|error| unnamed(error.into()))? {
+            self.entry(&entry, &mut archive)
+                .map_err(|failure| (entry.name, failure))?;
         }
-        // Entries end at a block of zeros. An end of file instead is a cut-off, except that
-        // "nothing at all" has its own message.
-        if progress.get() == Progress::Ended && self.top.is_some() {
-            return Err(unnamed(io::ErrorKind::UnexpectedEof.into()));
+        // An end of file instead of the archive's end is a cut-off, except that "nothing at all" has
+        // its own message.
+        if !archive.ended() && self.top.is_some() {
+            return Err(unnamed(ArchiveError::CutOff.into()));
         }
-        // Reading on to the end verifies the last checksum.
-        self.rest_is_zeros(archive.into_inner())
-            .map_err(|failure| (Vec::new(), failure))?;
-        self.write_links()
-    }
-
-    fn rest_is_zeros(&mut self, mut rest: impl Read) -> Result<(), Failure> {
-        loop {
-            match rest.read(&mut self.buffer) {
-                Ok(0) => return Ok(()),
-                Ok(read) if self.buffer[..read].iter().all(|byte| *byte == 0) => {}
-                Ok(_) => return Err(Refusal::AfterEnd.into()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Failure::Read(error)),
-            }
+        match archive.rest_is_zeros(&mut self.buffer) {
+            Ok(true) => self.write_links(),
+            Ok(false) => Err(unnamed(Refusal::AfterEnd.into())),
+            Err(source) => Err(unnamed(ArchiveError::Read { source }.into())),
         }
     }
 
-    fn entry(&mut self, raw: &[u8], entry: &mut Entry<'_, impl Read>) -> Result<(), Failure> {
-        let entry_type = entry.header().entry_type();
-        if entry_type.is_pax_global_extensions() {
-            return Ok(());
-        }
+    fn entry(&mut self, entry: &Entry, content: &mut impl Read) -> Result<(), Failure> {
+        let (raw, entry_type) = (entry.name.as_slice(), entry.header.entry_type());
         let Some(Name { top, inner }) = Name::parse(raw)? else {
             return Ok(());
         };
@@ -153,10 +131,12 @@ impl<W: Write> Pass<'_, W> {
             return self.directory(&inner, entry, verdict);
         }
         match entry_type {
-            EntryType::Regular | EntryType::Continuous => self.file(&inner, entry, verdict),
+            EntryType::Regular | EntryType::Continuous => {
+                self.file(&inner, entry, content, verdict)
+            }
             EntryType::Symlink => {
                 let target = link_target(entry)?;
-                self.symbolic_link(inner, target, entry.header(), verdict)
+                self.symbolic_link(inner, target, &entry.header, verdict)
             }
             EntryType::Link => self.hard_link(inner, entry, verdict),
             _ if verdict != Verdict::Keep => self.leave_out(&inner, verdict),
@@ -167,19 +147,13 @@ impl<W: Write> Pass<'_, W> {
         }
     }
 
-    fn directory(
-        &mut self,
-        inner: &Path,
-        entry: &Entry<'_, impl Read>,
-        verdict: Verdict,
-    ) -> Result<(), Failure> {
+    fn directory(&mut self, inner: &Path, entry: &Entry, verdict: Verdict) -> Result<(), Failure> {
         let kept = verdict == Verdict::Keep;
         self.tree.insert(inner, Kind::Directory, kept)?;
         if kept {
             let mut path = self.full(inner).into_os_string();
             path.push("/");
-            let mut header =
-                header_like(entry.header(), EntryType::Directory, 0).map_err(Failure::Read)?;
+            let mut header = header_like(&entry.header, EntryType::Directory, 0)?;
             self.write_header(&mut header, path.as_ref())?;
         }
         Ok(())
@@ -188,23 +162,23 @@ impl<W: Write> Pass<'_, W> {
     fn file(
         &mut self,
         inner: &Path,
-        entry: &mut Entry<'_, impl Read>,
+        entry: &Entry,
+        content: &mut impl Read,
         verdict: Verdict,
     ) -> Result<(), Failure> {
-        let size = entry.size();
+        let size = entry.size;
         let kept = verdict == Verdict::Keep;
-        if kept && is_pax_sparse(entry).map_err(Failure::Read)? {
+        if kept && entry.sparse {
             return Err(Refusal::Special {
                 what: "a sparse file",
             }
             .into());
         }
-        let header =
-            header_like(entry.header(), EntryType::Regular, size).map_err(Failure::Read)?;
+        let header = header_like(&entry.header, EntryType::Regular, size)?;
         let executable = header.mode().is_ok_and(|mode| mode & 0o111 != 0);
         self.tree.insert(inner, Kind::File { executable }, kept)?;
         if kept {
-            return self.content(inner, entry, header, size);
+            return self.content(inner, content, header, size);
         }
         self.tally.count(verdict, size);
         Ok(())
@@ -220,7 +194,7 @@ impl<W: Write> Pass<'_, W> {
         let kept = verdict == Verdict::Keep;
         self.tree.insert(&inner, Kind::Link(target.clone()), kept)?;
         if kept {
-            let header = header_like(header, EntryType::Symlink, 0).map_err(Failure::Read)?;
+            let header = header_like(header, EntryType::Symlink, 0)?;
             self.links.push(Link {
                 path: inner,
                 target,
@@ -235,7 +209,7 @@ impl<W: Write> Pass<'_, W> {
     fn hard_link(
         &mut self,
         inner: PathBuf,
-        entry: &Entry<'_, impl Read>,
+        entry: &Entry,
         verdict: Verdict,
     ) -> Result<(), Failure> {
         if verdict != Verdict::Keep {
@@ -259,13 +233,13 @@ impl<W: Write> Pass<'_, W> {
             }
             // A second name of a symbolic link is one more symbolic link.
             Some((Kind::Link(target), true)) => {
-                return self.symbolic_link(inner, target, entry.header(), verdict);
+                return self.symbolic_link(inner, target, &entry.header, verdict);
             }
             Some((kind @ Kind::File { .. }, true)) => kind,
         };
         self.tree.insert(&inner, kind, true)?;
         self.tally.count(verdict, 0);
-        let mut header = header_like(entry.header(), EntryType::Link, 0).map_err(Failure::Read)?;
+        let mut header = header_like(&entry.header, EntryType::Link, 0)?;
         let (path, target) = (self.full(&inner), self.full(&name.inner));
         self.out
             .append_link(&mut header, path, target)
@@ -330,7 +304,7 @@ impl<W: Write> Pass<'_, W> {
         let path = self.full(inner);
         let mut start = Vec::new();
         let read = entry.take(MAGIC.len() as u64).read_to_end(&mut start);
-        read.map_err(Failure::Read)?;
+        read.map_err(|source| ArchiveError::Read { source })?;
         let mut content = start.as_slice().chain(entry);
         let Some(directory) = self.strip_in.filter(|_| start == MAGIC) else {
             self.tally.count(Verdict::Keep, size);

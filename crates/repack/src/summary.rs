@@ -63,6 +63,8 @@ impl Tally {
 #[derive(Debug)]
 pub(crate) struct Summary {
     pub(crate) input: PathBuf,
+    /// The tarball that was picked in the input.
+    pub(crate) chosen: Option<String>,
     pub(crate) output: Option<PathBuf>,
     pub(crate) input_size: u64,
     pub(crate) output_size: Option<u64>,
@@ -76,6 +78,10 @@ impl Summary {
     /// What the reader may not have expected.
     pub(crate) fn notes(&self) -> String {
         let mut text = String::new();
+        if let Some(chosen) = &self.chosen {
+            let input = file_name(&self.input);
+            let _ = writeln!(text, "- took {chosen} out of {input}");
+        }
         for option in &self.unmatched {
             let _ = writeln!(text, "- warning: {option} matches nothing in the tarball");
         }

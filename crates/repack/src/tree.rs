@@ -8,8 +8,10 @@ use std::path::{Component, Path, PathBuf};
 use mycnf::SERVER_EXECUTABLES;
 use thiserror::Error;
 
-/// More bytes of names than this come from no vendor; the largest tarballs have 2 MB.
-const NAMES_LIMIT: usize = 32 << 20;
+/// What is remembered of entries; the largest tarballs, of 30,000 files, take 6 MB.
+const MEMORY: usize = 20 << 20;
+/// What an entry takes besides its name.
+const OVERHEAD: usize = 160;
 /// As Linux has it.
 const MAX_LINKS_FOLLOWED: usize = 40;
 
@@ -40,7 +42,7 @@ pub(crate) enum View {
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     nodes: HashMap<PathBuf, Node>,
-    names: usize,
+    memory: usize,
 }
 
 /// An entry that fits into no tree.
@@ -50,7 +52,7 @@ pub(crate) enum TreeError {
     Twice,
     #[error("is below something that is not a directory")]
     BelowNonDirectory,
-    #[error("is one name too many: they fill more than 32 MiB")]
+    #[error("is one entry too many: what has to be remembered exceeds 20 MiB")]
     TooMany,
 }
 
@@ -78,12 +80,23 @@ impl Tree {
         Ok(())
     }
 
+    /// Counts what is remembered of the archive, here or elsewhere.
+    pub(crate) fn remember(&mut self, bytes: usize) -> Result<(), TreeError> {
+        self.memory += bytes;
+        if self.memory > MEMORY {
+            return Err(TreeError::TooMany);
+        }
+        Ok(())
+    }
+
     fn entry(&mut self, path: &Path, kind: Kind) -> Result<&mut Node, TreeError> {
         if !self.nodes.contains_key(path) {
-            self.names += path.as_os_str().len();
-            if self.names > NAMES_LIMIT {
-                return Err(TreeError::TooMany);
-            }
+            // A link's target is remembered twice, until it is written.
+            let target = match &kind {
+                Kind::Link(target) => 2 * (target.as_os_str().len() + OVERHEAD),
+                Kind::File { .. } | Kind::Directory => 0,
+            };
+            self.remember(path.as_os_str().len() + OVERHEAD + target)?;
         }
         Ok(self
             .nodes
@@ -157,15 +170,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn insert_too_many_names_is_refused_with_exact_text() {
+    fn insert_too_many_entries_is_refused_with_exact_text() {
         let mut tree = Tree::default();
-        let long = "x".repeat(NAMES_LIMIT + 1);
+        let long = "x".repeat(MEMORY + 1);
         let error = tree
             .insert(Path::new(&long), Kind::Directory, true)
             .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "is one name too many: they fill more than 32 MiB"
+            "is one entry too many: what has to be remembered exceeds 20 MiB"
         );
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use tar::EntryType;
 
-use crate::tarball::{Tarball, gzip, vendor, xz};
+use crate::tarball::{Tarball, gzip, vendor, xz, zstd};
 use crate::{Case, text};
 
 const AGAIN: &str = "compare its size and checksum with the vendor's, and download it again";
@@ -22,7 +22,10 @@ fn cut_off_anywhere_is_refused() {
     let ends = [3 * 512 - 509, 512 + 100, 3 * 512, tar.len() - 1024];
     let mut inputs: Vec<Vec<u8>> = ends.iter().map(|end| gzip(&tar[..*end])).collect();
     inputs.push(gzip(first));
-    for whole in [gzip(&tar), xz(&tar), [gzip(first), gzip(second)].concat()] {
+    inputs.extend(ends.map(|end| tar[..end].to_vec()));
+    let members = [gzip(first), gzip(second)].concat();
+    let frames = [zstd(first), zstd(second)].concat();
+    for whole in [gzip(&tar), xz(&tar), zstd(&tar), members, frames] {
         for end in [20, whole.len() / 2, whole.len() - 9, whole.len() - 1] {
             inputs.push(whole[..end].to_vec());
         }
@@ -44,7 +47,10 @@ fn corrupt_is_refused_with_the_cause() {
     block[middle] ^= 0xff;
     let mut header = tar.clone();
     header[512 + 3] ^= 1;
-    let garbage = [&gzip(&tar)[..], b"some more garbage"].concat();
+    let garbage = b"some more garbage";
+    let mut frame = zstd(&tar);
+    let last = frame.len() - 40;
+    frame[last] ^= 0xff;
     let rows = [
         (
             checksum,
@@ -52,7 +58,14 @@ fn corrupt_is_refused_with_the_cause() {
         ),
         (block, "lzma data error"),
         (gzip(&header), "archive header checksum mismatch"),
-        (garbage, "invalid gzip header"),
+        (header, "archive header checksum mismatch"),
+        ([&gzip(&tar), &garbage[..]].concat(), "invalid gzip header"),
+        ([&xz(&tar), &garbage[..]].concat(), "lzma data error"),
+        (
+            [&zstd(&tar), &garbage[..]].concat(),
+            "unknown frame descriptor",
+        ),
+        (frame, "data corruption detected"),
     ];
     for (input, cause) in rows {
         let stderr =
@@ -66,8 +79,7 @@ fn no_tarball_is_refused_with_what_it_is() {
     let tarball = "pass the vendor's binary tarball (linux-generic, not the source)";
     let convert = "convert it: unpack it and run 'tar czf NAME.tar.gz DIRECTORY'";
     let page = "open it to see why the vendor sent it; download the tarball again";
-    let plain = "run 'gzip' on it; if it wraps a .tar.xz, unpack that first";
-    let neither = "not a .tar.gz or .tar.xz";
+    let neither = "not a .tar, .tar.gz, .tar.xz or .tar.zst";
     let rows: &[(Vec<u8>, String, &str)] = &[
         (vec![], "is empty".into(), AGAIN),
         (b"hello".to_vec(), format!("is {neither}"), AGAIN),
@@ -81,11 +93,7 @@ fn no_tarball_is_refused_with_what_it_is() {
             format!("is a zip file, {neither}"),
             convert,
         ),
-        (
-            vendor().bytes(),
-            format!("is an uncompressed tar file, {neither}"),
-            plain,
-        ),
+        (vec![0; 10240], format!("is {neither}"), AGAIN),
         (
             gzip(b"hello"),
             "does not hold a tar archive".into(),
@@ -141,7 +149,20 @@ fn xz_that_wants_too_much_memory_is_refused() {
     Case::new(&encoder.finish().unwrap()).refuses(
         &[],
         "repack: error: in.tar.gz needs more than 128 MiB of memory to inflate\n  \
-         next: recompress it: 'xz -dc FILE | gzip > NAME.tar.gz'\n",
+         next: recompress it: 'xz -dc FILE | gzip > NAME.tar.gz', or 'zstd -dc --long=31'\n",
+    );
+}
+
+#[test]
+fn zstd_that_wants_too_much_memory_is_refused() {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(28).unwrap();
+    encoder.include_contentsize(false).unwrap();
+    std::io::Write::write_all(&mut encoder, &vendor().bytes()).unwrap();
+    Case::new(&encoder.finish().unwrap()).refuses(
+        &[],
+        "repack: error: in.tar.gz needs more than 128 MiB of memory to inflate\n  \
+         next: recompress it: 'xz -dc FILE | gzip > NAME.tar.gz', or 'zstd -dc --long=31'\n",
     );
 }
 

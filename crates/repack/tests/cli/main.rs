@@ -8,11 +8,13 @@
 mod fetch;
 mod fetch_refused;
 mod fetch_tls;
+mod hostile;
 mod input;
 mod output;
 mod server;
 mod stripped;
 mod tarball;
+mod wrapped;
 mod written;
 
 use std::fs;
@@ -43,6 +45,12 @@ impl Case {
 
     fn run(&self, arguments: &[&str]) -> Output {
         self.command().args(arguments).output().unwrap()
+    }
+
+    /// Runs with `input` on standard input.
+    fn run_on(&self, input: &[u8], arguments: &[&str]) -> Output {
+        let mut command = assert_cmd::Command::from_std(self.command());
+        command.args(arguments).write_stdin(input).output().unwrap()
     }
 
     fn files(&self) -> Vec<String> {

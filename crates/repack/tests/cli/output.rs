@@ -165,6 +165,41 @@ fn signal_ends_the_run_like_any_program_and_leaves_nothing() {
 }
 
 #[test]
+fn signal_ends_a_run_that_waits_for_standard_input() {
+    let case = Case::new(b"");
+    let mut run = case
+        .command()
+        .args(["-", "-o", "out"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !catches_term(run.id()) && Instant::now() < deadline {
+        std::thread::yield_now();
+    }
+    let kill = format!("kill -TERM {}", run.id());
+    let killed = Command::new("/bin/sh").args(["-c", &kill]).status();
+    assert!(killed.unwrap().success());
+    let open = run.stdin.take();
+    let output = run.wait_with_output().unwrap();
+    drop(open);
+    assert_eq!(
+        text(&output.stderr),
+        "repack: error: stopped by signal 15; nothing was written\n  next: run it again\n"
+    );
+    assert_eq!(output.status.signal(), Some(15));
+}
+
+/// Whether TERM has a handler in the process: proc(5), the mask of caught signals.
+fn catches_term(id: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let mask = u64::from_str_radix(mask.unwrap().trim(), 16).unwrap();
+    mask & (1 << 14) != 0
+}
+
+#[test]
 fn usage_wrong_is_status_2_and_help_is_0() {
     let case = Case::new(b"");
     let rows: &[(&[&str], i32)] = &[
@@ -173,6 +208,8 @@ fn usage_wrong_is_status_2_and_help_is_0() {
         (&["in.tar.gz", "--keep", "/bin"], 2),
         (&["in.tar.gz", "--profile", "other"], 2),
         (&["in.tar.gz", "--unknown"], 2),
+        (&["in.tar.gz", "--max-size", "huge"], 2),
+        (&["-"], 2),
         (&["--help"], 0),
         (&["--version"], 0),
     ];

@@ -44,6 +44,22 @@ impl Tarball {
         self.file(name, 0o644, content)
     }
 
+    /// An entry whose header promises `size` bytes, and `content`, as much as there is of it.
+    pub(crate) fn promising(mut self, kind: EntryType, size: u64, content: &[u8]) -> Self {
+        let mut header = Header::new_gnu();
+        header.set_path("my-1/promise").unwrap();
+        header.set_entry_type(kind);
+        header.set_mode(0o644);
+        header.set_mtime(0);
+        header.set_size(size);
+        header.set_cksum();
+        self.0.get_mut().extend_from_slice(header.as_bytes());
+        self.0.get_mut().extend_from_slice(content);
+        let end = self.0.get_ref().len().next_multiple_of(512);
+        self.0.get_mut().resize(end, 0);
+        self
+    }
+
     /// Names go in as they are: the builder would refuse hostile ones. Long ones get the GNU way.
     fn entry(
         mut self,
@@ -88,6 +104,10 @@ pub(crate) fn xz(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = XzEncoder::new(Vec::new(), 0);
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
+}
+
+pub(crate) fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 1).unwrap()
 }
 
 /// A little of everything a vendor packs.
