@@ -110,6 +110,7 @@ fn files(error: &FilesError) -> Advice {
 fn release(error: &ReleaseError) -> Advice {
     match error {
         ReleaseError::Prepare { .. } | ReleaseError::PutInPlace { .. } => room_or_rights(),
+        ReleaseError::Tarball(error) => tarball(error),
         ReleaseError::Unpack(error) => unpack(error),
         ReleaseError::Libraries(error) => libraries(error),
         ReleaseError::Probe(error) => probe(error),
