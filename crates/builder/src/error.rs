@@ -137,6 +137,7 @@ fn first_run(error: &FirstRunError) -> Advice {
 fn release(error: &ReleaseError) -> Advice {
     match error {
         ReleaseError::Prepare { .. } | ReleaseError::PutInPlace { .. } => room_or_rights(),
+        ReleaseError::Tarball(error) => tarball(error),
         ReleaseError::Unpack(error) => unpack(error),
         ReleaseError::Libraries(error) => libraries(error),
         ReleaseError::Probe(error) => probe(error),

@@ -1,46 +1,57 @@
-//! The tarball's content, inflated as it is read. Judges the format by the file's first bytes: vendors
-//! rename, users rename.
+//! The tarball's content, inflated as it is read, and the digest of its bytes. Judges the format by the
+//! file's first bytes: vendors rename, users rename.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::num::NonZero;
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
-use xz2::bufread::XzDecoder;
+use sha2::{Digest, Sha256};
 
-/// What is in the tarball `path`, or `None` if it is neither gzip nor xz nor tar. A failure to read
-/// or inflate it is left in `broken` too.
+use crate::members::{self, Members};
+use crate::streams::Streams;
+
+/// As much as one write to a file should have.
+const CHUNK: usize = 256 << 10;
+
+/// What is in the tarball `path`, inflated by up to `threads` threads, or `None` if it is neither gzip
+/// nor xz nor tar. Once all is read, `digest` has had every byte of the file.
 pub(crate) fn inflated<'a>(
     path: &Path,
-    broken: &'a Cell<Option<io::Error>>,
-) -> io::Result<Option<impl Read + use<'a>>> {
-    let mut file = BufReader::with_capacity(1 << 17, File::open(path)?);
-    let start = file.fill_buf()?;
-    let inner: Box<dyn Read> = if start.starts_with(&[0x1f, 0x8b]) {
-        Box::new(MultiGzDecoder::new(file))
+    threads: NonZero<usize>,
+    digest: &'a RefCell<Sha256>,
+) -> io::Result<Option<Box<dyn BufRead + 'a>>> {
+    let file = File::open(path)?;
+    let mut input = BufReader::with_capacity(CHUNK, Digesting { file, digest });
+    let start = input.fill_buf()?;
+    Ok(Some(if members::are_in(start) {
+        Box::new(Members::new(input, threads)?)
+    } else if start.starts_with(&[0x1f, 0x8b]) {
+        buffered(MultiGzDecoder::new(input))
     } else if start.starts_with(b"\xfd7zXZ\0") {
-        Box::new(XzDecoder::new_multi_decoder(file))
+        buffered(Streams::new(input, threads)?)
     } else if start.get(257..262) == Some(b"ustar") {
-        Box::new(file)
+        Box::new(input)
     } else {
         return Ok(None);
-    };
-    Ok(Some(Watched { inner, broken }))
+    }))
 }
 
-/// A reader that keeps its failure: an error of the tar crate's unpacking does not say whether the
-/// tarball or the disk is to blame.
-struct Watched<'a> {
-    inner: Box<dyn Read>,
-    broken: &'a Cell<Option<io::Error>>,
+fn buffered<'a>(reader: impl Read + 'a) -> Box<dyn BufRead + 'a> {
+    Box::new(BufReader::with_capacity(CHUNK, reader))
 }
 
-impl Read for Watched<'_> {
+struct Digesting<'a> {
+    file: File,
+    digest: &'a RefCell<Sha256>,
+}
+
+impl Read for Digesting<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.read(buffer).inspect_err(|error| {
-            let copy = io::Error::new(error.kind(), error.to_string());
-            self.broken.set(Some(copy));
-        })
+        let read = self.file.read(buffer)?;
+        self.digest.borrow_mut().update(&buffer[..read]);
+        Ok(read)
     }
 }

@@ -1,14 +1,18 @@
 //! builder: from a vendor's tarball and the service's files to a home directory that is ready to be
 //! snapshotted. Run by the dotCloud Builder in the code root (contract §6); `PORT_*` is unknown here.
 
+mod content;
+mod entry;
 mod error;
 mod files;
 mod first_run;
 mod inflate;
 mod libraries;
+mod members;
 mod release;
 mod seed;
 mod settings;
+mod streams;
 mod tarball;
 mod unpack;
 
@@ -61,8 +65,7 @@ pub fn run(code_root: &Path, environment: &Environment, report: &mut Report) -> 
     report.bullet(format!("tarball {}", tarball.path.display()));
     let files = Files::read(&settings.approot, &layout)?;
     let first_run = FirstRunFiles::read(&settings.approot)?;
-    let id = tarball.release_id()?;
-    let server = release::install(&tarball.path, &id, &layout, report)?;
+    let (id, server) = release::install(&tarball, &layout, report)?;
     first_run.check(&server)?;
     seed::make(&id, &server, &files.my_cnf, &layout, report)?;
     files.write()?;

@@ -2,33 +2,39 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::num::NonZero;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use hook::Report;
 use mycnf::{Layout, ProbeError, Server};
 use thiserror::Error;
 
 use crate::libraries::{self, LibrariesError};
+use crate::tarball::{Tarball, TarballError};
 use crate::unpack::{UnpackError, unpack};
 
 /// Directories with this prefix are ours and unfinished.
 const UNFINISHED: &str = ".unpacking-";
 
-/// Makes sure that the release `id` is unpacked, checked and identified.
+/// Makes sure that the release of `tarball` is unpacked, checked and identified. Gives its name too.
 ///
 /// Killed at any point, it leaves at most an unfinished directory, which the next run removes.
 pub(crate) fn install(
-    tarball: &Path,
-    id: &str,
+    tarball: &Tarball,
     layout: &Layout,
     report: &mut Report,
-) -> Result<Server, ReleaseError> {
+) -> Result<(String, Server), ReleaseError> {
     let releases = layout.releases();
-    let release = releases.join(id);
-    if release.is_dir() {
-        report.bullet(format!("kept release {id}, the same tarball as before"));
-        return Ok(Server::stamped(&release)?);
+    // Else it must be unpacked anyway, and is read once for both.
+    if is_maybe_there(tarball, &releases) {
+        let id = tarball.release_id()?;
+        let release = releases.join(&id);
+        if release.is_dir() {
+            report.bullet(format!("kept release {id}, the same tarball as before"));
+            return Ok((id, Server::stamped(&release)?));
+        }
     }
     let prepare = |source| ReleaseError::Prepare {
         path: releases.clone(),
@@ -37,7 +43,7 @@ pub(crate) fn install(
     let missing: Vec<&Path> = releases.ancestors().take_while(|p| !p.exists()).collect();
     fs::create_dir_all(&releases).map_err(prepare)?;
     remove_unfinished(&releases).map_err(prepare)?;
-    let result = install_new(tarball, &release, report);
+    let result = install_new(tarball, &releases, report);
     if result.is_err() {
         for made in missing {
             // Empty again, or not ours alone.
@@ -47,12 +53,21 @@ pub(crate) fn install(
     result
 }
 
+/// Whether there is a release of that name: of this content, or of another.
+fn is_maybe_there(tarball: &Tarball, releases: &Path) -> bool {
+    let prefix = tarball.release_prefix();
+    fs::read_dir(releases).is_ok_and(|entries| {
+        entries
+            .flatten()
+            .any(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+    })
+}
+
 fn install_new(
-    tarball: &Path,
-    release: &Path,
+    tarball: &Tarball,
+    releases: &Path,
     report: &mut Report,
-) -> Result<Server, ReleaseError> {
-    let releases = release.parent().unwrap_or(release);
+) -> Result<(String, Server), ReleaseError> {
     let unfinished = tempfile::Builder::new()
         .prefix(UNFINISHED)
         .tempdir_in(releases)
@@ -60,7 +75,9 @@ fn install_new(
             path: releases.to_owned(),
             source,
         })?;
-    let unpacked = unpack(tarball, unfinished.path())?;
+    let unpacked = unpack(&tarball.path, unfinished.path(), threads())?;
+    let id = tarball.release_id_of(&unpacked.digest);
+    let release = releases.join(&id);
     report.bullet(format!(
         "unpacked {} files, {} MB",
         unpacked.files,
@@ -69,8 +86,8 @@ fn install_new(
     libraries::check(&unpacked.top)?;
     let mut server = Server::probe(&unpacked.top)?;
     report.bullet(format!("found {server}, as the server itself says"));
-    put_in_place(&server, release).map_err(|source| ReleaseError::PutInPlace {
-        path: release.to_owned(),
+    put_in_place(&server, &release).map_err(|source| ReleaseError::PutInPlace {
+        path: release.clone(),
         source,
     })?;
     server.executable = release.join(
@@ -79,8 +96,14 @@ fn install_new(
             .strip_prefix(&server.basedir)
             .unwrap_or(&server.executable),
     );
-    release.clone_into(&mut server.basedir);
-    Ok(server)
+    server.basedir = release;
+    Ok((id, server))
+}
+
+/// As many as can be kept busy: one thread writes what all the others inflate.
+fn threads() -> NonZero<usize> {
+    const MOST: NonZero<usize> = NonZero::new(4).unwrap();
+    thread::available_parallelism().map_or(NonZero::<usize>::MIN, |cores| cores.min(MOST))
 }
 
 /// Points `~/mysql/install` at the release and drops the others.
@@ -152,7 +175,10 @@ pub enum ReleaseError {
         /// Why.
         source: io::Error,
     },
-    /// The tarball.
+    /// Reading the tarball.
+    #[error(transparent)]
+    Tarball(#[from] TarballError),
+    /// Unpacking it.
     #[error(transparent)]
     Unpack(#[from] UnpackError),
     /// What the server needs of this machine.

@@ -83,7 +83,10 @@ fn make_new(seed: &Seed, server: &Server, seeds: &Path) -> Result<u64, SeedError
         version: server.version,
         bind_address: None,
     };
-    let rendered = render_my_cnf(&seed.option_file(&path), &settings)?;
+    let mut template = seed.option_file(&path);
+    // Thrown away unless complete, and the archive of it is synced.
+    template.set("mysqld", "innodb-flush-method", b"nosync", "a scratch home");
+    let rendered = render_my_cnf(&template, &settings)?;
     write_private(&path, &rendered.file.render())?;
     // The include at its end must be there to be read.
     write_private(&layout.credentials(), b"")?;

@@ -65,8 +65,7 @@ impl Tarball {
         }
     }
 
-    /// The release's name: the tarball's, plus a short digest of its content, so that a new
-    /// tarball under an old name is a new release.
+    /// The release's name, by reading the tarball.
     pub(crate) fn release_id(&self) -> Result<String, TarballError> {
         let read = |source| TarballError::Read {
             path: self.path.clone(),
@@ -81,11 +80,22 @@ impl Tarball {
                 length => hasher.update(&buffer[..length]),
             }
         }
-        let mut id = format!("{}-", self.stem);
-        for byte in &hasher.finalize()[..DIGEST_BYTES] {
+        Ok(self.release_id_of(&hasher.finalize().into()))
+    }
+
+    /// The release's name: the tarball's, plus a short digest of its content, so that a new
+    /// tarball under an old name is a new release.
+    pub(crate) fn release_id_of(&self, sha256: &[u8; 32]) -> String {
+        let mut id = self.release_prefix();
+        for byte in &sha256[..DIGEST_BYTES] {
             let _ = write!(id, "{byte:02x}");
         }
-        Ok(id)
+        id
+    }
+
+    /// What the release's name begins with, whatever the content.
+    pub(crate) fn release_prefix(&self) -> String {
+        format!("{}-", self.stem)
     }
 }
 

@@ -8,7 +8,9 @@ mod service;
 use std::fs;
 
 use sandbox::in_mount_namespace;
-use service::{BUILDER, Row, SCRIPT, TOP, builder, gzip, refused, service, tarball, vendors, xz};
+use service::{
+    BUILDER, Row, SCRIPT, TOP, builder, gzip, members, refused, service, tarball, vendors, xz,
+};
 use tar::EntryType;
 
 /// What builder says of `m.tar.gz`, when its content is `bytes`.
@@ -20,22 +22,34 @@ fn assert_refuses(bytes: &[u8], stderr: &str) {
     refused(&sandbox, &mut builder(&sandbox), &stderr);
 }
 
+/// The same of a tarball that was packed in one piece and of one that repack packed.
+#[track_caller]
+fn assert_refuses_packed(plain: &[u8], stderr: &str) {
+    assert_refuses(&gzip(plain), stderr);
+    assert_refuses(&members(plain, 1_000), stderr);
+}
+
 #[test]
 fn truncated_tarball_is_refused_wherever_it_was_cut() {
     let plain = vendors(SCRIPT.as_bytes());
-    let (gz, xz) = (gzip(&plain), xz(&plain));
+    let (gz, xz, parts) = (gzip(&plain), xz(&plain), members(&plain, 50_000));
+    // Where the third member begins: the archive is cut between two members.
+    let between = members(&plain[..100_000], 50_000).len();
     let (stream, end) = ("incomplete deflate stream", "unexpected end of file");
-    let xz_end = "premature eof";
     let cases = [
         (&gz, 20, stream, "in the first block"),
         (&gz, gz.len() / 4, stream, "in the middle of a file"),
         (&gz, gz.len() / 2, stream, "in the middle of a file"),
         (&gz, gz.len() - 9, stream, "at the end of the data"),
         (&gz, gz.len() - 1, end, "in the checksum"),
-        (&xz, 20, xz_end, "in the first block"),
-        (&xz, xz.len() / 2, xz_end, "in the middle of a file"),
-        (&xz, xz.len() - 9, xz_end, "in the index"),
-        (&xz, xz.len() - 1, xz_end, "in the footer"),
+        (&xz, 20, end, "in the first block"),
+        (&xz, xz.len() / 2, end, "in the middle of a file"),
+        (&xz, xz.len() - 9, end, "in the index"),
+        (&xz, xz.len() - 1, end, "in the footer"),
+        (&parts, 20, end, "in the first member's header"),
+        (&parts, parts.len() / 2, end, "in a member"),
+        (&parts, between, end, "between two members"),
+        (&parts, parts.len() - 1, end, "in the last checksum"),
     ];
     for (whole, cut, cause, reason) in cases {
         eprintln!("cut {reason}");
@@ -47,6 +61,28 @@ fn truncated_tarball_is_refused_wherever_it_was_cut() {
                  next: fetch the tarball again (it is cut short or damaged), compare its \
                  checksum with the vendor's, push again\n"
             ),
+        );
+    }
+}
+
+#[test]
+fn members_that_lie_about_their_size_are_refused() {
+    let parts = members(&vendors(SCRIPT.as_bytes()), 50_000);
+    let second = members(&vendors(SCRIPT.as_bytes())[..50_000], 50_000).len();
+    for (size, reason) in [
+        (0_u32, "less than a header"),
+        (1 << 16, "into the next member"),
+        (u32::MAX, "more than memory has room for"),
+    ] {
+        eprintln!("{reason}");
+        let mut lying = parts.clone();
+        lying[second + 16..][..4].copy_from_slice(&size.to_le_bytes());
+        assert_refuses(
+            &lying,
+            "builder: error: cannot read {dir}/code/hooks/m.tar.gz to its end\n  \
+             cause: a gzip member is not what it records about itself\n  \
+             next: fetch the tarball again (it is cut short or damaged), compare its checksum with \
+             the vendor's, push again\n",
         );
     }
 }
@@ -87,8 +123,8 @@ fn entries_that_leave_the_directory_are_refused() {
         ),
     ];
     for (row, why) in cases {
-        assert_refuses(
-            &gzip(&tarball(&[server, row])),
+        assert_refuses_packed(
+            &tarball(&[server, row]),
             &format!(
                 "builder: error: the tarball's entry '{}' {why}\n  \
                  next: no vendor's tarball has that: fetch it again from the vendor and compare \
@@ -110,8 +146,8 @@ fn tarball_of_another_architecture_is_refused() {
     };
     elf[18..20].copy_from_slice(&machine.to_le_bytes());
     let here = std::env::consts::ARCH;
-    assert_refuses(
-        &gzip(&vendors(&elf)),
+    assert_refuses_packed(
+        &vendors(&elf),
         &format!(
             "- unpacked 4 files, 0 MB\n\
              builder: error: the server is for {name}, and this machine is {here}\n  \
@@ -131,8 +167,8 @@ fn missing_library_is_refused_with_its_package() {
         // Over the names that follow, too: nobody runs it.
         let named = format!("{library}\0");
         elf[at.unwrap()..][..named.len()].copy_from_slice(named.as_bytes());
-        assert_refuses(
-            &gzip(&vendors(&elf)),
+        assert_refuses_packed(
+            &vendors(&elf),
             &format!(
                 "- unpacked 4 files, 0 MB\n\
                  builder: error: the server needs {library}, which neither the tarball nor this \
@@ -147,7 +183,10 @@ fn missing_library_is_refused_with_its_package() {
 #[test]
 fn full_disk_leaves_nothing_and_the_next_run_succeeds() {
     let sandbox = service();
-    sandbox.write("code/hooks/m.tar.gz", gzip(&vendors(SCRIPT.as_bytes())));
+    sandbox.write(
+        "code/hooks/m.tar.gz",
+        members(&vendors(SCRIPT.as_bytes()), 1_000),
+    );
     let mut command = in_mount_namespace(
         "mount -t tmpfs -o size=128k,mode=0777 none \"$HOME\"\n\
          $AS_USER \"$BUILDER\" || echo \"status $?\" >&2\n\

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -168,21 +169,30 @@ fn punch_holes(dir: &Path) -> io::Result<()> {
             .write(true)
             .open(entry.path())?;
         let mut block = vec![0; 16 * BLOCK];
-        let mut offset = 0;
+        let (mut offset, mut hole) = (0, None);
         loop {
             let length = file.read_at(&mut block, offset)?;
             if length == 0 {
                 break;
             }
-            for (index, part) in block[..length].chunks(BLOCK).enumerate() {
+            for part in block[..length].chunks(BLOCK) {
                 if part.len() == BLOCK && part.iter().all(|byte| *byte == 0) {
-                    let at = offset + (index * BLOCK) as u64;
-                    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-                    let _ = fallocate(&file, flags, at, BLOCK as u64);
+                    hole = hole.or(Some(offset));
+                } else if let Some(start) = hole.take() {
+                    punch_hole(&file, start..offset);
                 }
+                offset += part.len() as u64;
             }
-            offset += length as u64;
+        }
+        if let Some(start) = hole {
+            punch_hole(&file, start..offset);
         }
     }
     Ok(())
+}
+
+/// Once for each hole, however large: every call waits for the file's pages to be on the disk.
+fn punch_hole(file: &File, hole: Range<u64>) {
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    let _ = fallocate(file, flags, hole.start, hole.end - hole.start);
 }

@@ -117,6 +117,21 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// As repack packs (docs/repack.md, "The format of the result"), each member `length` bytes of `bytes`.
+pub fn members(bytes: &[u8], length: usize) -> Vec<u8> {
+    let mut packed = Vec::new();
+    for plain in bytes.chunks(length) {
+        // What flate2 writes is a header of ten bytes, the data and the trailer.
+        let rest = &gzip(plain)[10..];
+        let size = u32::try_from(27 + rest.len()).unwrap();
+        packed.extend(b"\x1f\x8b\x08\x14\0\0\0\0\0\x03\x08\0IG\x04\0");
+        packed.extend(size.to_le_bytes());
+        packed.extend(b"repack\0");
+        packed.extend(rest);
+    }
+    packed
+}
+
 pub fn xz(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = xz2::write::XzEncoder::new(Vec::new(), 1);
     encoder.write_all(bytes).unwrap();
