@@ -56,10 +56,11 @@ test: ## install what the tests need, build, assemble the servers, run every tes
 .PHONY: torture
 torture: ## the long forms of the tests; repeat one with the seed that it prints
 	@scripts/setup test
-	$(MAKE) --no-print-directory fixtures
+	$(MAKE) --no-print-directory hooks fixtures
 	MYCNF_FILES=20000 cargo test --locked -p mycnf --test my_print_defaults -- --nocapture
 	cargo build --locked -p builder -p postinstall
 	MOD_POINTS=200 cargo test --locked -p starttest --test torture -- --nocapture
+	MOD_POINTS=200 cargo test --locked -p dotcloud --test servers -- --nocapture killed committed
 	REPACK_BYTES=10000000000 cargo test --locked -p repack --test memory -- --nocapture
 
 # Seconds for each target of `make fuzz`.
@@ -75,9 +76,11 @@ fuzz: ## feed nonsense to the option file parser (needs: rustup toolchain instal
 	done
 
 .PHONY: bench
-bench: ## measure repack against tar, rm, tar and against pigz, on the largest fixture
+bench: ## measure against what one would do instead: repack and builder, first starts, pushes
 	$(MAKE) --no-print-directory hooks
 	scripts/bench-repack
+	scripts/bench-first-start
+	scripts/bench-dotcloud
 
 .PHONY: check
 check: ## formatting, lints and documentation, all warnings denied
