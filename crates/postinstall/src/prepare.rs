@@ -89,6 +89,11 @@ pub fn prepare(
         initialise(&server, &layout, &template, &data_dir, report)?;
     } else {
         report.bullet(format!("kept the data directory {}", data_dir.display()));
+        if settings.accounts.are_for_the_first_start() {
+            report.sub_bullet(
+                "MYSQL_DATABASE, MYSQL_USER and MYSQL_PASSWORD count at its first start only",
+            );
+        }
     }
     let inputs = &settings.accounts;
     let accounts = root_password.as_ref().map(|root_password| Accounts {
@@ -350,7 +355,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn check_socket_path_limit_is_107_bytes() {
+    fn j1_check_socket_path_limit_is_107_bytes() {
         let home = |length: usize| format!("/{}", "h".repeat(length - 1));
         let tail = "/mysql/run/mysqld.sock".len();
         check_socket_path(&Layout::new(home(107 - tail))).unwrap();
