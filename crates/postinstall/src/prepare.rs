@@ -105,6 +105,11 @@ pub fn prepare(
         fresh.make(purpose, report)?;
     } else {
         report.bullet(format!("kept the data directory {}", data_dir.display()));
+        if settings.accounts.are_for_the_first_start() {
+            report.sub_bullet(
+                "MYSQL_DATABASE, MYSQL_USER and MYSQL_PASSWORD count at its first start only",
+            );
+        }
     }
     Ok(Prepared {
         opening_sql,
@@ -345,7 +350,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn check_socket_path_limit_is_107_bytes() {
+    fn j1_check_socket_path_limit_is_107_bytes() {
         let home = |length: usize| format!("/{}", "h".repeat(length - 1));
         let tail = "/mysql/run/mysqld.sock".len();
         check_socket_path(&Layout::new(home(107 - tail))).unwrap();

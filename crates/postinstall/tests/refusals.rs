@@ -28,7 +28,7 @@ fn refused(sandbox: &Sandbox, command: &mut Command, stderr: &str) {
 }
 
 #[test]
-fn home_unusable_is_refused() {
+fn j1_home_unusable_is_refused() {
     let sandbox = built();
     let next =
         "  next: set HOME to the service's home directory, as an absolute path that exists\n";
@@ -65,7 +65,7 @@ fn home_unusable_is_refused() {
 }
 
 #[test]
-fn read_only_home_is_refused() {
+fn i5_j4_read_only_home_is_refused() {
     let sandbox = built();
     set_mode(&sandbox.home(), 0o555);
     let next = "  next: make room on the disk, or make the directory writable for this user, start \
@@ -240,7 +240,7 @@ fn option_that_the_server_does_not_know_is_refused_before_initialising() {
 }
 
 #[test]
-fn failed_initialiser_is_quoted_and_leaves_no_data_directory() {
+fn g5_failed_initialiser_is_quoted_and_leaves_no_data_directory() {
     let sandbox = built();
     sandbox.write("home/broken", "[ERROR] Something is wrong\n");
     let outcome = sandbox.outcome(&mut postinstall(&sandbox));
@@ -263,7 +263,7 @@ fn failed_initialiser_is_quoted_and_leaves_no_data_directory() {
 }
 
 #[test]
-fn data_that_is_not_the_servers_is_refused_untouched() {
+fn j2_k6_data_that_is_not_the_servers_is_refused_untouched() {
     let sandbox = built();
     let untouched = "  next: the data is untouched: push a tarball of the server that made it, and \
                      move the data with a dump\n";
