@@ -6,10 +6,12 @@ mod data_dir;
 mod initialise;
 mod layout;
 mod lock;
+mod memory;
 mod option_file;
 mod rendering;
 mod seed;
 mod server;
+mod size;
 mod write;
 
 pub use accounts::{Accounts, SESSION_RESET};
@@ -18,6 +20,7 @@ pub use data_dir::{DataDirState, InspectError, Lineage, inspect};
 pub use initialise::{Initialisation, InitialiseError, remove_unfinished};
 pub use layout::Layout;
 pub use lock::{DataLock, LockError};
+pub use memory::{Memory, MemoryError, MemoryPlan};
 pub use option_file::{
     Flaw, Include, IncludeError, IncludeKind, OptionFile, OptionFileError, Place, Problem,
     Resolved, SkipReason, Skipped, Value,
@@ -25,4 +28,5 @@ pub use option_file::{
 pub use rendering::{Choice, Origin, Rendered, Settings, render_my_cnf, server_groups};
 pub use seed::{Seed, pack};
 pub use server::{Flavour, ProbeError, SERVER_EXECUTABLES, Server, Version};
+pub use size::{parse_size, shown_size};
 pub use write::{WriteError, write_private};
