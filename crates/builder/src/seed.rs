@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use hook::Report;
 use mycnf::{
-    IncludeError, Initialisation, InitialiseError, Layout, OptionFile, Seed, Server, WriteError,
-    pack, render_my_cnf, write_private,
+    IncludeError, Initialisation, InitialiseError, Layout, Memory, OptionFile, Seed, Server,
+    WriteError, pack, render_my_cnf, write_private,
 };
 use thiserror::Error;
 
@@ -82,6 +82,8 @@ fn make_new(seed: &Seed, server: &Server, seeds: &Path) -> Result<u64, SeedError
         flavour: server.flavour,
         version: server.version,
         bind_address: None,
+        // Nobody connects, and the build may have a limit of its own.
+        memory: Memory::LEAST,
     };
     let mut template = seed.option_file(&path);
     // Thrown away unless complete, and the archive of it is synced.

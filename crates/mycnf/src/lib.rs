@@ -8,10 +8,12 @@ mod first_run;
 mod initialise;
 mod layout;
 mod lock;
+mod memory;
 mod option_file;
 mod rendering;
 mod seed;
 mod server;
+mod size;
 mod temporary_server;
 mod write;
 
@@ -23,6 +25,7 @@ pub use first_run::{FirstRun, FirstRunError, FirstRunFile, FirstRunFileError};
 pub use initialise::{Initialisation, InitialiseError, remove_unfinished};
 pub use layout::Layout;
 pub use lock::{DataLock, LockError};
+pub use memory::{Memory, MemoryError, MemoryPlan};
 pub use option_file::{
     Flaw, Include, IncludeError, IncludeKind, OptionFile, OptionFileError, Place, Problem,
     Resolved, SkipReason, Skipped, Value,
@@ -30,5 +33,6 @@ pub use option_file::{
 pub use rendering::{Choice, Origin, Rendered, Settings, render_my_cnf, server_groups};
 pub use seed::{Seed, pack};
 pub use server::{Flavour, ProbeError, SERVER_EXECUTABLES, Server, Version};
+pub use size::{parse_size, shown_size};
 pub use temporary_server::{TemporaryServer, TemporaryServerError};
 pub use write::{WriteError, discard_unfinished, is_private_copy, write_private};

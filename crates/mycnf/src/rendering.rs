@@ -5,7 +5,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::{Flavour, IncludeError, Layout, OptionFile, Place, Resolved, Value, Version};
+use crate::memory::Sized;
+use crate::{
+    Flavour, IncludeError, Layout, Memory, MemoryPlan, OptionFile, Place, Resolved, Value, Version,
+};
 
 /// What a rendering depends on besides the user's file.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +23,8 @@ pub struct Settings<'a> {
     pub version: Version,
     /// An address to bind that overrules the user's my.cnf.
     pub bind_address: Option<&'a str>,
+    /// How much memory the server may take.
+    pub memory: Memory,
 }
 
 /// The option file to write, and what was decided for it.
@@ -31,6 +36,8 @@ pub struct Rendered {
     pub choices: Vec<Choice>,
     /// What the user's file and everything it includes set.
     pub user: Resolved,
+    /// What the server's memory is for, and whether it fits.
+    pub memory: MemoryPlan,
 }
 
 /// One option's value and where it comes from.
@@ -105,11 +112,13 @@ pub fn render_my_cnf(
     }
     rendering.fill_paths(settings.layout);
     rendering.fill_safety(settings);
+    let memory = rendering.fill_memory(settings);
     rendering.fill_client(settings.layout);
     Ok(Rendered {
         file: rendering.file,
         choices: rendering.choices,
         user: rendering.user,
+        memory,
     })
 }
 
@@ -230,6 +239,20 @@ impl Rendering<'_> {
             let socket = socket.as_os_str().as_bytes();
             self.fill("mysqlx-socket", "loose-mysqlx-socket", socket, why);
         }
+    }
+
+    fn fill_memory(&mut self, settings: &Settings<'_>) -> MemoryPlan {
+        let Settings {
+            flavour,
+            version,
+            memory,
+            ..
+        } = *settings;
+        let plan = MemoryPlan::new(flavour, version, memory, |option| self.user_set(option));
+        for Sized { option, value, why } in &plan.options {
+            self.fill(option, option, value.as_bytes(), why);
+        }
+        plan
     }
 
     fn fill_client(&mut self, layout: &Layout) {

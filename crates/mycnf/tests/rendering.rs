@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use mycnf::{
-    Flavour, Layout, OptionFile, Origin, Place, Rendered, Settings, Version, render_my_cnf,
+    Flavour, Layout, Memory, OptionFile, Origin, Place, Rendered, Settings, Version, render_my_cnf,
 };
 
 const MYSQL_9: (Flavour, Version) = (Flavour::MySql, Version::new(9, 7, 4));
@@ -28,6 +28,10 @@ fn render(
         flavour,
         version,
         bind_address,
+        memory: Memory {
+            budget: 1 << 30,
+            bound: 1 << 30,
+        },
     };
     render_my_cnf(&template, &settings).unwrap()
 }
@@ -69,6 +73,14 @@ fn render_small_file_is_filled_in() {
          secure-file-priv = NULL\n\
          # the X protocol would listen on port 33060 of every interface\n\
          loose-mysqlx = 0\n\
+         # its share of the memory limit\n\
+         innodb-log-buffer-size = 16M\n\
+         # its share of the memory limit\n\
+         temptable-max-ram = 32M\n\
+         # the pool would be rounded up to a multiple of 128M\n\
+         innodb-buffer-pool-chunk-size = 8M\n\
+         # what the memory limit leaves beside the server itself and its connections\n\
+         innodb-buffer-pool-size = 256M\n\
          \n# mine\n[mysql]\nquick\n\
          \n[client]\n\
          # given by the platform; this file is rendered at every start, edit the my.cnf you \
@@ -228,6 +240,23 @@ fn render_options_a_server_lacks_are_left_out() {
         assert_eq!(has(MYSQL_5_6, option), in_5_6, "{option}");
         assert_eq!(has(MARIADB, option), in_mariadb, "{option}");
     }
+}
+
+#[test]
+fn render_memory_of_the_users_is_kept_and_told() {
+    let user = "[mysqld]\ninnodb_buffer_pool_size=64M\n[server]\nloose_temptable_max_ram=4M\n";
+    let rendered = render(user, MYSQL_9, None);
+    for (option, line) in [("innodb-buffer-pool-size", 2), ("temptable-max-ram", 4)] {
+        let place = Place {
+            path: "my.cnf".into(),
+            line,
+        };
+        assert_eq!(*origin(&rendered, option), Origin::Kept { place });
+    }
+    assert!(
+        !text(&rendered).contains("chunk"),
+        "only for a pool of ours"
+    );
 }
 
 #[test]

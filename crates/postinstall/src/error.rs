@@ -4,12 +4,13 @@ use std::io;
 
 use hook::{Advice, Explain, Kind};
 use mycnf::{
-    FirstRunError, FirstRunFileError, IncludeError, InitialiseError, LockError, ProbeError,
-    TemporaryServerError,
+    FirstRunError, FirstRunFileError, IncludeError, InitialiseError, LockError, MemoryError,
+    ProbeError, TemporaryServerError,
 };
 use thiserror::Error;
 
 use crate::accounts::AccountsError;
+use crate::memory::MemoryOrigin;
 use crate::prepare::PrepareError;
 use crate::rendering::RenderError;
 use crate::settings::SettingsError;
@@ -56,6 +57,14 @@ impl Explain for SettingsError {
                  1 to 65535",
             ),
             Self::Accounts(error) => accounts(error),
+            Self::Memory { .. } => Advice::new(
+                Kind::Configuration,
+                "set it to a whole number with K, M or G, such as 512M, push again",
+            ),
+            Self::MemoryLimit(_) => Advice::new(
+                Kind::Environment,
+                "mount /proc in the container, as every Linux has it, start again",
+            ),
             Self::OneWord { .. } => Advice::new(
                 Kind::Configuration,
                 "set it to one word without spaces, push again",
@@ -146,10 +155,30 @@ fn render(error: &RenderError) -> Advice {
         RenderError::ValidateConfig { source } => {
             configuration("correct that option in my.cnf, push again").detail(source.last_words())
         }
+        RenderError::Memory {
+            error,
+            origin,
+            service,
+        } => memory(error, origin, service),
         RenderError::DataDirOutside { .. } => configuration(
             "remove datadir from my.cnf (~/data/mysqldb is the default), or name a directory below \
              ~/data by its full path, push again: only ~/data survives a push",
         ),
+    }
+}
+
+fn memory(error: &MemoryError, origin: &MemoryOrigin, service: &str) -> Advice {
+    let raise = |bytes: u64| origin.raise(bytes, service);
+    match error {
+        MemoryError::LimitTooSmall { needed, .. } => Advice::new(
+            Kind::Configuration,
+            format!("{}, push again", raise(*needed)),
+        ),
+        MemoryError::OptionsTooLarge { needed, sum, .. } => Advice::new(
+            Kind::Configuration,
+            format!("lower them, or {}, push again", raise(*needed)),
+        )
+        .detail(sum),
     }
 }
 
@@ -271,5 +300,7 @@ fn first_run_file(error: &FirstRunFileError) -> Advice {
 mod account_tests;
 #[cfg(test)]
 mod first_run_tests;
+#[cfg(test)]
+mod memory_tests;
 #[cfg(test)]
 mod tests;

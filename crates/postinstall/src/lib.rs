@@ -5,6 +5,7 @@
 mod accounts;
 mod error;
 mod fresh;
+mod memory;
 mod prepare;
 mod rendering;
 mod settings;
@@ -14,6 +15,7 @@ use hook::{Environment, Report};
 
 pub use accounts::{AccountInputs, AccountsError};
 pub use error::Error;
+pub use memory::{MemoryInput, MemoryOrigin};
 pub use prepare::{PrepareError, Prepared, Purpose, prepare};
 pub use rendering::{RenderError, server_command};
 pub use settings::{Port, Settings, SettingsError};
@@ -34,10 +36,13 @@ Reads:
   MYSQL_USER, MYSQL_PASSWORD
                        an account to make at the first start, for that database
   MYSQL_BIND_ADDRESS   the address to bind [default: as my.cnf says, else all]
+  MYSQL_MEMORY         the memory to plan for, such as 512M [default: the cgroup's
+                       limit; without one half of the machine's, at most 1G]
   MYSQL_REQUIRE_DATA   1: never make a fresh database [default: 0]
   HOOK_LOG=debug       more detail
 Each MYSQL_* may also come from config: in dotcloud.yml. Of those that say who may
-log in, MARIADB_* means the same, and *_FILE names a file with the value.
+log in, MARIADB_* means the same, and *_FILE names a file with the value; MARIADB_MEMORY
+means the same as MYSQL_MEMORY.
 
 Writes: ~/.my.cnf, ~/data/mysql-credentials.cnf (both mode 0600), ~/data/mysqldb
 

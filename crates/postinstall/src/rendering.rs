@@ -10,11 +10,13 @@ use std::process::Command;
 
 use hook::{CommandError, Report};
 use mycnf::{
-    Accepted, Flavour, IncludeError, Layout, OptionFile, OptionFileError, Origin, Place, Rendered,
-    Server, Version, WriteError, is_private_copy, render_my_cnf, server_groups, write_private,
+    Accepted, Flavour, IncludeError, Layout, MemoryError, MemoryPlan, OptionFile, OptionFileError,
+    Origin, Place, Rendered, Server, Version, WriteError, is_private_copy, render_my_cnf,
+    server_groups, write_private,
 };
 use thiserror::Error;
 
+use crate::memory::MemoryOrigin;
 use crate::settings::Settings;
 
 /// The user's option file and what `settings` make of it. Writes nothing.
@@ -37,8 +39,17 @@ pub(crate) fn render(
             flavour: server.flavour,
             version: server.version,
             bind_address: settings.bind_address.as_deref(),
+            memory: settings.memory.memory,
         },
     )?;
+    rendered
+        .memory
+        .check()
+        .map_err(|error| RenderError::Memory {
+            error,
+            origin: settings.memory.origin.clone(),
+            service: settings.service.clone(),
+        })?;
     Ok((template, rendered))
 }
 
@@ -69,7 +80,24 @@ pub(crate) fn write(
     for skipped in &rendered.user.skipped {
         report.warning(skipped.to_string());
     }
+    tell_memory(&rendered.memory, settings, report);
     Ok(())
+}
+
+fn tell_memory(plan: &MemoryPlan, settings: &Settings, report: &mut Report) {
+    let input = &settings.memory;
+    report.bullet(format!("memory {}", input.told()));
+    report.sub_bullet(plan.sum());
+    if let Some(warning) = input.warning() {
+        report.warning(warning);
+    }
+    if let Some(needed) = plan.shortage() {
+        report.warning(format!(
+            "clients that use all they may have get the server killed: lower max_connections or \
+             the buffers in my.cnf, or {}",
+            input.origin.raise(needed, &settings.service)
+        ));
+    }
 }
 
 fn origin(origin: &Origin, layout: &Layout) -> String {
@@ -195,6 +223,16 @@ pub enum RenderError {
         /// What it said.
         source: CommandError,
     },
+    /// The kernel would kill the server.
+    #[error("{error}, {origin}")]
+    Memory {
+        /// How much is missing.
+        error: MemoryError,
+        /// Who says how much there is.
+        origin: MemoryOrigin,
+        /// What the platform calls the service.
+        service: String,
+    },
     /// my.cnf puts the data where a push loses it.
     #[error("datadir is {path}, which is not below {data}", path = path.display(), data = data.display())]
     DataDirOutside {
@@ -207,15 +245,21 @@ pub enum RenderError {
 
 #[cfg(test)]
 mod tests {
+    use mycnf::Memory;
+
     use super::*;
 
     fn rendered(text: &str) -> Rendered {
         let file = OptionFile::parse(Path::new("/h/.my.cnf"), text.as_bytes()).unwrap();
-        Rendered {
-            user: file.resolve(Path::new("/h")).unwrap(),
-            file,
-            choices: Vec::new(),
-        }
+        let settings = mycnf::Settings {
+            layout: &Layout::new("/h"),
+            port: 1,
+            flavour: Flavour::MySql,
+            version: Version::new(9, 7, 4),
+            bind_address: None,
+            memory: Memory::LEAST,
+        };
+        render_my_cnf(&file, &settings).unwrap()
     }
 
     fn server() -> Server {

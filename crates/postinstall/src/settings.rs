@@ -3,10 +3,11 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use hook::{Environment, EnvironmentError};
+use hook::{Environment, EnvironmentError, MemoryLimitError};
 use thiserror::Error;
 
 use crate::accounts::{AccountInputs, AccountsError};
+use crate::memory::MemoryInput;
 
 /// Ports of the platform itself, which every environment has (contract §4.3).
 const PLATFORM_PORTS: [&str; 2] = ["PORT_SSH", "PORT_HTTP"];
@@ -23,12 +24,16 @@ pub struct Settings {
     pub port: Port,
     /// `MYSQL_BIND_ADDRESS`: the address to bind, which overrules my.cnf.
     pub bind_address: Option<String>,
+    /// `MYSQL_MEMORY`, or what limits us.
+    pub memory: MemoryInput,
     /// Who may log in.
     pub accounts: AccountInputs,
     /// `MYSQL_REQUIRE_DATA`: never make a fresh database.
     pub require_data: bool,
     /// The container's host name.
     pub host_name: String,
+    /// What the platform calls this service, for commands that we tell.
+    pub service: String,
 }
 
 /// A port and the variable that gave it.
@@ -47,9 +52,14 @@ impl Settings {
             home: environment.home()?,
             port: port(environment)?,
             bind_address: text_input(environment, "MYSQL_BIND_ADDRESS")?,
+            memory: MemoryInput::from_environment(environment)?,
             accounts: AccountInputs::from_environment(environment)?,
             require_data: flag_input(environment, "MYSQL_REQUIRE_DATA")?,
             host_name: host_name(environment),
+            service: environment
+                .get("DOTCLOUD_SERVICE_NAME")
+                .map_or("SERVICE".into(), OsStr::to_string_lossy)
+                .into_owned(),
         })
     }
 }
@@ -168,6 +178,17 @@ pub enum SettingsError {
     /// Who may log in.
     #[error(transparent)]
     Accounts(#[from] AccountsError),
+    /// No amount of memory.
+    #[error("{variable} is '{value}', which is not an amount of memory", value = value.display())]
+    Memory {
+        /// The variable.
+        variable: String,
+        /// Its value.
+        value: OsString,
+    },
+    /// This system tells nothing of its memory.
+    #[error(transparent)]
+    MemoryLimit(#[from] MemoryLimitError),
     /// White space where none can be.
     #[error("{variable} is '{value}', which is not one word", value = value.display())]
     OneWord {

@@ -33,6 +33,16 @@ const RENDERED: &str = " {dir}/home/.my.cnf, with port 42800 from PORT_TESTBEDDB
   - log-error = {dir}/home/data/logs/error.log (survives a push, outside the data directory)
   - secure-file-priv = NULL (as in the vendor's tarballs; other builds refuse to start without their package's /var/lib/mysql-files)
   - mysqlx = 0 (the X protocol would listen on port 33060 of every interface)
+  - table-open-cache = 400 (each open table takes memory, and so does what is recorded of it)
+  - table-definition-cache = 400 (each open table takes memory, and so does what is recorded of it)
+  - performance-schema = OFF (takes more memory than the limit has to spare)
+  - innodb-log-buffer-size = 4M (its share of the memory limit)
+  - key-buffer-size = 2M (its share of the memory limit)
+  - temptable-max-ram = 8M (its share of the memory limit)
+  - max-connections = 40 (all connections together must stay below the memory limit)
+  - innodb-buffer-pool-size = 32M (what the memory limit leaves beside the server itself and its connections)
+- memory 256M, from MYSQL_MEMORY
+  - the server itself 120M + innodb-log-buffer-size 4M + key-buffer-size 2M + temptable-max-ram 8M + the page cache 32M + 40 connections of 1.3M 51.3M + innodb-buffer-pool-size 32M with its overhead 35.2M = 253M
 ";
 
 #[test]

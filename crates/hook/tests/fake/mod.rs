@@ -72,6 +72,8 @@ pub fn hook(sandbox: &Sandbox, hook: &str, port: u16) -> Command {
         .env("PORT_SSH", "22")
         .env("PORT_TESTBEDDB", port.to_string())
         .env("PATH", "/usr/bin:/bin")
+        // Whatever limits this machine has.
+        .env("MYSQL_MEMORY", "256M")
         .env("MYSQL_PWD", "secret")
         .env("MYSQL_ROOT_PASSWORD", "secret 'root'")
         .env("MARIADB_ROOT_PASSWORD", "secret")

@@ -17,7 +17,9 @@ use std::path::Path;
 use std::process::Output;
 
 use judge::{Judge, arguments};
-use mycnf::{Credentials, Layout, OptionFile, Password, Settings, render_my_cnf, write_private};
+use mycnf::{
+    Credentials, Layout, Memory, OptionFile, Password, Settings, render_my_cnf, write_private,
+};
 
 #[test]
 fn mariadb_reads_what_we_read() {
@@ -136,6 +138,7 @@ impl Judge {
                 flavour: self.flavour,
                 version: self.version,
                 bind_address: Some("::1"),
+                memory: Memory::LEAST,
             };
             let rendered = render_my_cnf(&template, &settings).unwrap().file.render();
             write_private(&layout.option_file(), &rendered).unwrap();

@@ -38,7 +38,7 @@ impl Server {
         }
     }
 
-    fn tarball(self) -> PathBuf {
+    pub fn tarball(self) -> PathBuf {
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/fixtures");
         fs::read_dir(fixtures.join(self.name()))
             .into_iter()
@@ -72,7 +72,7 @@ impl Server {
 }
 
 /// The service of this repository, with debug builds of its hooks.
-fn fill_approot(approot: &Path, tarball: &Path) {
+pub fn fill_approot(approot: &Path, tarball: &Path) {
     let _ = fs::remove_dir_all(approot);
     fs::create_dir_all(approot).unwrap();
     let service = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../hooks");

@@ -1,0 +1,167 @@
+//! Cases L2 and L6 of the entrypoints' list: real servers in real memory cgroups. At its smallest limit
+//! each is started first by its own initialiser, filled, and worked on by 30 clients at once, and the
+//! kernel kills nothing; below it, the hooks refuse and write nothing.
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy's allowance for tests does not reach their helpers"
+)]
+
+#[path = "../../../hook/tests/cgroup/mod.rs"]
+mod cgroup;
+mod load;
+#[path = "../real/mod.rs"]
+mod real;
+#[path = "../../../hook/tests/sandbox/mod.rs"]
+mod sandbox;
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::symlink;
+use std::process::Command;
+use std::time::Instant;
+
+use cgroup::Cgroup;
+use load::Seen;
+use real::{Instance, Server, builder, fill_approot};
+use sandbox::{Sandbox, assert_refused, hand_over};
+
+const MIB: u64 = 1 << 20;
+const PASSWORD: &str = "x";
+
+/// The smallest limit of each, as docs/hooks.md has it, and its name there.
+fn floor(server: Server) -> (u64, &'static str) {
+    match server {
+        Server::MariaDb => (128 * MIB, "MariaDB 10.11.19"),
+        Server::MySql56 => (128 * MIB, "MySQL 5.6.24"),
+        Server::MySql9 => (256 * MIB, "MySQL 9.7.4"),
+    }
+}
+
+/// A hook as the platform calls it, but with no opinion of ours on its memory.
+fn hook(instance: &Instance, name: &str) -> Command {
+    let mut command = instance.hook(name);
+    command.env("MYSQL_ROOT_PASSWORD", PASSWORD);
+    command
+}
+
+/// Runs `server` in a cgroup of `limit` bytes through a first start, the load, a stop. `None`, said
+/// loudly, where there are no cgroups.
+fn lives(server: Server, limit: u64, with_seed: bool, rounds: u32) -> Option<Seen> {
+    let what = format!("{server:?} under {} MiB", limit / MIB);
+    let cgroup = Cgroup::new(limit, &what)?;
+    let instance = Instance::new(server);
+    if !with_seed {
+        fs::remove_dir_all(instance.home().join("mysql/seed")).unwrap();
+    }
+    let running = instance.start(&mut cgroup.command(&hook(&instance, "starttest")));
+    let seen = load::work(&instance, &running, &cgroup, PASSWORD, rounds);
+    assert_eq!(cgroup.oom_kills(), 0, "{what}");
+    let pid = fs::read_to_string(instance.home().join("mysql/run/mysqld.pid")).unwrap();
+    assert_eq!(pid.trim(), running.0.id().to_string(), "the same process");
+    running.signal("TERM");
+    let status = running.end();
+    assert!(status.success(), "{what}: {status:?}");
+    assert_eq!(cgroup.oom_kills(), 0, "{what}, stopping");
+    Some(seen)
+}
+
+#[test]
+fn l2_mariadb_lives_at_its_floor() {
+    lives(Server::MariaDb, floor(Server::MariaDb).0, false, 1);
+}
+
+#[test]
+fn l2_mysql_5_6_lives_at_its_floor() {
+    lives(Server::MySql56, floor(Server::MySql56).0, false, 1);
+}
+
+#[test]
+fn l2_mysql_9_lives_at_its_floor() {
+    lives(Server::MySql9, floor(Server::MySql9).0, false, 1);
+}
+
+/// The long form, for `make torture`: `MEMORY_LIMITS`, in MiB, for each server that runs in it.
+#[test]
+fn l2_every_server_lives_at_every_limit() {
+    #[expect(clippy::disallowed_methods, reason = "a setting of the test itself")]
+    let limits = std::env::var("MEMORY_LIMITS").unwrap_or_default();
+    for limit in limits
+        .split(',')
+        .filter_map(|limit| limit.parse::<u64>().ok())
+    {
+        for server in real::SERVERS {
+            let (floor, name) = floor(server);
+            if limit * MIB < floor {
+                continue;
+            }
+            let began = Instant::now();
+            if let Some(seen) = lives(server, limit * MIB, true, 3) {
+                // Not captured by the test harness.
+                let _ = writeln!(
+                    io::stderr(),
+                    "| {limit}M | {name} | {}M | {} | {} | {}M | {}M | {} s |",
+                    seen.pool / MIB,
+                    seen.connections,
+                    if seen.performance_schema { "on" } else { "off" },
+                    seen.resident / MIB,
+                    seen.anonymous / MIB,
+                    began.elapsed().as_secs(),
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn l2_builder_makes_the_seed_at_the_servers_floor() {
+    for server in real::SERVERS {
+        let (limit, name) = floor(server);
+        let Some(cgroup) = Cgroup::new(limit, &format!("the seed of {name}")) else {
+            continue;
+        };
+        let sandbox = Sandbox::new();
+        // All but the seed is there: unpacking the release again would show nothing.
+        let releases = sandbox.home().join("mysql/releases");
+        fs::create_dir_all(releases.parent().unwrap()).unwrap();
+        symlink(server.built_home().join("mysql/releases"), releases).unwrap();
+        fill_approot(&sandbox.approot(), &server.tarball());
+        hand_over(sandbox.path());
+        let mut command = builder(&sandbox.home(), &sandbox.approot());
+        command.env("HOME", sandbox.home());
+        let status = cgroup.command(&command).status().unwrap();
+        assert!(status.success(), "{name}: {status:?}");
+        assert_eq!(cgroup.oom_kills(), 0, "{name}");
+        let seeds = fs::read_dir(sandbox.home().join("mysql/seed")).unwrap();
+        assert_eq!(seeds.count(), 1, "{name}");
+    }
+}
+
+#[test]
+fn l6_limit_below_the_floor_is_refused_before_any_write() {
+    for server in real::SERVERS {
+        let (floor, server_name) = floor(server);
+        let limit = floor - 32 * MIB;
+        let Some(cgroup) = Cgroup::new(limit, &format!("the refusal of {server_name}")) else {
+            continue;
+        };
+        let instance = Instance::new(server);
+        let before = instance.sandbox.listing();
+        for hook_name in ["postinstall", "starttest"] {
+            let mut command = hook(&instance, hook_name);
+            command.env("DOTCLOUD_SERVICE_NAME", "testbed");
+            let outcome = instance.sandbox.outcome(&mut cgroup.command(&command));
+            let expected = format!(
+                "- server {server_name}, from {}\n\
+                 {hook_name}: error: the server needs {}M of memory, and the limit is {}M, from {}\n  \
+                 next: give it more ('dotcloud scale testbed:memory={}M'), push again\n",
+                "{dir}/home/mysql/install",
+                floor / MIB,
+                limit / MIB,
+                cgroup.limit_file().display(),
+                floor / MIB,
+            );
+            assert_refused(&outcome, hook_name, &expected);
+        }
+        assert_eq!(instance.sandbox.listing(), before, "{server_name}");
+    }
+}
