@@ -3,11 +3,11 @@
 use std::io;
 
 use hook::{Advice, Explain, Kind};
-use mycnf::ProbeError;
+use mycnf::{ProbeError, package_of};
 use thiserror::Error;
 
 use crate::files::FilesError;
-use crate::libraries::{LibrariesError, package_of};
+use crate::libraries::LibrariesError;
 use crate::release::ReleaseError;
 use crate::seed::SeedError;
 use crate::settings::SettingsError;

@@ -5,6 +5,7 @@ mod credentials;
 mod data_dir;
 mod initialise;
 mod layout;
+mod libraries;
 mod lock;
 mod option_file;
 mod rendering;
@@ -17,6 +18,7 @@ pub use credentials::{Credentials, CredentialsError, Password, PasswordError};
 pub use data_dir::{DataDirState, InspectError, Lineage, inspect};
 pub use initialise::{Initialisation, InitialiseError, remove_unfinished};
 pub use layout::Layout;
+pub use libraries::{LIBRARY_DIRECTORIES, is_system_library, package_of};
 pub use lock::{DataLock, LockError};
 pub use option_file::{
     Flaw, Include, IncludeError, IncludeKind, OptionFile, OptionFileError, Place, Problem,

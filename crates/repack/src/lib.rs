@@ -3,6 +3,7 @@
 
 mod ahead;
 mod archive;
+mod check;
 mod cli;
 mod codec;
 mod compress;
@@ -13,6 +14,7 @@ mod input;
 mod members;
 mod minimal;
 mod name;
+mod needs;
 mod output;
 mod pax;
 mod progress;

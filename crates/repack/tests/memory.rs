@@ -29,7 +29,9 @@ impl Noise {
         // A linear congruential generator's upper halves.
         let mut state: u64 = 1;
         let mut next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             (state >> 32).to_le_bytes()
         };
         let bytes = std::iter::repeat_with(|| next()[..4].to_vec())
@@ -110,7 +112,8 @@ fn measure(arguments: &[&str], total: u64, kept: u64) -> u64 {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr}");
     generator.join().unwrap();
-    println!(
+    let _ = writeln!(
+        io::stderr(),
         "{arguments:?}: {} MB in, {} MB kept, peak {} MiB of {}, {} s",
         total / 1_000_000,
         kept / 1_000_000,

@@ -5,6 +5,7 @@
     reason = "a helper of a test may fail it; clippy exempts the test functions only"
 )]
 
+mod checked;
 mod hostile;
 mod input;
 mod output;
