@@ -11,10 +11,13 @@ mod content;
 mod entry;
 mod error;
 mod input;
+#[cfg(test)]
+mod layouts;
 mod members;
 mod minimal;
 mod name;
 mod needs;
+mod nonsense;
 mod output;
 mod pax;
 mod progress;
@@ -30,3 +33,4 @@ mod tree;
 mod wrapper;
 
 pub use cli::main;
+pub use nonsense::accepts;

@@ -8,6 +8,7 @@
 mod checked;
 mod hostile;
 mod input;
+mod nonsense;
 mod output;
 mod stripped;
 mod tarball;
