@@ -68,13 +68,16 @@ torture: ## the long forms of the tests; repeat one with the seed that it prints
 FUZZ_SECONDS ?= 300
 
 .PHONY: fuzz
-fuzz: ## feed nonsense to the option file parser (needs: rustup toolchain install nightly; cargo install cargo-fuzz)
+fuzz: ## feed nonsense to the parsers of option files and tarballs (needs: rustup toolchain install nightly; cargo install cargo-fuzz)
 	@cd crates/mycnf/fuzz
 	for target in round_trip edit; do
 	    mkdir -p "corpus/$$target"
 	    cargo +nightly fuzz run "$$target" "corpus/$$target" "seeds/$$target" -- \
 	        -max_total_time="$(FUZZ_SECONDS)" -dict=option_file.dict -max_len=9000
 	done
+	cd ../../repack/fuzz
+	mkdir -p corpus/read
+	cargo +nightly fuzz run read corpus/read seeds/read -- -max_total_time="$(FUZZ_SECONDS)" -max_len=20000
 
 .PHONY: bench
 bench: ## measure against what one would do instead: repack and builder, first starts, pushes

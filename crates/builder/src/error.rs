@@ -3,12 +3,12 @@
 use std::io;
 
 use hook::{Advice, Explain, Kind};
-use mycnf::{FirstRunFileError, ProbeError};
+use mycnf::{FirstRunFileError, ProbeError, package_of};
 use thiserror::Error;
 
 use crate::files::FilesError;
 use crate::first_run::FirstRunError;
-use crate::libraries::{LibrariesError, package_of};
+use crate::libraries::LibrariesError;
 use crate::release::ReleaseError;
 use crate::seed::SeedError;
 use crate::settings::SettingsError;

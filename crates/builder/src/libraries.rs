@@ -6,52 +6,12 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mycnf::SERVER_EXECUTABLES;
+use mycnf::{LIBRARY_DIRECTORIES, SERVER_EXECUTABLES};
 use object::read::{Object, ReadCache};
 use thiserror::Error;
 
-/// Where vendors put the libraries they bring, below the release's top directory.
-const BUNDLED: [&str; 5] = [
-    "lib",
-    "lib64",
-    "lib/private",
-    "lib/mysql",
-    "lib/mysql/private",
-];
-
 /// Where this system keeps its libraries, besides what /etc/ld.so.conf adds.
 const SYSTEM: [&str; 4] = ["/lib", "/usr/lib", "/lib64", "/usr/lib64"];
-
-/// Which Debian or Ubuntu package has a library that servers need: older releases' name first,
-/// since the 64-bit time transition's `t64` names came later.
-const PACKAGES: [(&str, &str); 16] = [
-    (
-        "libaio.so.1",
-        "libaio1 (Debian 13 and Ubuntu 24.04 have libaio1t64 instead, whose \
-         libaio.so.1t64 needs a link of this name)",
-    ),
-    ("libaio.so.1t64", "libaio1t64"),
-    ("libnuma.so.1", "libnuma1"),
-    ("libncurses.so.5", "libncurses5"),
-    ("libtinfo.so.5", "libtinfo5"),
-    ("libncurses.so.6", "libncurses6"),
-    ("libtinfo.so.6", "libtinfo6"),
-    ("libssl.so.1.1", "libssl1.1"),
-    (
-        "libssl.so.3",
-        "libssl3, or libssl3t64 from Debian 13 and Ubuntu 24.04 on",
-    ),
-    (
-        "libcrypto.so.3",
-        "libssl3, or libssl3t64 from Debian 13 and Ubuntu 24.04 on",
-    ),
-    ("liburing.so.2", "liburing2"),
-    ("libsnappy.so.1", "libsnappy1v5"),
-    ("libpcre2-8.so.0", "libpcre2-8-0"),
-    ("libcrypt.so.1", "libcrypt1"),
-    ("libsystemd.so.0", "libsystemd0"),
-    ("libstdc++.so.6", "libstdc++6"),
-];
 
 /// Checks every server executable below `basedir`; scripts that start one are not ELF and are
 /// judged by what they start.
@@ -119,7 +79,7 @@ fn unresolved_libraries(basedir: &Path, path: &Path) -> Result<Vec<String>, Libr
 
 /// The names of all libraries that the release or the system offers.
 fn available_libraries(basedir: &Path) -> HashSet<String> {
-    let bundled = BUNDLED.iter().map(|dir| basedir.join(dir));
+    let bundled = LIBRARY_DIRECTORIES.iter().map(|dir| basedir.join(dir));
     let system = SYSTEM.iter().map(PathBuf::from).flat_map(|dir| {
         // Debian keeps them below the architecture's triplet.
         let triplet = dir.join(format!("{}-linux-gnu", std::env::consts::ARCH));
@@ -148,15 +108,6 @@ fn configured_directories() -> Vec<PathBuf> {
                 .collect::<Vec<_>>()
         })
         .collect()
-}
-
-/// The package that has `library`, as advice.
-#[must_use]
-pub(crate) fn package_of(library: &str) -> Option<&'static str> {
-    PACKAGES
-        .iter()
-        .find(|(name, _)| *name == library)
-        .map(|(_, package)| *package)
 }
 
 /// This machine cannot run the server.
@@ -272,11 +223,5 @@ mod tests {
         let source = object::File::parse(&b"no elf"[..]).unwrap_err();
         let parse = LibrariesError::Parse { path, source };
         assert_eq!(parse.to_string(), "/r/bin/mysqld is damaged");
-    }
-
-    #[test]
-    fn package_of_known_libraries() {
-        assert_eq!(package_of("libnuma.so.1"), Some("libnuma1"));
-        assert_eq!(package_of("libx.so.9"), None);
     }
 }

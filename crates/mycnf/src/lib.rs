@@ -7,6 +7,7 @@ mod data_dir;
 mod first_run;
 mod initialise;
 mod layout;
+mod libraries;
 mod lock;
 mod memory;
 mod option_file;
@@ -24,6 +25,7 @@ pub use data_dir::{DataDirState, InspectError, Lineage, inspect};
 pub use first_run::{FirstRun, FirstRunError, FirstRunFile, FirstRunFileError};
 pub use initialise::{Initialisation, InitialiseError, remove_unfinished};
 pub use layout::Layout;
+pub use libraries::{LIBRARY_DIRECTORIES, is_system_library, package_of};
 pub use lock::{DataLock, LockError};
 pub use memory::{Memory, MemoryError, MemoryPlan};
 pub use option_file::{

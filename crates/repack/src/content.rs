@@ -1,5 +1,5 @@
-//! The content of files on its way: copied, or, for an ELF file, stripped. Stripping needs to see
-//! a file's end first, so such a file waits in memory or, if large, in a temporary file that has
+//! The content of files on its way: copied, or, for an ELF file, stripped. What it needs and
+//! where it can be cut is known at a file's end only, so such a file waits in memory or, if large, in a temporary file that has
 //! no name: memory stays bounded, and nothing is left behind however this process ends.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -8,6 +8,7 @@ use std::path::Path;
 use tempfile::spooled_tempfile_in;
 
 use crate::archive::ArchiveError;
+use crate::needs::{Needs, needs};
 use crate::refusal::Failure;
 use crate::strip::{StripError, strip};
 
@@ -20,18 +21,32 @@ pub(crate) struct Executable {
     pub(crate) size: u64,
     /// Why it could not be stripped.
     pub(crate) untouched: Option<StripError>,
+    pub(crate) needs: Needs,
 }
 
-/// Reads an ELF file of `size` bytes and strips it; a large one waits in `directory`.
-pub(crate) fn strip_through(
+/// What to do with ELF files.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Executables<'a> {
+    /// Where large ones wait.
+    pub(crate) wait_in: &'a Path,
+    pub(crate) strip: bool,
+}
+
+/// Reads an ELF file of `size` bytes, notes what it needs, and strips it if that was asked for.
+pub(crate) fn read_executable(
     from: &mut impl Read,
     size: u64,
-    directory: &Path,
+    Executables {
+        wait_in,
+        strip: wanted,
+    }: Executables<'_>,
     buffer: &mut [u8],
 ) -> Result<Executable, Failure> {
-    let mut spool = spooled_tempfile_in(IN_MEMORY, directory);
+    let mut spool = spooled_tempfile_in(IN_MEMORY, wait_in);
     copy(from, &mut spool, size, buffer)?;
+    let needs = needs(&mut spool);
     let (stripped, untouched) = match strip(&mut spool) {
+        _ if !wanted => (None, None),
         Ok(stripped) => (stripped, None),
         Err(reason) => (None, Some(reason)),
     };
@@ -50,6 +65,7 @@ pub(crate) fn strip_through(
         content,
         size,
         untouched,
+        needs,
     })
 }
 

@@ -103,11 +103,22 @@ impl Explain for StreamError {
                 Kind::Configuration,
                 "pass the vendor's binary tarball (linux-generic, not the source)",
             ),
-            Self::NoServer { .. } => Advice::new(
+            Self::Absent { .. } => Advice::new(
                 Kind::Configuration,
                 "pass the vendor's binary tarball (linux-generic, not the source, not \
-                 the test suite), without --drop patterns that match bin/mysqld or bin/mariadbd",
+                 the test suite)",
             ),
+            Self::Lacks { file, cause, .. } => {
+                let keep = format!("--keep '{}'", file.display());
+                Advice::new(
+                    Kind::Configuration,
+                    if cause.starts_with("--drop") {
+                        format!("run it without {cause}, or add {keep}")
+                    } else {
+                        format!("add {keep}")
+                    },
+                )
+            }
             Self::Refused { refusal, .. } => refusal.advice(),
             Self::Write { .. } => Advice::new(
                 Kind::Environment,

@@ -78,15 +78,7 @@ impl Input {
         let length = metadata.is_file().then_some(metadata.len());
         let watched = Watched::new(file, length, stop);
         let read_so_far = watched.read_so_far();
-        let failed = |source| unreadable(&path, source);
-        let (start, mut archive) = plain(&path, None, watched, max_size)?;
-        let mut chosen = None;
-        if is_wrapper(&start) {
-            let wrapped = Wrapped::find(archive).map_err(failed)?;
-            let name = wrapped.chosen().to_owned();
-            (_, archive) = plain(&path, Some(&name), wrapped, max_size)?;
-            chosen = Some(name);
-        }
+        let (archive, chosen) = unwrap(&path, watched, max_size)?;
         let archive = Ahead::start(archive).map_err(|source| Error::StartThread { source })?;
         Ok(Inflated {
             archive,
@@ -97,6 +89,23 @@ impl Input {
 }
 
 type Layer = Box<dyn BufRead + Send>;
+
+/// The server's archive in `input`, and the name of the tarball that was picked where there are
+/// several. The path is for messages.
+pub(crate) fn unwrap(
+    path: &Path,
+    input: impl Read + Send + 'static,
+    max_size: u64,
+) -> Result<(Layer, Option<String>), Error> {
+    let (start, archive) = plain(path, None, input, max_size)?;
+    if !is_wrapper(&start) {
+        return Ok((archive, None));
+    }
+    let wrapped = Wrapped::find(archive).map_err(|source| unreadable(path, source))?;
+    let chosen = wrapped.chosen().to_owned();
+    let (_, archive) = plain(path, Some(&chosen), wrapped, max_size)?;
+    Ok((archive, Some(chosen)))
+}
 
 /// What is in `input`, inflated, and what that starts with. The names are for messages: of the file,
 /// and of what was picked in it.

@@ -3,6 +3,7 @@
 
 mod ahead;
 mod archive;
+mod check;
 mod cli;
 mod codec;
 mod compress;
@@ -11,9 +12,13 @@ mod entry;
 mod error;
 mod fetch;
 mod input;
+#[cfg(test)]
+mod layouts;
 mod members;
 mod minimal;
 mod name;
+mod needs;
+mod nonsense;
 mod output;
 mod pax;
 mod progress;
@@ -29,3 +34,4 @@ mod tree;
 mod wrapper;
 
 pub use cli::main;
+pub use nonsense::accepts;

@@ -82,6 +82,10 @@ impl Pruner {
         if drop {
             return Verdict::Drop(Category::Asked);
         }
+        self.by_profile(path)
+    }
+
+    fn by_profile(&self, path: &Path) -> Verdict {
         let Profile { drop, only } = self.profile;
         let mut rules = drop.iter().copied().flatten();
         if let Some(rule) = rules.find(|rule| covers(rule.glob, path)) {
@@ -93,6 +97,20 @@ impl Pruner {
             Verdict::Keep
         } else {
             Verdict::Drop(Category::Beyond)
+        }
+    }
+
+    /// What leaves out `path`, for a message; `None` if it is kept.
+    pub(crate) fn cause(&self, path: &Path) -> Option<String> {
+        if self.keep.first(path).is_some() {
+            return None;
+        }
+        if let Some(glob) = self.drop.first(path) {
+            return Some(format!("--drop '{glob}'"));
+        }
+        match self.by_profile(path) {
+            Verdict::Keep => None,
+            Verdict::Drop(category) => Some(format!("the profile ({category})")),
         }
     }
 
@@ -121,6 +139,11 @@ impl Exceptions {
             }
         }
         any
+    }
+
+    fn first(&self, path: &Path) -> Option<&Glob> {
+        let mut globs = self.0.iter().map(|(glob, _)| glob);
+        globs.find(|glob| covers(&glob.0, path))
     }
 
     fn unmatched(&self) -> impl Iterator<Item = &Glob> {

@@ -81,8 +81,15 @@ pub(crate) enum StreamError {
     NotTar { path: PathBuf },
     #[error("{path} holds no files", path = path.display())]
     NoEntries { path: PathBuf },
-    #[error("the result would hold no server: {path} has none, or it was dropped", path = path.display())]
-    NoServer { path: PathBuf },
+    #[error("{path} has no {what}", path = path.display())]
+    Absent { path: PathBuf, what: &'static str },
+    #[error("the result would lack {what}: {file} is left out by {cause}", file = file.display())]
+    Lacks {
+        what: String,
+        file: PathBuf,
+        /// The option, or what of the profile.
+        cause: String,
+    },
     #[error("{path}: {subject} {refusal}", path = path.display(), subject = subject(entry))]
     Refused {
         path: PathBuf,

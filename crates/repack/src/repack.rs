@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::compress::{Compression, Compressor};
+use crate::content::Executables;
 use crate::error::Error;
 use crate::input::{Inflated, Input};
 use crate::output::{Output, directory_of};
@@ -60,10 +61,19 @@ fn repack_until(job: &Job, stop: &StopSignal) -> Result<Summary, Error> {
     let source = (input_path.as_path(), archive);
     let beside = |output: &PathBuf| directory_of(output).to_path_buf();
     let directory = job.output.as_ref().map_or_else(temp_dir, beside);
-    let strip_in = job.strip.then_some(directory.as_path());
+    let executables = Executables {
+        wait_in: &directory,
+        strip: job.strip,
+    };
     let (tally, output_size) = match &job.output {
         None => (
-            prune_stream(source, (Path::new(""), io::sink()), &mut pruner, strip_in)?.0,
+            prune_stream(
+                source,
+                (Path::new(""), io::sink()),
+                &mut pruner,
+                executables,
+            )?
+            .0,
             None,
         ),
         Some(path) => {
@@ -71,7 +81,7 @@ fn repack_until(job: &Job, stop: &StopSignal) -> Result<Summary, Error> {
             let compressor = Compressor::new(&output, job.compression, job.level, job.threads)
                 .map_err(|source| Error::StartThread { source })?;
             let (tally, compressor) =
-                prune_stream(source, (path, compressor), &mut pruner, strip_in)?;
+                prune_stream(source, (path, compressor), &mut pruner, executables)?;
             compressor.finish().map_err(|source| StreamError::Write {
                 path: path.clone(),
                 source,

@@ -6,34 +6,38 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use tar::{Builder, EntryType, Header};
 
 use crate::archive::{Archive, ArchiveError, Entry};
-use crate::content::{copy, strip_through};
+use crate::check::{Check, Needed};
+use crate::content::{Executables, copy, read_executable};
 use crate::entry::{described, header_like, link_target, shown};
 use crate::name::Name;
+use crate::needs::Needs;
 use crate::prune::{Pruner, Verdict};
 use crate::refusal::{Failure, Refusal, StreamError, unreadable_archive};
 use crate::rules::Category;
 use crate::strip::MAGIC;
 use crate::summary::Tally;
-use crate::tree::{Kind, LeadsOut, Tree, View};
+use crate::tree::{Kind, LeadsOut, Tree, TreeError, View};
 
 const BLOCK: usize = 512;
 
 /// Copies the archive `input` to `out` without what `pruner` drops, and checks the result.
-/// The paths are for messages. Executables are stripped if there is a directory to do it in.
+/// The paths are for messages.
 pub(crate) fn prune_stream<R: Read, W: Write>(
     (input_path, input): (&Path, R),
     (output_path, out): (&Path, W),
     pruner: &mut Pruner,
-    strip_in: Option<&Path>,
+    executables: Executables<'_>,
 ) -> Result<(Tally, W), StreamError> {
     let mut pass = Pass {
         out: Builder::new(out),
         pruner,
-        strip_in,
+        executables,
+        needed: Vec::new(),
         top: None,
         tree: Tree::default(),
         links: Vec::new(),
@@ -59,11 +63,12 @@ pub(crate) fn prune_stream<R: Read, W: Write>(
             path: input_path.into(),
         });
     }
-    if !pass.tree.has_server() {
-        return Err(StreamError::NoServer {
-            path: input_path.into(),
-        });
-    }
+    let check = Check {
+        path: input_path,
+        tree: &pass.tree,
+        pruner: pass.pruner,
+    };
+    pass.tally.unknown = check.run(&pass.needed)?;
     let out = pass.out.into_inner();
     let out = out.map_err(|source| explain(true, (Vec::new(), Failure::Write(source))))?;
     Ok((pass.tally, out))
@@ -72,8 +77,8 @@ pub(crate) fn prune_stream<R: Read, W: Write>(
 struct Pass<'a, W: Write> {
     out: Builder<W>,
     pruner: &'a mut Pruner,
-    /// Where large executables wait to be stripped; `None` to strip none.
-    strip_in: Option<&'a Path>,
+    executables: Executables<'a>,
+    needed: Vec<Needed>,
     /// The one directory everything is in; known from the first entry on.
     top: Option<OsString>,
     tree: Tree,
@@ -306,12 +311,13 @@ impl<W: Write> Pass<'_, W> {
         let read = entry.take(MAGIC.len() as u64).read_to_end(&mut start);
         read.map_err(|source| ArchiveError::Read { source })?;
         let mut content = start.as_slice().chain(entry);
-        let Some(directory) = self.strip_in.filter(|_| start == MAGIC) else {
+        if start != MAGIC {
             self.tally.count(Verdict::Keep, size);
             self.write_header(&mut header, &path)?;
             return self.write_content(&mut content, size);
-        };
-        let elf = strip_through(&mut content, size, directory, &mut self.buffer)?;
+        }
+        let elf = read_executable(&mut content, size, self.executables, &mut self.buffer)?;
+        self.note_needs(inner, elf.needs)?;
         if let Some(reason) = elf.untouched {
             self.tally.untouched.push((inner.into(), reason));
         }
@@ -319,6 +325,22 @@ impl<W: Write> Pass<'_, W> {
         header.set_size(elf.size);
         self.write_header(&mut header, &path)?;
         self.write_content(&mut { elf.content }, elf.size)
+    }
+
+    fn note_needs(&mut self, by: &Path, needs: Needs) -> Result<(), TreeError> {
+        let search: Rc<[String]> = needs.search.into();
+        self.tree
+            .remember(search.iter().map(|directory| directory.len() + 24).sum())?;
+        for library in needs.libraries {
+            self.tree
+                .remember(library.len() + by.as_os_str().len() + size_of::<Needed>())?;
+            self.needed.push(Needed {
+                library,
+                by: by.into(),
+                search: Rc::clone(&search),
+            });
+        }
+        Ok(())
     }
 
     /// The content of one file, and zeros up to the next block.

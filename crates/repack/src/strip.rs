@@ -17,7 +17,7 @@ use thiserror::Error;
 /// What an ELF file starts with.
 pub(crate) const MAGIC: [u8; 4] = *b"\x7fELF";
 /// Servers have about 40 sections.
-const MOST_SECTIONS: u16 = 4096;
+pub(crate) const MOST_SECTIONS: u16 = 4096;
 /// What is kept behind the loaded part is names and notes of some hundred bytes.
 const LARGEST_TAIL: u64 = 1 << 20;
 

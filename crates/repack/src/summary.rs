@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::check::Unknown;
 use crate::prune::Verdict;
 use crate::rules::Category;
 use crate::strip::StripError;
@@ -36,6 +37,8 @@ pub(crate) struct Tally {
     pub(crate) stripped: Count,
     /// ELF files that could not be stripped.
     pub(crate) untouched: Vec<(PathBuf, StripError)>,
+    /// Libraries that only the system can have.
+    pub(crate) unknown: Vec<Unknown>,
 }
 
 impl Tally {
@@ -88,6 +91,10 @@ impl Summary {
         for (link, target) in &self.tally.dead_links {
             let (link, target) = (link.display(), target.display());
             let _ = writeln!(text, "- left out the link {link}: {target} is left out");
+        }
+        for Unknown { library, by } in &self.tally.unknown {
+            let by = by.display();
+            let _ = writeln!(text, "- {by} needs {library}, which is not in the tarball");
         }
         for (path, reason) in &self.tally.untouched {
             let path = path.display();

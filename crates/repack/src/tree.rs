@@ -5,7 +5,6 @@ use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
-use mycnf::SERVER_EXECUTABLES;
 use thiserror::Error;
 
 /// What is remembered of entries; the largest tarballs, of 30,000 files, take 6 MB.
@@ -150,12 +149,9 @@ impl Tree {
         Ok(self.nodes.get(&here).filter(seen).filter(|_| !dangling))
     }
 
-    /// Whether the result has a server that can be executed.
-    pub(crate) fn has_server(&self) -> bool {
-        SERVER_EXECUTABLES.iter().any(|server| {
-            let found = self.follow(Path::new("top"), Path::new(server), View::Result);
-            matches!(found, Ok(Some(node)) if node.kind == Kind::File { executable: true })
-        })
+    /// What is at `path`, through links.
+    pub(crate) fn find(&self, path: &Path, view: View) -> Option<&Node> {
+        self.follow(Path::new("top"), path, view).ok().flatten()
     }
 }
 
@@ -180,63 +176,5 @@ mod tests {
             error.to_string(),
             "is one entry too many: what has to be remembered exceeds 20 MiB"
         );
-    }
-
-    /// Entries with whether they are kept, whether that is a server, why.
-    type Row<'a> = (&'a [(&'a str, Kind, bool)], bool, &'a str);
-
-    #[test]
-    fn has_server_looks_at_the_result_through_links() {
-        let rows: &[Row] = &[
-            (
-                &[("sbin/mysqld", program(), true)],
-                true,
-                "where packages have it",
-            ),
-            (&[("bin/mysqld", program(), false)], false, "left out"),
-            (
-                &[("bin/mysqld", Kind::File { executable: false }, true)],
-                false,
-                "not executable",
-            ),
-            (
-                &[("bin/mysqld", Kind::Directory, true)],
-                false,
-                "a directory",
-            ),
-            (
-                &[
-                    ("bin/mysqld", link("mariadbd"), true),
-                    ("bin/mariadbd", program(), true),
-                ],
-                true,
-                "MariaDB's two names",
-            ),
-            (
-                &[("bin/mysqld", link("gone"), true)],
-                false,
-                "a link to nothing",
-            ),
-            (
-                &[("sbin", link("bin"), true), ("bin/mysqld", program(), true)],
-                true,
-                "a linked directory",
-            ),
-        ];
-        for (entries, expected, reason) in rows {
-            let mut tree = Tree::default();
-            for (path, kind, kept) in *entries {
-                tree.insert(Path::new(path), kind.clone(), *kept).unwrap();
-            }
-            assert_eq!(tree.has_server(), *expected, "{reason}");
-        }
-    }
-
-    fn program() -> Kind {
-        Kind::File { executable: true }
-    }
-
-    fn link(target: &str) -> Kind {
-        Kind::Link(target.into())
     }
 }

@@ -112,7 +112,8 @@ fn measure(arguments: &[&str], total: u64, kept: u64) -> u64 {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr}");
     generator.join().unwrap();
-    println!(
+    let _ = writeln!(
+        io::stderr(),
         "{arguments:?}: {} MB in, {} MB kept, peak {} MiB of {}, {} s",
         total / 1_000_000,
         kept / 1_000_000,

@@ -167,7 +167,9 @@ fn zstd_that_wants_too_much_memory_is_refused() {
 }
 
 fn server() -> Tarball {
-    Tarball::new().file("my-1/bin/mysqld", 0o755, b"server")
+    Tarball::new()
+        .share()
+        .file("my-1/bin/mysqld", 0o755, b"server")
 }
 
 #[track_caller]
@@ -308,18 +310,4 @@ fn archive_that_goes_on_after_its_end_is_refused() {
     let stderr =
         format!("repack: error: in.tar.gz: the archive goes on after its end\n  next: {FAKE}\n");
     Case::new(&gzip(&input)).refuses(&[], &stderr);
-}
-
-#[test]
-fn result_without_a_server_is_refused() {
-    let stderr = "repack: error: the result would hold no server: in.tar.gz has none, or it was \
-                  dropped\n  next: pass the vendor's binary tarball (linux-generic, not the source, \
-                  not the test suite), without --drop patterns that match bin/mysqld or \
-                  bin/mariadbd\n";
-    let sources = Tarball::new().file("my-1/sql/mysqld.cc", 0o644, b"int main");
-    Case::new(&gzip(&sources.bytes())).refuses(&[], stderr);
-    let no_program = Tarball::new().file("my-1/bin/mysqld", 0o644, b"text");
-    Case::new(&gzip(&no_program.bytes())).refuses(&[], stderr);
-    Case::new(&gzip(&server().bytes())).refuses(&["--drop", "bin"], stderr);
-    Case::new(&gzip(&server().bytes())).refuses(&["--dry-run", "--drop", "bin"], stderr);
 }

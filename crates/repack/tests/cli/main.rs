@@ -5,11 +5,13 @@
     reason = "a helper of a test may fail it; clippy exempts the test functions only"
 )]
 
+mod checked;
 mod fetch;
 mod fetch_refused;
 mod fetch_tls;
 mod hostile;
 mod input;
+mod nonsense;
 mod output;
 mod server;
 mod stripped;

@@ -101,7 +101,9 @@ fn disk_full_leaves_nothing() {
     let noise: Vec<u8> = (0..200_000_u32)
         .map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0])
         .collect();
-    let input = Tarball::new().file("my-1/bin/mysqld", 0o755, &noise);
+    let input = Tarball::new()
+        .share()
+        .file("my-1/bin/mysqld", 0o755, &noise);
     let case = Case::new(&gzip(&input.bytes()));
     // A limit on file sizes stands for the full disk: 8 blocks of 512 bytes.
     let output = Command::new("/bin/sh")
@@ -128,6 +130,7 @@ fn signal_ends_the_run_like_any_program_and_leaves_nothing() {
     let member = gzip(&vec![0; 16 << 20]);
     let server = Tarball::new()
         .file("my-1/bin/mysqld", 0o755, b"server")
+        .share()
         .bytes();
     let mut header = tar::Header::new_gnu();
     header.set_path("my-1/zeros").unwrap();

@@ -21,7 +21,8 @@ fn case() -> Case {
         .file("my-1/bin/mysqld", 0o755, &server())
         .file("my-1/bin/odd", 0o755, &appended)
         .file("my-1/bin/tiny", 0o755, b"\x7fELF")
-        .file("my-1/bin/script", 0o755, b"#!/bin/sh\n");
+        .file("my-1/bin/script", 0o755, b"#!/bin/sh\n")
+        .share();
     Case::new(&gzip(&input.bytes()))
 }
 

@@ -25,6 +25,15 @@ impl Tarball {
         self.entry(name, EntryType::Regular, mode, "", content)
     }
 
+    /// What no server starts without.
+    pub(crate) fn share(self) -> Self {
+        self.file("my-1/share/english/errmsg.sys", 0o644, b"").file(
+            "my-1/share/charsets/Index.xml",
+            0o644,
+            b"",
+        )
+    }
+
     pub(crate) fn symlink(self, name: &str, target: &str) -> Self {
         self.entry(name, EntryType::Symlink, 0o777, target, b"")
     }
@@ -126,16 +135,23 @@ pub(crate) fn vendor() -> Tarball {
         .directory("my-1/mysql-test/")
         .file("my-1/mysql-test/t/1st.test", 0o644, &[b'x'; 2000])
         .hard_link("my-1/mysql-test/t/2nd.test", "my-1/mysql-test/t/1st.test")
-        .file("my-1/share/english/errmsg.sys", 0o644, b"")
+        .share()
 }
 
+/// What [`Tarball::share`] adds.
+pub(crate) const SHARE: [&str; 2] = [
+    "my-1/share/english/errmsg.sys 644 ",
+    "my-1/share/charsets/Index.xml 644 ",
+];
+
 /// What `standard` makes of it: name, mode, and content or target.
-pub(crate) const KEPT: [&str; 7] = [
+pub(crate) const KEPT: [&str; 8] = [
     "my-1/ 755 ",
     "my-1/bin/mysqld 755 server",
     "my-1/lib/libmysqlclient.so.1 644 library",
     "my-1/bin/mysqld-again 644 -> my-1/bin/mysqld",
-    "my-1/share/english/errmsg.sys 644 ",
+    SHARE[0],
+    SHARE[1],
     "my-1/lib/libmysqlclient.so 777 -> libmysqlclient.so.1",
     "my-1/lib/never-there 777 -> nowhere",
 ];
