@@ -92,9 +92,13 @@ struct Pack {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
 
-    /// Write no file; print the table of what would be kept and left out
+    /// Write no tarball; print the table of what would be kept and left out
     #[arg(long)]
     dry_run: bool,
+
+    /// Write a page that shows what became of the bytes; a browser opens it from disk
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
 
     /// Print the result as one JSON object instead of a path and a table
     #[arg(long)]
@@ -148,6 +152,7 @@ fn run(cli: Pack) -> ExitStatus {
                 .unwrap_or_else(|| default_output(&cli.input, cli.format))
         }),
         input: cli.input,
+        report: cli.report,
         profile,
         keep: cli.keep,
         drop: cli.drop,

@@ -18,6 +18,7 @@ mod progress;
 mod prune;
 mod refusal;
 mod repack;
+mod report;
 mod rules;
 mod stream;
 mod strip;

@@ -1,7 +1,7 @@
 //! One job from end to end: open, create beside, pass, sync, rename.
 
 use std::env::temp_dir;
-use std::io;
+use std::io::{self, Write};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -13,6 +13,7 @@ use crate::output::{Output, directory_of};
 use crate::progress::StopSignal;
 use crate::prune::{Glob, Pruner};
 use crate::refusal::StreamError;
+use crate::report::page;
 use crate::rules::Profile;
 use crate::stream::prune_stream;
 use crate::summary::Summary;
@@ -23,6 +24,8 @@ pub(crate) struct Job {
     pub(crate) input: PathBuf,
     /// `None` for a dry run.
     pub(crate) output: Option<PathBuf>,
+    /// The page that shows what was done.
+    pub(crate) report: Option<PathBuf>,
     pub(crate) profile: &'static Profile,
     pub(crate) keep: Vec<Glob>,
     pub(crate) drop: Vec<Glob>,
@@ -49,6 +52,12 @@ fn repack_until(job: &Job, stop: &StopSignal) -> Result<Summary, Error> {
     let mut pruner = Pruner::new(job.profile, &job.keep, &job.drop);
     let input = Input::open(&job.input)?;
     let (metadata, input_size) = (input.metadata.clone(), input.metadata.len());
+    // Before the work: it would be a pity to do it and not to be able to tell of it.
+    let report = job
+        .report
+        .as_ref()
+        .map(|path| Ok::<_, Error>((path, Output::create(path, &metadata)?)))
+        .transpose()?;
     let inflated = input.inflate(stop.clone())?;
     let source = (job.input.as_path(), inflated);
     let beside = |output: &PathBuf| directory_of(output).to_path_buf();
@@ -72,7 +81,7 @@ fn repack_until(job: &Job, stop: &StopSignal) -> Result<Summary, Error> {
             (tally, Some(output.place()?))
         }
     };
-    Ok(Summary {
+    let summary = Summary {
         input: job.input.clone(),
         output: job.output.clone(),
         input_size,
@@ -80,5 +89,14 @@ fn repack_until(job: &Job, stop: &StopSignal) -> Result<Summary, Error> {
         tally,
         unmatched: pruner.unmatched(),
         elapsed: start.elapsed(),
-    })
+    };
+    if let Some((path, output)) = report {
+        let written = (&output).write_all(page(&summary).as_bytes());
+        written.map_err(|source| StreamError::Write {
+            path: path.clone(),
+            source,
+        })?;
+        output.place()?;
+    }
+    Ok(summary)
 }

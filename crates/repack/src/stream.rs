@@ -264,7 +264,7 @@ impl<W: Write> Pass<'_, W> {
             Some((kind @ Kind::File { .. }, true)) => kind,
         };
         self.tree.insert(&inner, kind, true)?;
-        self.tally.count(verdict, 0);
+        self.tally.keep(&inner, 0);
         let mut header = header_like(entry.header(), EntryType::Link, 0).map_err(Failure::Read)?;
         let (path, target) = (self.full(&inner), self.full(&name.inner));
         self.out
@@ -300,7 +300,7 @@ impl<W: Write> Pass<'_, W> {
                 self.tally.dead_links.push((path, target));
                 continue;
             }
-            self.tally.count(Verdict::Keep, 0);
+            self.tally.keep(&path, 0);
             self.out
                 .append_link(&mut header, &full, &target)
                 .map_err(|source| (Vec::new(), Failure::Write(source)))?;
@@ -333,7 +333,7 @@ impl<W: Write> Pass<'_, W> {
         read.map_err(Failure::Read)?;
         let mut content = start.as_slice().chain(entry);
         let Some(directory) = self.strip_in.filter(|_| start == MAGIC) else {
-            self.tally.count(Verdict::Keep, size);
+            self.tally.keep(inner, size);
             self.write_header(&mut header, &path)?;
             return self.write_content(&mut content, size);
         };
@@ -341,7 +341,7 @@ impl<W: Write> Pass<'_, W> {
         if let Some(reason) = elf.untouched {
             self.tally.untouched.push((inner.into(), reason));
         }
-        self.tally.count_stripped(size, elf.size);
+        self.tally.count_stripped(inner, size, elf.size);
         header.set_size(elf.size);
         self.write_header(&mut header, &path)?;
         self.write_content(&mut { elf.content }, elf.size)

@@ -10,6 +10,7 @@ mod fetch_refused;
 mod fetch_tls;
 mod input;
 mod output;
+mod report;
 mod server;
 mod stripped;
 mod tarball;
