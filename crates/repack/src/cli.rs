@@ -100,9 +100,13 @@ struct Pack {
     #[arg(long, value_name = "BYTES", default_value = "32G")]
     max_size: Size,
 
-    /// Write no file; print the table of what would be kept and left out
+    /// Write no tarball; print the table of what would be kept and left out
     #[arg(long)]
     dry_run: bool,
+
+    /// Write a page that shows what became of the bytes; a browser opens it from disk
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
 
     /// Print the result as one JSON object instead of a path and a table
     #[arg(long)]
@@ -165,6 +169,7 @@ fn run(cli: Pack) -> ExitStatus {
         }),
         input: cli.input,
         max_size: cli.max_size.0,
+        report: cli.report,
         profile,
         keep: cli.keep,
         drop: cli.drop,

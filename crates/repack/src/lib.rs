@@ -25,6 +25,7 @@ mod progress;
 mod prune;
 mod refusal;
 mod repack;
+mod report;
 mod rules;
 mod size;
 mod stream;

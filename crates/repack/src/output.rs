@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::compress::{Compression, is_ours};
+use crate::report;
 
 /// Where the result goes unless told otherwise: IN's name with `-repacked.tar.gz` (or `.xz`),
 /// beside IN.
@@ -118,7 +119,8 @@ fn claim(temporary: &Path) -> Result<File, OutputError> {
     let (mut file, opened) = open_locked(temporary)?;
     let mut start = Vec::new();
     (&file).take(64).read_to_end(&mut start).map_err(failed)?;
-    if !opened.is_file() || !is_ours(&start) {
+    let ours = is_ours(&start) || report::is_ours(&start);
+    if !opened.is_file() || !ours {
         return Err(OutputError::NotOurs {
             path: temporary.into(),
         });

@@ -1,7 +1,7 @@
 //! One job from end to end: open, create beside, pass, sync, rename.
 
 use std::env::temp_dir;
-use std::io;
+use std::io::{self, Write};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -14,6 +14,7 @@ use crate::output::{Output, directory_of};
 use crate::progress::StopSignal;
 use crate::prune::{Glob, Pruner};
 use crate::refusal::StreamError;
+use crate::report::page;
 use crate::rules::Profile;
 use crate::stream::prune_stream;
 use crate::summary::Summary;
@@ -27,6 +28,8 @@ pub(crate) struct Job {
     pub(crate) max_size: u64,
     /// `None` for a dry run.
     pub(crate) output: Option<PathBuf>,
+    /// The page that shows what was done.
+    pub(crate) report: Option<PathBuf>,
     pub(crate) profile: &'static Profile,
     pub(crate) keep: Vec<Glob>,
     pub(crate) drop: Vec<Glob>,
@@ -53,6 +56,12 @@ fn repack_until(job: &Job, stop: &StopSignal) -> Result<Summary, Error> {
     let mut pruner = Pruner::new(job.profile, &job.keep, &job.drop);
     let input = Input::open(&job.input)?;
     let (input_path, metadata) = (input.path.clone(), input.metadata.clone());
+    // Before the work: it would be a pity to do it and not to be able to tell of it.
+    let report = job
+        .report
+        .as_ref()
+        .map(|path| Ok::<_, Error>((path, Output::create(path, &metadata)?)))
+        .transpose()?;
     let Inflated {
         archive,
         chosen,
@@ -89,7 +98,7 @@ fn repack_until(job: &Job, stop: &StopSignal) -> Result<Summary, Error> {
             (tally, Some(output.place()?))
         }
     };
-    Ok(Summary {
+    let summary = Summary {
         input: input_path.clone(),
         chosen,
         output: job.output.clone(),
@@ -98,5 +107,14 @@ fn repack_until(job: &Job, stop: &StopSignal) -> Result<Summary, Error> {
         tally,
         unmatched: pruner.unmatched(),
         elapsed: start.elapsed(),
-    })
+    };
+    if let Some((path, output)) = report {
+        let written = (&output).write_all(page(&summary).as_bytes());
+        written.map_err(|source| StreamError::Write {
+            path: path.clone(),
+            source,
+        })?;
+        output.place()?;
+    }
+    Ok(summary)
 }

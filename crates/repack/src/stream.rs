@@ -243,7 +243,7 @@ impl<W: Write> Pass<'_, W> {
             Some((kind @ Kind::File { .. }, true)) => kind,
         };
         self.tree.insert(&inner, kind, true)?;
-        self.tally.count(verdict, 0);
+        self.tally.keep(&inner, 0);
         let mut header = header_like(&entry.header, EntryType::Link, 0)?;
         let (path, target) = (self.full(&inner), self.full(&name.inner));
         self.out
@@ -279,7 +279,7 @@ impl<W: Write> Pass<'_, W> {
                 self.tally.dead_links.push((path, target));
                 continue;
             }
-            self.tally.count(Verdict::Keep, 0);
+            self.tally.keep(&path, 0);
             self.out
                 .append_link(&mut header, &full, &target)
                 .map_err(|source| (Vec::new(), Failure::Write(source)))?;
@@ -312,7 +312,7 @@ impl<W: Write> Pass<'_, W> {
         read.map_err(|source| ArchiveError::Read { source })?;
         let mut content = start.as_slice().chain(entry);
         if start != MAGIC {
-            self.tally.count(Verdict::Keep, size);
+            self.tally.keep(inner, size);
             self.write_header(&mut header, &path)?;
             return self.write_content(&mut content, size);
         }
@@ -321,7 +321,7 @@ impl<W: Write> Pass<'_, W> {
         if let Some(reason) = elf.untouched {
             self.tally.untouched.push((inner.into(), reason));
         }
-        self.tally.count_stripped(size, elf.size);
+        self.tally.count_stripped(inner, size, elf.size);
         header.set_size(elf.size);
         self.write_header(&mut header, &path)?;
         self.write_content(&mut { elf.content }, elf.size)

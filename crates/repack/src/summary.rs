@@ -20,16 +20,29 @@ pub(crate) struct Count {
 }
 
 impl Count {
-    fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.files += other.files;
         self.bytes += other.bytes;
     }
+}
+
+/// How many of the largest files are remembered.
+const LARGEST: usize = 24;
+
+/// Where [`Tally::kept_in`] counts a file.
+pub(crate) fn directory_of(path: &Path) -> PathBuf {
+    let directories = path.parent().into_iter().flat_map(Path::iter);
+    directories.take(2).collect()
 }
 
 /// Counts of one pass. Directories do not count.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) kept: Count,
+    /// The same by directory, the first two levels of them.
+    pub(crate) kept_in: BTreeMap<PathBuf, Count>,
+    /// The largest kept files, largest first.
+    pub(crate) largest: Vec<(u64, PathBuf)>,
     pub(crate) dropped: BTreeMap<Category, Count>,
     /// Symbolic links left out because their target is, with that target.
     pub(crate) dead_links: Vec<(PathBuf, PathBuf)>,
@@ -50,9 +63,28 @@ impl Tally {
         .add(Count { files: 1, bytes });
     }
 
+    /// Counts a kept file or link.
+    pub(crate) fn keep(&mut self, path: &Path, bytes: u64) {
+        self.count(Verdict::Keep, bytes);
+        let kept = self.kept_in.entry(directory_of(path)).or_default();
+        kept.add(Count { files: 1, bytes });
+        let place = self.largest.partition_point(|(larger, _)| *larger >= bytes);
+        if place < LARGEST {
+            self.largest.insert(place, (bytes, path.into()));
+            self.largest.truncate(LARGEST);
+        }
+    }
+
+    /// All that is left out.
+    pub(crate) fn left_out(&self) -> Count {
+        let mut left_out = Count::default();
+        self.dropped.values().for_each(|count| left_out.add(*count));
+        left_out
+    }
+
     /// Counts a kept executable.
-    pub(crate) fn count_stripped(&mut self, before: u64, after: u64) {
-        self.count(Verdict::Keep, after);
+    pub(crate) fn count_stripped(&mut self, path: &Path, before: u64, after: u64) {
+        self.keep(path, after);
         if after < before {
             self.stripped.add(Count {
                 files: 1,
@@ -109,12 +141,10 @@ impl Summary {
             let (files, size) = (grouped(count.files), decimal(count.bytes));
             let _ = writeln!(text, "{name:<20}{files:>10}{size:>12}");
         };
-        let mut left_out = Count::default();
         for (category, count) in &self.tally.dropped {
             row(&format_args!("  {category:<18}"), *count);
-            left_out.add(*count);
         }
-        row(&"  together", left_out);
+        row(&"  together", self.tally.left_out());
         if self.tally.stripped.files > 0 {
             row(&"symbols, debug info", self.tally.stripped);
         }
@@ -182,20 +212,20 @@ struct Json {
     seconds: f64,
 }
 
-fn file_name(path: &Path) -> std::path::Display<'_> {
+pub(crate) fn file_name(path: &Path) -> std::path::Display<'_> {
     path.file_name().map_or(path, Path::new).display()
 }
 
 /// Bytes in the units that vendors and `ls --si` use.
-fn decimal(bytes: u64) -> String {
+pub(crate) fn decimal(bytes: u64) -> String {
     indicatif::DecimalBytes(bytes).to_string()
 }
 
-fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     indicatif::HumanCount(number).to_string()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people, one decimal")]
-fn percent(part: u64, whole: u64) -> f64 {
+pub(crate) fn percent(part: u64, whole: u64) -> f64 {
     part as f64 * 100.0 / whole.max(1) as f64
 }

@@ -211,7 +211,14 @@ fn transfer(
     part.checkpoint()?;
     match (ended, part.length()) {
         (Some(source), _) => Err(Stop::Asked(NoAnswer::BrokeOff { source })),
-        (None, Some(length)) if length != part.position() => Err(Stop::Asked(NoAnswer::TooFew)),
+        (None, Some(length)) if part.position() < length => {
+            let source = io::ErrorKind::UnexpectedEof.into();
+            Err(Stop::Asked(NoAnswer::BrokeOff { source }))
+        }
+        (None, Some(length)) if part.position() > length => {
+            part.forget()?;
+            Err(Stop::Asked(NoAnswer::OtherPart))
+        }
         (None, _) => Ok(()),
     }
 }

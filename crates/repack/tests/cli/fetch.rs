@@ -203,10 +203,9 @@ fn server_that_ignores_range_is_taken_from_the_start_again() {
 
 #[test]
 fn file_that_changed_in_between_is_never_glued() {
-    let (old, new) = (
-        body(100_000),
-        body(90_000).into_iter().rev().collect::<Vec<u8>>(),
-    );
+    // Of one length: the tag is all that tells them apart.
+    let old = body(100_000);
+    let new: Vec<u8> = old.iter().rev().copied().collect();
     // One that heeds If-Range, and one that does not.
     for heeds in [true, false] {
         let (before, after) = (old.clone(), new.clone());
@@ -295,6 +294,34 @@ fn length_that_is_less_than_comes_is_found_out_by_the_checksum() {
          next: compare both with the vendor's page; what was fetched is removed\n"
     );
     fails(&case(), &server, &["--sha256", &sum], &message, &[]);
+}
+
+#[test]
+fn rest_that_is_not_the_rest_is_not_believed() {
+    let body = body(1000);
+    // What is sent from where to where, as what it is said to be, and what is asked for then.
+    let rows = [
+        (500, 990, "500-999/1000", Some(990), "cut short"),
+        (400, 1000, "500-999/1000", None, "too much"),
+        (400, 900, "400-899/1000", None, "another place, and says so"),
+        (500, 1000, "500-999/1001", None, "of another whole"),
+    ];
+    for (from, to, said, next, reason) in rows {
+        let content = body.clone();
+        let server = Server::start(move |request, number| match number {
+            0 => Reply::Send(halved(whole(&content, "\"1\""), 1000)),
+            1 => {
+                let part = &content[from..to];
+                let length = format!("Content-Length: {}", part.len());
+                let range = format!("Content-Range: bytes {said}");
+                let headers = [&length, &range, "ETag: \"1\""];
+                Reply::Send(response("206 Partial Content", &headers, part))
+            }
+            _ => Reply::Send(proper(&content, "\"1\"", request)),
+        });
+        fetches(&case(), &server, &[], &body);
+        assert_eq!(server.requests()[2].from, next, "{reason}");
+    }
 }
 
 #[test]

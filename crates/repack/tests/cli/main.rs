@@ -13,6 +13,7 @@ mod hostile;
 mod input;
 mod nonsense;
 mod output;
+mod report;
 mod server;
 mod stripped;
 mod tarball;
