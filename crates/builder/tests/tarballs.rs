@@ -6,12 +6,20 @@ mod sandbox;
 mod service;
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use sandbox::in_mount_namespace;
 use service::{
     BUILDER, Row, SCRIPT, TOP, builder, gzip, members, refused, service, tarball, vendors, xz,
 };
 use tar::EntryType;
+
+/// What builder says of a member whose size is not right.
+const LYING: &str = "builder: error: cannot read {dir}/code/hooks/m.tar.gz to its end\n  \
+    cause: a gzip member is not what it records about itself\n  \
+    next: fetch the tarball again (it is cut short or damaged), compare its checksum with the \
+    vendor's, push again\n";
 
 /// What builder says of `m.tar.gz`, when its content is `bytes`.
 #[track_caller]
@@ -75,16 +83,30 @@ fn members_that_lie_about_their_size_are_refused() {
         (u32::MAX, "more than memory has room for"),
     ] {
         eprintln!("{reason}");
-        let mut lying = parts.clone();
-        lying[second + 16..][..4].copy_from_slice(&size.to_le_bytes());
-        assert_refuses(
-            &lying,
-            "builder: error: cannot read {dir}/code/hooks/m.tar.gz to its end\n  \
-             cause: a gzip member is not what it records about itself\n  \
-             next: fetch the tarball again (it is cut short or damaged), compare its checksum with \
-             the vendor's, push again\n",
-        );
+        let mut wrong = parts.clone();
+        wrong[second + 16..][..4].copy_from_slice(&size.to_le_bytes());
+        assert_refuses(&wrong, LYING);
     }
+}
+
+/// Were the two to disagree about the format, nothing would show but the time: any gunzip reads it.
+#[test]
+fn members_of_repack_itself_are_known_as_such() {
+    let repack = Path::new(BUILDER).with_file_name("repack");
+    let hint = "'cargo test --workspace' builds it, as does 'cargo build -p repack'";
+    assert!(repack.is_file(), "no {}: {hint}", repack.display());
+    let dir = tempfile::tempdir().unwrap();
+    let (vendors_, small) = (dir.path().join("v.tar.gz"), dir.path().join("s.tar.gz"));
+    fs::write(&vendors_, gzip(&vendors(SCRIPT.as_bytes()))).unwrap();
+    let mut command = Command::new(repack);
+    command.arg("-o").arg(&small).arg(&vendors_);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let mut bytes = fs::read(&small).unwrap();
+    assert_eq!(bytes[..16], members(b"x", 1)[..16]);
+    // Who does not know the field cannot mind.
+    bytes[16..20].fill(0);
+    assert_refuses(&bytes, LYING);
 }
 
 #[test]
