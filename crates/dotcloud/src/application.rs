@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::build_file::PortKind;
 use crate::environment::{ApplicationIdentity, Endpoint, UserVariables};
+use crate::runtime::Choice;
 use crate::scaling::Memory;
 pub(crate) use history::{Deployment, History, Outcome};
 
@@ -40,6 +41,9 @@ pub(crate) struct Application {
     pub(crate) revisions: Vec<String>,
     #[serde(default)]
     pub(crate) history: History,
+    /// Of containers to come.
+    #[serde(default)]
+    pub(crate) runtime: Choice,
 }
 
 /// A service, for as long as it is not destroyed.
@@ -121,6 +125,7 @@ impl Application {
             variables: UserVariables::default(),
             revisions: Vec::new(),
             history: History::default(),
+            runtime: Choice::default(),
         }
     }
 
@@ -227,6 +232,11 @@ impl InstanceName {
             service: service.to_owned(),
             number,
         }
+    }
+
+    /// The name of its container's host: of names only, so that it is stable.
+    pub(crate) fn host(&self, application: &str) -> String {
+        format!("{application}-default-{}-{}", self.service, self.number)
     }
 }
 

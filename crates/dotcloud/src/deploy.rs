@@ -23,6 +23,7 @@ use crate::hook_run::HookError;
 use crate::launch::LaunchError;
 use crate::platform::Platform;
 use crate::ports::PortError;
+use crate::runtime::{Runtime, RuntimeError};
 use crate::store::StoreError;
 use crate::supervisor::SupervisorError;
 use crate::wiring::{self, WiringError};
@@ -36,6 +37,8 @@ pub(crate) struct Request<'a> {
     pub(crate) code: &'a Path,
     /// Build from nothing instead of from the previous result.
     pub(crate) clean: bool,
+    /// Of every container that is made.
+    pub(crate) runtime: &'a dyn Runtime,
 }
 
 /// Deploys one revision. After a failure every instance that was not reached serves
@@ -108,6 +111,7 @@ fn build_all(
             service,
             request.code,
             previous.as_deref(),
+            request.runtime,
             log,
         )
         .map_err(|source| DeployError::Build {
@@ -202,6 +206,8 @@ pub(crate) enum DeployError {
     #[error(transparent)]
     Handover(#[from] HandoverError),
     #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     File(#[from] FileError),
@@ -215,8 +221,8 @@ mod tests {
     fn deploy_errors_have_exact_texts() {
         let instance = InstanceName::new("db", 0);
         let launch = || {
-            Box::new(LaunchError::Start {
-                source: std::io::Error::other("x"),
+            Box::new(LaunchError::SupervisorEnded {
+                last_words: String::new(),
             })
         };
         for (error, text) in [

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use crate::application::Selection;
+use crate::runtime::Choice;
 
 /// How a reading verb prints.
 #[derive(Args, Clone, Copy, Debug)]
@@ -23,6 +24,14 @@ pub(crate) struct Create {
     /// What the service is told its flavor is
     #[arg(short, long, default_value = "live")]
     pub(crate) flavor: String,
+    /// What runs its containers
+    #[arg(
+        long,
+        env = "DOTCLOUD_RUNTIME",
+        value_name = "RUNTIME",
+        default_value = "auto"
+    )]
+    pub(crate) runtime: Choice,
 }
 
 /// Arguments of `push`.
@@ -34,6 +43,9 @@ pub(crate) struct Push {
     /// Build from nothing instead of from the previous result
     #[arg(long)]
     pub(crate) clean: bool,
+    /// What runs its containers from now on; default: as before
+    #[arg(long, env = "DOTCLOUD_RUNTIME", value_name = "RUNTIME")]
+    pub(crate) runtime: Option<Choice>,
 }
 
 /// Arguments of `deploy`.

@@ -18,7 +18,7 @@ pub(super) fn push(call: &Call, arguments: &cli::Push) -> Result<(), Error> {
     let (name, source) = target(call, arguments)?;
     let store = &call.platform.store;
     store.load(&name)?;
-    store.prepare(&call.platform.runtime.account())?;
+    store.prepare(&call.platform.account)?;
     let _lock = call.lock(&name)?;
     // Again: it may have been destroyed, or pushed, while we waited.
     let mut application = store.load(&name)?;
@@ -36,6 +36,9 @@ pub(super) fn push(call: &Call, arguments: &cli::Push) -> Result<(), Error> {
         "Uploaded {} file(s), {} bytes; removed {}",
         done.files, done.bytes, done.removed
     ));
+    if let Some(runtime) = arguments.runtime {
+        application.runtime = runtime;
+    }
     let revision = new_revision(application.revisions.last().map(String::as_str));
     // What is deployed is what was uploaded, whatever happens to the directory meanwhile.
     revisions::keep(store, &mut application, &revision)?;

@@ -39,7 +39,7 @@ pub(super) fn restart(call: &Call, selection: &Selection) -> Result<(), Error> {
     } else {
         // What outlived its supervisord would be in the way of its successor.
         launch::end_processes(
-            platform,
+            &*platform.runtime_of(&paths)?,
             &paths,
             &instance.to_string(),
             &mut DeploymentLog::to_stderr(),

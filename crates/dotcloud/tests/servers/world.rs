@@ -78,6 +78,7 @@ impl World {
             .current_dir(self.code(""))
             .env("DOTCLOUD_HOME", self.dir.path().join("d"))
             .env("HOME", self.dir.path())
+            .env("DOTCLOUD_RUNTIME", "process")
             .stdin(Stdio::null())
             .output()
             .unwrap();
