@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::build_file::PortKind;
 use crate::environment::{ApplicationIdentity, Endpoint, UserVariables};
+use crate::runtime::Choice;
 use crate::scaling::Memory;
 pub(crate) use history::{Deployment, History, Outcome};
 
@@ -46,6 +47,9 @@ pub(crate) struct Application {
     /// Stopped on purpose: `up` leaves it alone.
     #[serde(default)]
     pub(crate) down: bool,
+    /// Of containers to come.
+    #[serde(default)]
+    pub(crate) runtime: Choice,
 }
 
 /// The result of a good build.
@@ -138,6 +142,7 @@ impl Application {
             history: History::default(),
             builds: BTreeMap::new(),
             down: false,
+            runtime: Choice::default(),
         }
     }
 
@@ -244,6 +249,11 @@ impl InstanceName {
             service: service.to_owned(),
             number,
         }
+    }
+
+    /// The name of its container's host: of names only, so that it is stable.
+    pub(crate) fn host(&self, application: &str) -> String {
+        format!("{application}-default-{}-{}", self.service, self.number)
     }
 }
 

@@ -1,7 +1,6 @@
 //! Building one service: a build container with the previous result in its `$HOME`, the service's
 //! three hooks, a snapshot of `$HOME`. Nothing of it touches what is running.
 
-use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,8 +15,8 @@ use crate::environment;
 use crate::files::{self, FileError};
 use crate::hook_run::{self, HookError};
 use crate::launch;
-use crate::orphans::ProcessError;
 use crate::platform::Platform;
+use crate::runtime::{Runtime, RuntimeError};
 use crate::snapshot::{self, Taken};
 use crate::system_packages::{self, Outcome, PackageError};
 
@@ -31,19 +30,12 @@ pub(crate) fn build(
     service: &Service,
     code: &Path,
     previous: Option<&str>,
+    runtime: &dyn Runtime,
     log: &mut DeploymentLog,
 ) -> Result<Taken, BuildError> {
     let container = platform.store.build(&application.name, &service.name);
     discard(platform, &container)?;
-    let result = build_in(
-        platform,
-        application,
-        service,
-        code,
-        previous,
-        &container,
-        log,
-    );
+    let result = build_in(platform, application, service, code, previous, runtime, log);
     discard(platform, &container)?;
     result
 }
@@ -54,10 +46,11 @@ fn build_in(
     service: &Service,
     code: &Path,
     previous: Option<&str>,
-    container: &Paths,
+    runtime: &dyn Runtime,
     log: &mut DeploymentLog,
 ) -> Result<Taken, BuildError> {
-    let account = platform.runtime.account();
+    let container = &platform.store.build(&application.name, &service.name);
+    let account = platform.account;
     let snapshots = platform.store.snapshots(&application.name);
     container.create(&account)?;
     if let Some(name) = previous {
@@ -66,9 +59,13 @@ fn build_in(
     }
     files::copy_tree(code, &container.code(), &account)?;
     provide_packages(platform, service, log)?;
+    // Of builds the platform's had more memory than any container: no limit.
+    let host = format!("{}-build-{}", application.name, service.name);
+    runtime.furnish(container, &host, None)?;
     container.open()?;
     let mut hooks = Hooks {
         platform,
+        runtime,
         container,
         service,
         variables: variables(application, service),
@@ -80,6 +77,7 @@ fn build_in(
     }
     if let Some(path) = &service.buildscript {
         let script = find_buildscript(&container.code(), path)?;
+        let script = runtime.inside(container, &script);
         let words = ["exec \"$0\"".into(), script.into_os_string()];
         hooks.run("buildscript", &container.code(), words.to_vec(), log)?;
     }
@@ -87,7 +85,7 @@ fn build_in(
         hooks.run("postbuild", &approot, command_line(line), log)?;
     }
     // A process that is left could change what is being packed.
-    launch::end_processes(platform, container, &service.name, log)?;
+    launch::end_processes(runtime, container, &service.name, log)?;
     container.close()?;
     Ok(snapshot::take(
         &container.home(),
@@ -99,7 +97,9 @@ fn build_in(
 /// Removes what a build, maybe a killed one, left.
 fn discard(platform: &Platform, container: &Paths) -> Result<(), BuildError> {
     if files::look(container.root())?.is_some() {
-        crate::orphans::end(|| platform.runtime.processes(container))?;
+        platform
+            .runtime_of(container)?
+            .end(container, &mut |_| ())?;
         files::remove(container.root())?;
     }
     Ok(())
@@ -111,7 +111,7 @@ pub(crate) fn provide_packages(
     service: &Service,
     log: &mut DeploymentLog,
 ) -> Result<(), BuildError> {
-    let root = platform.runtime.account().drops();
+    let root = platform.account.drops();
     match system_packages::provide(&service.systempackages, root)? {
         Outcome::Present => {}
         Outcome::Installed(names) => {
@@ -165,6 +165,7 @@ fn find_buildscript(code: &Path, path: &str) -> Result<PathBuf, BuildError> {
 
 struct Hooks<'a> {
     platform: &'a Platform,
+    runtime: &'a dyn Runtime,
     container: &'a Paths,
     service: &'a Service,
     variables: Variables,
@@ -182,18 +183,19 @@ impl Hooks<'_> {
     ) -> Result<(), BuildError> {
         let name = &self.service.name;
         log.of(name, format!("Running {hook}"));
-        let mut command =
-            self.platform
-                .runtime
-                .command(self.container, OsStr::new("/bin/bash"), &self.variables);
-        command
-            .args(["-l", "-c"])
-            .args(words)
-            .current_dir(directory);
+        let call = hook_run::login_shell(words, directory, &self.variables);
         let left = self.deadline.saturating_duration_since(Instant::now());
-        hook_run::run(command, left, &self.platform.stop, &mut |line| {
-            log.of(name, line);
-        })
+        let stop = &self.platform.stop;
+        hook_run::run(
+            self.runtime,
+            self.container,
+            &call,
+            left,
+            stop,
+            &mut |line| {
+                log.of(name, line);
+            },
+        )
         .map_err(|source| BuildError::Hook {
             hook,
             source: match source {
@@ -226,7 +228,7 @@ pub(crate) enum BuildError {
     #[error(transparent)]
     Packages(#[from] PackageError),
     #[error(transparent)]
-    Process(#[from] ProcessError),
+    Runtime(#[from] RuntimeError),
     #[error(transparent)]
     File(#[from] FileError),
 }

@@ -53,9 +53,35 @@ impl Paths {
         self.root.join("run")
     }
 
+    /// supervisord's socket, as we reach it.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.root.join("run/supervisor.sock")
+    }
+
     /// supervisord's configuration, out of the service's reach.
     pub(crate) fn config(&self) -> PathBuf {
         self.root.join("supervisord.conf")
+    }
+
+    /// `/tmp`, for a container with a file system of its own. On disk: what lies there is not to
+    /// count as the service's memory.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
+    /// What an OCI runtime is told.
+    pub(crate) fn bundle(&self) -> PathBuf {
+        self.root.join("bundle")
+    }
+
+    /// What an OCI runtime remembers.
+    pub(crate) fn engine_state(&self) -> PathBuf {
+        self.root.join("engine")
+    }
+
+    /// supervisord's last words, or an OCI runtime's.
+    pub(crate) fn errors(&self) -> PathBuf {
+        self.root.join("supervisord.out")
     }
 
     /// The code, outside `$HOME`: of a build container only.

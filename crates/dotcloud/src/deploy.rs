@@ -23,6 +23,7 @@ use crate::hook_run::HookError;
 use crate::launch::LaunchError;
 use crate::platform::Platform;
 use crate::ports::PortError;
+use crate::runtime::{Runtime, RuntimeError};
 use crate::store::StoreError;
 use crate::supervisor::SupervisorError;
 use crate::wiring::{self, WiringError};
@@ -35,6 +36,8 @@ pub(crate) struct Request<'a> {
     /// The revision's tree.
     pub(crate) code: &'a Path,
     pub(crate) options: Options,
+    /// Of every container that is made.
+    pub(crate) runtime: &'a dyn Runtime,
 }
 
 /// How it is to be deployed.
@@ -149,6 +152,8 @@ pub(crate) enum DeployError {
     #[error(transparent)]
     Handover(#[from] HandoverError),
     #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     File(#[from] FileError),
@@ -162,8 +167,8 @@ mod tests {
     fn deploy_errors_have_exact_texts() {
         let instance = InstanceName::new("db", 0);
         let launch = || {
-            Box::new(LaunchError::Start {
-                source: std::io::Error::other("x"),
+            Box::new(LaunchError::SupervisorEnded {
+                last_words: String::new(),
             })
         };
         for (error, text) in [

@@ -19,6 +19,7 @@ use crate::launch::LaunchError;
 use crate::orphans::ProcessError;
 use crate::project::ProjectError;
 use crate::revisions::RevisionError;
+use crate::runtime::RuntimeError;
 use crate::store::StoreError;
 use crate::supervisor::SupervisorError;
 use crate::upload::{GitError, UploadError};
@@ -97,6 +98,8 @@ pub(crate) enum Error {
     Handover(#[from] HandoverError),
     #[error(transparent)]
     Wiring(#[from] WiringError),
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
     #[error(transparent)]
     Process(#[from] ProcessError),
     #[error(transparent)]

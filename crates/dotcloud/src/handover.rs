@@ -13,6 +13,7 @@ use crate::deployment_log::DeploymentLog;
 use crate::files::{self, FileError};
 use crate::launch::{self, LaunchError};
 use crate::platform::Platform;
+use crate::runtime::RuntimeError;
 use crate::store::StoreError;
 
 /// Moves `~/data` from `old` to `new`, neither of which has any process. One rename: it is in
@@ -129,7 +130,11 @@ pub(crate) fn take_over(
 }
 
 fn restart(platform: &Platform, container: &Paths) -> Result<(), HandoverError> {
-    if platform.runtime.processes(container)?.is_empty() {
+    if platform
+        .runtime_of(container)?
+        .processes(container)?
+        .is_empty()
+    {
         let executables = platform.executables().map_err(LaunchError::from)?;
         let variables = container.load_variables()?;
         launch::start(platform, &executables, container, &variables)?;
@@ -211,6 +216,8 @@ pub(crate) fn discard(
 pub(crate) enum HandoverError {
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
     #[error(transparent)]
     Process(#[from] crate::orphans::ProcessError),
     #[error(transparent)]

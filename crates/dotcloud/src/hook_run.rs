@@ -1,8 +1,10 @@
 //! Running one hook of the user's: output line by line, a time limit, and nothing left of its
 //! process group afterwards.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, PipeReader};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -11,15 +13,56 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use thiserror::Error;
 
+use crate::container::{Paths, Variables};
+use crate::runtime::{Call, Runtime, RuntimeError};
+
 /// How often we look whether the hook ended, or has to.
 const TICK: Duration = Duration::from_millis(20);
 /// For lines still in the pipe when the hook has ended.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// Runs `command` to its end, handing every line it writes to `line`.
+/// A login bash with `-c WORDS…`.
+pub(crate) fn login_shell<'a>(
+    words: Vec<OsString>,
+    directory: &'a Path,
+    variables: &'a Variables,
+) -> Call<'a> {
+    let mut arguments = vec!["-l".into(), "-c".into()];
+    arguments.extend(words);
+    Call {
+        program: "/bin/bash".into(),
+        arguments,
+        directory,
+        variables,
+        terminal: false,
+    }
+}
+
+/// Runs `call` in `container` to its end, handing every line it writes to `line`.
 ///
-/// `stop` ends it early; at `limit`, too, its whole process group is killed.
+/// `stop` ends it early; at `limit`, too, everything in the container is ended.
 pub(crate) fn run(
+    runtime: &dyn Runtime,
+    container: &Paths,
+    call: &Call<'_>,
+    limit: Duration,
+    stop: &AtomicBool,
+    line: &mut dyn FnMut(&str),
+) -> Result<(), HookError> {
+    let command = runtime.hook(container, call)?;
+    let result = run_command(command, limit, stop, line);
+    if matches!(
+        result,
+        Err(HookError::TimeOut { .. } | HookError::Interrupted)
+    ) {
+        // A container is not ended by what has started it.
+        runtime.end(container, &mut |_| ())?;
+    }
+    result
+}
+
+/// Runs `command` to its end; `stop` and `limit` kill its whole process group.
+fn run_command(
     mut command: Command,
     limit: Duration,
     stop: &AtomicBool,
@@ -119,6 +162,8 @@ pub(crate) enum HookError {
     TimeOut { limit: Duration },
     #[error("it was interrupted")]
     Interrupted,
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
 }
 
 #[cfg(test)]
@@ -129,7 +174,7 @@ mod tests {
         let mut command = Command::new("/bin/bash");
         command.args(["-c", script]);
         let mut lines = Vec::new();
-        let result = run(
+        let result = run_command(
             command,
             Duration::from_millis(limit),
             &AtomicBool::new(stop),
@@ -157,7 +202,7 @@ mod tests {
             "it was killed: it took longer than 0 s"
         );
         assert_eq!(text("sleep 60", 60_000, true), "it was interrupted");
-        let missing = run(
+        let missing = run_command(
             Command::new("/nowhere"),
             Duration::from_secs(1),
             &AtomicBool::new(false),

@@ -4,11 +4,9 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::process::Stdio;
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use std::os::unix::process::CommandExt;
 use thiserror::Error;
 
 use crate::application::{Container, Port};
@@ -17,8 +15,9 @@ use crate::container::{Paths, Variables};
 use crate::deployment_log::DeploymentLog;
 use crate::files::{self, FileError};
 use crate::gateway;
-use crate::orphans::{self, ProcessError};
+use crate::orphans::{self, Process, ProcessError};
 use crate::platform::Platform;
+use crate::runtime::{Call, Runtime, RuntimeError};
 use crate::supervisor::{self, Executables, ProgramState, SupervisorError};
 use crate::tail;
 
@@ -32,9 +31,18 @@ const SHUTDOWN: Duration = Duration::from_secs(30);
 const AFTERMATH: Duration = Duration::from_secs(1);
 const LAST_WORDS: usize = 20;
 
-/// A supervisord that we started; its end arrives in the channel.
+/// A supervisord that we started.
 pub(crate) struct Started {
-    ended: Receiver<()>,
+    /// `None` if it has ended already.
+    process: Option<OwnedFd>,
+}
+
+impl Started {
+    fn has_ended(&self) -> bool {
+        self.process
+            .as_ref()
+            .is_none_or(|process| supervisor::ends_within(process, Duration::ZERO) == Ok(true))
+    }
 }
 
 /// Starts the container's supervisord, which outlives us.
@@ -44,28 +52,20 @@ pub(crate) fn start(
     container: &Paths,
     variables: &Variables,
 ) -> Result<Started, LaunchError> {
-    let plan = supervisor::start_command(executables, &container.config());
-    let path = container.root().join("supervisord.out");
+    let runtime = platform.runtime_of(container)?;
+    let config = runtime.inside(container, &container.config());
+    let plan = supervisor::start_command(executables, &config);
+    let path = container.errors();
     let errors = File::create(&path).map_err(files::failed("create", &path))?;
-    let mut command = platform
-        .runtime
-        .command(container, plan.get_program(), variables);
-    let mut child = command
-        .args(plan.get_args())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(errors)
-        // Out of reach of a Ctrl-C that is meant for us.
-        .process_group(0)
-        .spawn()
-        .map_err(|source| LaunchError::Start { source })?;
-    let (sender, ended) = channel();
-    // Somebody has to collect it if it ends before we do.
-    std::thread::spawn(move || {
-        let _ = child.wait();
-        let _ = sender.send(());
-    });
-    Ok(Started { ended })
+    let call = Call {
+        program: plan.get_program().to_owned(),
+        arguments: plan.get_args().map(ToOwned::to_owned).collect(),
+        directory: &container.home(),
+        variables,
+        terminal: false,
+    };
+    let process = runtime.start(container, &call, errors)?;
+    Ok(Started { process })
 }
 
 /// Waits until every program runs and every port answers.
@@ -135,7 +135,7 @@ pub(crate) fn revive(
     log: &mut DeploymentLog,
 ) -> Result<(), LaunchError> {
     // What outlived its supervisord would be in the way of its successor.
-    end_processes(platform, container, whom, log)?;
+    end_processes(&*platform.runtime_of(container)?, container, whom, log)?;
     let variables = container.load_variables()?;
     let started = start(platform, executables, container, &variables)?;
     wait_until_up(executables, container, &started)
@@ -148,8 +148,8 @@ fn check_supervisord(
     begin: Instant,
     error: SupervisorError,
 ) -> Result<(), LaunchError> {
-    if !matches!(started.ended.try_recv(), Err(TryRecvError::Empty)) {
-        let path = paths.root().join("supervisord.out");
+    if started.has_ended() {
+        let path = paths.errors();
         return Err(LaunchError::SupervisorEnded {
             last_words: tail::last_lines(&path, LAST_WORDS),
         });
@@ -200,66 +200,89 @@ fn last_words(paths: &Paths, program: &str) -> String {
         .join("\n")
 }
 
-/// Stops everything in the container: programs through supervisord (TERM, after 10 s KILL),
-/// supervisord, then whatever is still there. When it returns well nothing is left.
+/// Stops everything in the container: programs through supervisord (TERM, after 10 s KILL), what
+/// they left, supervisord, then whatever is still there. When it returns well nothing is left.
 pub(crate) fn stop(
     platform: &Platform,
     container: &Paths,
     whom: &str,
     log: &mut DeploymentLog,
 ) -> Result<(), LaunchError> {
-    if !platform.runtime.processes(container)?.is_empty() {
-        let told = platform.executables().and_then(|executables| {
-            // Apart, so that the limit is for supervisord alone.
-            supervisor::stop_all(&executables, &container.config())?;
-            supervisor::shutdown(&executables, &container.config(), SHUTDOWN)
-        });
-        if let Err(error) = told
-            && !matches!(error, SupervisorError::NotRunning { .. })
-        {
-            log.warning(whom, format!("supervisord does not listen to us: {error}"));
+    let runtime = platform.runtime_of(container)?;
+    if !runtime.processes(container)?.is_empty() {
+        match stop_supervised(platform, &*runtime, container, whom, log) {
+            Err(LaunchError::Supervisor(SupervisorError::NotRunning { .. })) => {}
+            Err(LaunchError::Supervisor(error)) => {
+                log.warning(whom, format!("supervisord does not listen to us: {error}"));
+            }
+            other => other?,
         }
     }
-    Ok(end_processes(platform, container, whom, log)?)
+    Ok(end_processes(&*runtime, container, whom, log)?)
+}
+
+fn stop_supervised(
+    platform: &Platform,
+    runtime: &dyn Runtime,
+    container: &Paths,
+    whom: &str,
+    log: &mut DeploymentLog,
+) -> Result<(), LaunchError> {
+    let executables = platform.executables()?;
+    let config = container.config();
+    // Apart, so that the limit is for supervisord alone.
+    supervisor::stop_all(&executables, &config)?;
+    // While it is there: the first process of a container takes all others along when it goes, and
+    // they would neither be heard of nor get their TERM.
+    let supervisord = supervisor::supervisord(&config)?.map(|pid| pid.as_raw_nonzero().get());
+    let left = || {
+        let mut left = runtime.processes(container)?;
+        left.retain(|process| Some(process.pid) != supervisord);
+        Ok(left)
+    };
+    wait_for_aftermath(&left)?;
+    orphans::end(left, &mut report(whom, log))?;
+    Ok(supervisor::shutdown(&executables, &config, SHUTDOWN)?)
 }
 
 /// Ends, by name, every process that is left in the container.
 pub(crate) fn end_processes(
-    platform: &Platform,
+    runtime: &dyn Runtime,
     container: &Paths,
     whom: &str,
     log: &mut DeploymentLog,
+) -> Result<(), RuntimeError> {
+    wait_for_aftermath(&|| runtime.processes(container))?;
+    runtime.end(container, &mut report(whom, log))
+}
+
+/// A server's own children need a moment to follow it.
+fn wait_for_aftermath(
+    left: &dyn Fn() -> Result<Vec<Process>, ProcessError>,
 ) -> Result<(), ProcessError> {
-    // A server's own children need a moment to follow it.
     let begin = Instant::now();
-    while begin.elapsed() < AFTERMATH && !platform.runtime.processes(container)?.is_empty() {
+    while begin.elapsed() < AFTERMATH && !left()?.is_empty() {
         std::thread::sleep(TICK);
     }
-    let mut reported = Vec::new();
-    orphans::end(|| {
-        let left = platform.runtime.processes(container)?;
-        for process in &left {
-            if !reported.contains(&process.pid) {
-                reported.push(process.pid);
-                log.warning(
-                    whom,
-                    format!(
-                        "process {} is an orphan: it outlived what started it and is ended now: \
-                         {} (does a start script run it without exec?)",
-                        process.pid, process.command
-                    ),
-                );
-            }
-        }
-        Ok(left)
-    })
+    Ok(())
+}
+
+fn report(whom: &str, log: &mut DeploymentLog) -> impl FnMut(&Process) {
+    move |process| {
+        log.warning(
+            whom,
+            format!(
+                "process {} is an orphan: it outlived what started it and is ended now: {} (does a \
+                 start script run it without exec?)",
+                process.pid, process.command
+            ),
+        );
+    }
 }
 
 /// A container's processes cannot be started or stopped.
 #[derive(Debug, Error)]
 pub(crate) enum LaunchError {
-    #[error("supervisord cannot be run")]
-    Start { source: std::io::Error },
     #[error("supervisord ended at once")]
     SupervisorEnded { last_words: String },
     #[error("its program {program} does not stay up: {state}")]
@@ -275,6 +298,8 @@ pub(crate) enum LaunchError {
     },
     #[error(transparent)]
     Supervisor(#[from] SupervisorError),
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
     #[error(transparent)]
     Process(#[from] ProcessError),
     #[error(transparent)]
@@ -309,12 +334,6 @@ mod tests {
             last_words: String::new(),
         };
         for (error, text) in [
-            (
-                LaunchError::Start {
-                    source: std::io::Error::other("x"),
-                },
-                "supervisord cannot be run",
-            ),
             (
                 LaunchError::SupervisorEnded {
                     last_words: String::new(),

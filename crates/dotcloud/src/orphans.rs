@@ -21,6 +21,8 @@ pub(crate) const MARKER: &str = "CONTAINER_ROOT";
 
 /// Between TERM and KILL, as supervisord has it.
 const GRACE: Duration = Duration::from_secs(10);
+/// Between two looks at what is ending.
+const TICK: Duration = Duration::from_millis(50);
 
 /// A process as it was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,19 +34,28 @@ pub(crate) struct Process {
 
 /// The processes of `account` that belong to `container`; neither us nor what we were started from.
 pub(crate) fn find(account: &Account, container: &Paths) -> Result<Vec<Process>, ProcessError> {
-    let read = |source| ProcessError::Read { source };
-    let exempt = ancestors();
-    let marker = [
-        MARKER.as_bytes(),
-        b"=",
-        container.root().as_os_str().as_bytes(),
-    ]
-    .concat();
+    let marker = marker(container);
     let mut changing = OFlags::WRONLY | OFlags::RDWR;
     if account.drops() {
         // Through a directory it could change what we, as root, find by name.
         changing |= OFlags::DIRECTORY | OFlags::PATH;
     }
+    scan(|process| {
+        // A process that ends while we look is none; its files cannot be read any more.
+        process
+            .metadata()
+            .is_ok_and(|metadata| metadata.uid() == account.uid)
+            && (is_marked(process, &marker)
+                || runs_in(process, container.root())
+                || holds_open(process, container.root(), changing))
+    })
+}
+
+/// Every process whose directory in /proc satisfies `belongs`; neither us nor what we were started
+/// from.
+pub(crate) fn scan(belongs: impl Fn(&Path) -> bool) -> Result<Vec<Process>, ProcessError> {
+    let read = |source| ProcessError::Read { source };
+    let exempt = ancestors();
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").map_err(read)? {
         let entry = entry.map_err(read)?;
@@ -56,17 +67,7 @@ pub(crate) fn find(account: &Account, container: &Paths) -> Result<Vec<Process>,
             continue;
         };
         let directory = entry.path();
-        // A process that ends while we look is none; its files cannot be read any more.
-        let ours = directory
-            .metadata()
-            .is_ok_and(|metadata| metadata.uid() == account.uid);
-        if !ours || exempt.contains(&pid) {
-            continue;
-        }
-        if is_marked(&directory, &marker)
-            || runs_in(&directory, container.root())
-            || holds_open(&directory, container.root(), changing)
-        {
+        if !exempt.contains(&pid) && belongs(&directory) {
             found.push(Process {
                 pid,
                 command: command_line(&directory),
@@ -76,9 +77,21 @@ pub(crate) fn find(account: &Account, container: &Paths) -> Result<Vec<Process>,
     Ok(found)
 }
 
-/// Sends TERM to what `list` returns, after a grace KILL, until it returns nothing.
+/// What the environment of a process of `container` has.
+pub(crate) fn marker(container: &Paths) -> Vec<u8> {
+    [
+        MARKER.as_bytes(),
+        b"=",
+        container.root().as_os_str().as_bytes(),
+    ]
+    .concat()
+}
+
+/// Sends TERM to what `list` returns, after a grace KILL, until it returns nothing. Every process is
+/// told to `tell` once, before.
 pub(crate) fn end(
     mut list: impl FnMut() -> Result<Vec<Process>, ProcessError>,
+    tell: &mut dyn FnMut(&Process),
 ) -> Result<(), ProcessError> {
     let mut told = Vec::new();
     let start = Instant::now();
@@ -89,10 +102,7 @@ pub(crate) fn end(
         }
         let elapsed = start.elapsed();
         if elapsed > GRACE * 2 {
-            return Err(ProcessError::Unkillable {
-                process: left[0].command.clone(),
-                pid: left[0].pid,
-            });
+            return Err(ProcessError::unkillable(&left[0]));
         }
         for process in &left {
             let signal = if elapsed > GRACE {
@@ -100,23 +110,64 @@ pub(crate) fn end(
             } else if told.contains(&process.pid) {
                 continue;
             } else {
+                tell(process);
                 told.push(process.pid);
                 Signal::TERM
             };
-            if let Some(pid) = Pid::from_raw(process.pid) {
-                // It may be gone by now; the next look tells.
-                let _ = kill_process(pid, signal);
-            }
+            signal_to(process, signal);
         }
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(TICK);
     }
 }
 
-fn is_marked(process: &Path, marker: &[u8]) -> bool {
+/// Kills what `list` returns until it returns nothing. Every process is told to `tell` once, before.
+pub(crate) fn kill(
+    mut list: impl FnMut() -> Result<Vec<Process>, ProcessError>,
+    tell: &mut dyn FnMut(&Process),
+) -> Result<(), ProcessError> {
+    let mut told = Vec::new();
+    let start = Instant::now();
+    loop {
+        let left = list()?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        if start.elapsed() > GRACE {
+            return Err(ProcessError::unkillable(&left[0]));
+        }
+        for process in &left {
+            if !told.contains(&process.pid) {
+                tell(process);
+                told.push(process.pid);
+            }
+            signal_to(process, Signal::KILL);
+        }
+        std::thread::sleep(TICK);
+    }
+}
+
+fn signal_to(process: &Process, signal: Signal) {
+    if let Some(pid) = Pid::from_raw(process.pid) {
+        // It may be gone by now; the next look tells.
+        let _ = kill_process(pid, signal);
+    }
+}
+
+/// Whether it started with `marker` in its environment.
+pub(crate) fn is_marked(process: &Path, marker: &[u8]) -> bool {
     fs::read(process.join("environ")).is_ok_and(|environ| {
         environ
             .split(|&byte| byte == 0)
             .any(|entry| entry == marker)
+    })
+}
+
+/// Whether it has ended, and only waits for its parent to notice.
+pub(crate) fn is_zombie(process: &Path) -> bool {
+    // `PID (NAME) STATE …`, where the name may hold anything.
+    fs::read_to_string(process.join("stat")).is_ok_and(|text| {
+        let state = text.rsplit_once(") ").map(|(_, rest)| rest);
+        state.is_some_and(|state| state.starts_with(['Z', 'X']))
     })
 }
 
@@ -185,6 +236,15 @@ pub(crate) enum ProcessError {
     Unkillable { process: String, pid: i32 },
 }
 
+impl ProcessError {
+    fn unkillable(process: &Process) -> Self {
+        Self::Unkillable {
+            process: process.command.clone(),
+            pid: process.pid,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::process::Command;
@@ -211,10 +271,8 @@ mod tests {
             let _ = inside.wait();
         });
         let mut seen = Vec::new();
-        end(|| {
-            let left = find(&account, &container)?;
-            seen.extend(left.iter().map(|process| process.command.clone()));
-            Ok(left)
+        end(|| find(&account, &container), &mut |process| {
+            seen.push(process.command.clone());
         })
         .unwrap();
         reaper.join().unwrap();

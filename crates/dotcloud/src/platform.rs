@@ -7,14 +7,17 @@ use std::time::Duration;
 use hook::Environment;
 
 use crate::account::Account;
-use crate::runtime::{ProcessRuntime, Runtime};
+use crate::application::Application;
+use crate::container::Paths;
+use crate::runtime::{self, Chosen, Runtime, RuntimeError};
 use crate::store::{Store, StoreError};
 use crate::supervisor::{Executables, SupervisorError};
 
 /// The platform on this machine.
 pub(crate) struct Platform {
     pub(crate) store: Store,
-    pub(crate) runtime: Box<dyn Runtime>,
+    /// The user of everything in a container.
+    pub(crate) account: Account,
     pub(crate) limits: Limits,
     /// Whoever pushes: `DOTCLOUD_USERNAME` in every service.
     pub(crate) username: String,
@@ -43,12 +46,23 @@ impl Platform {
             .unwrap_or("dotcloud");
         Ok(Self {
             store,
-            runtime: Box::new(ProcessRuntime::new(Account::of_services())),
+            account: Account::of_services(),
             limits: Limits::of(environment),
             username: username.to_owned(),
             stop: Arc::default(),
             environment: environment.clone(),
         })
+    }
+
+    /// The runtime of containers to come.
+    pub(crate) fn choose_runtime(&self, application: &Application) -> Result<Chosen, RuntimeError> {
+        let trial = self.store.trial(&application.name);
+        runtime::choose(application.runtime, self.account, &self.environment, &trial)
+    }
+
+    /// The runtime that `container` was made with.
+    pub(crate) fn runtime_of(&self, container: &Paths) -> Result<Box<dyn Runtime>, RuntimeError> {
+        runtime::of_container(self.account, container)
     }
 
     /// supervisord of this machine.

@@ -1,68 +1,128 @@
-//! How a container exists on this machine. One runtime so far: `process`, plain processes with a
-//! private `$HOME`; it isolates nothing and limits nothing.
+//! How a container exists on this machine: `oci`, a bundle run by an OCI runtime, which isolates and
+//! limits it; or `process`, plain processes with a private `$HOME`, which does neither. A container
+//! stays with the runtime that it was made with.
 
-use std::ffi::OsStr;
+mod choice;
+mod oci;
+mod process;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::account::Account;
+use hook::CommandError;
+use thiserror::Error;
+
 use crate::container::{Paths, Variables};
-use crate::orphans::{self, MARKER, Process, ProcessError};
+use crate::files::FileError;
+use crate::orphans::{Process, ProcessError};
+use crate::scaling::Memory;
+pub(crate) use choice::{Choice, Chosen, choose, of_container};
+pub(crate) use process::ProcessRuntime;
 
 /// What a push asks of the machine.
 pub(crate) trait Runtime {
-    /// `program` inside the container, not started yet: as the service's user, in its home, with
-    /// `variables` and nothing else in its environment.
-    fn command(&self, container: &Paths, program: &OsStr, variables: &Variables) -> Command;
+    /// Which one it is.
+    fn name(&self) -> &'static str;
+
+    /// Which one it is, and what it does not enforce, for people.
+    fn describe(&self) -> String;
+
+    /// The name that processes of the container know `path` by, which lies in it.
+    fn inside(&self, container: &Paths, path: &Path) -> PathBuf;
+
+    /// Prepares a container that is filled, and was never run.
+    fn furnish(
+        &self,
+        container: &Paths,
+        host: &str,
+        memory: Option<Memory>,
+    ) -> Result<(), RuntimeError>;
+
+    /// A program of its own, in a container in which nothing runs.
+    fn hook(&self, container: &Paths, call: &Call<'_>) -> Result<Command, RuntimeError>;
+
+    /// A program beside supervisord.
+    fn beside(&self, container: &Paths, call: &Call<'_>) -> Result<Command, RuntimeError>;
+
+    /// Starts supervisord, which outlives us; its last words go to `errors`. `None` if it has ended
+    /// already.
+    fn start(
+        &self,
+        container: &Paths,
+        call: &Call<'_>,
+        errors: File,
+    ) -> Result<Option<OwnedFd>, RuntimeError>;
 
     /// Every process that belongs to the container, whoever its parent is now.
     fn processes(&self, container: &Paths) -> Result<Vec<Process>, ProcessError>;
 
-    /// The user of everything in a container.
-    fn account(&self) -> Account;
+    /// Ends whatever runs in the container, telling each process to `tell` first.
+    fn end(&self, container: &Paths, tell: &mut dyn FnMut(&Process)) -> Result<(), RuntimeError>;
+
+    /// Makes `memory` the limit of the container, now and at its next start; `None` is no limit.
+    fn limit(&self, container: &Paths, memory: Option<Memory>) -> Result<Limited, RuntimeError>;
 }
 
-/// Plain processes.
-#[derive(Debug)]
-pub(crate) struct ProcessRuntime {
-    account: Account,
+/// A program to run in a container, as the service's user.
+pub(crate) struct Call<'a> {
+    pub(crate) program: OsString,
+    pub(crate) arguments: Vec<OsString>,
+    /// Where it starts: a path of ours.
+    pub(crate) directory: &'a Path,
+    /// Its environment, but for what every process of a container has.
+    pub(crate) variables: &'a Variables,
+    /// Whether it talks to a terminal.
+    pub(crate) terminal: bool,
 }
 
-impl ProcessRuntime {
-    pub(crate) fn new(account: Account) -> Self {
-        Self { account }
-    }
+/// What became of a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limited {
+    Enforced,
+    Recorded,
 }
 
-impl Runtime for ProcessRuntime {
-    fn command(&self, container: &Paths, program: &OsStr, variables: &Variables) -> Command {
-        let mut command = Command::new(program);
-        let home = container.home();
-        command
-            .env_clear()
-            .envs([
-                ("USER", "dotcloud"),
-                ("LOGNAME", "dotcloud"),
-                ("SHELL", "/bin/bash"),
-                (
-                    "PATH",
-                    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                ),
-            ])
-            .envs(variables)
-            .env("HOME", &home)
-            .env(MARKER, container.root())
-            .current_dir(home);
-        self.account.apply(&mut command);
-        command
-    }
+/// What every process of a container is told, whatever its service.
+const ENVIRONMENT: [(&str, &str); 4] = [
+    ("USER", "dotcloud"),
+    ("LOGNAME", "dotcloud"),
+    ("SHELL", "/bin/bash"),
+    (
+        "PATH",
+        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    ),
+];
 
-    fn processes(&self, container: &Paths) -> Result<Vec<Process>, ProcessError> {
-        orphans::find(&self.account, container)
-    }
-
-    fn account(&self) -> Account {
-        self.account
-    }
+/// A container cannot be made, run or ended.
+#[derive(Debug, Error)]
+pub(crate) enum RuntimeError {
+    #[error("no OCI runtime works on this machine")]
+    NoneWorks { reasons: String },
+    #[error("cannot understand {path}", path = path.display())]
+    Read {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
+    #[error("cannot {action} the container {container}", container = container.display())]
+    Engine {
+        action: &'static str,
+        container: PathBuf,
+        source: Box<CommandError>,
+    },
+    #[error("cannot start {program}", program = program.display())]
+    Start {
+        program: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("the container {container} is not running", container = container.display())]
+    NotRunning { container: PathBuf },
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 #[cfg(test)]
@@ -70,34 +130,49 @@ mod tests {
     use super::*;
 
     #[test]
-    fn command_environment_is_built_from_nothing() {
-        let container = Paths::new("/d/apps/app/db.0/1".into());
-        let variables = [("PORT_DB", "42800"), ("HOME", "/elsewhere")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into();
-        let command = ProcessRuntime::new(Account::current()).command(
-            &container,
-            OsStr::new("bash"),
-            &variables,
-        );
-        let environment: Vec<String> = command
-            .get_envs()
-            .map(|(name, value)| {
-                format!("{}={}", name.display(), value.unwrap_or_default().display())
-            })
-            .collect();
-        assert_eq!(
-            environment,
-            [
-                "CONTAINER_ROOT=/d/apps/app/db.0/1",
-                "HOME=/d/apps/app/db.0/1/home",
-                "LOGNAME=dotcloud",
-                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                "PORT_DB=42800",
-                "SHELL=/bin/bash",
-                "USER=dotcloud",
-            ]
-        );
-        assert_eq!(command.get_current_dir(), Some(container.home().as_path()));
+    fn runtime_errors_have_exact_texts() {
+        let source = Box::new(CommandError::Start {
+            program: "runc".into(),
+            source: std::io::Error::other("x"),
+        });
+        let container = || PathBuf::from("/d/db.0/1");
+        for (error, text) in [
+            (
+                RuntimeError::NoneWorks {
+                    reasons: String::new(),
+                },
+                "no OCI runtime works on this machine",
+            ),
+            (
+                RuntimeError::Read {
+                    path: "/c".into(),
+                    source: serde_json::from_str::<u8>("x").unwrap_err(),
+                },
+                "cannot understand /c",
+            ),
+            (
+                RuntimeError::Engine {
+                    action: "limit the memory of",
+                    container: container(),
+                    source,
+                },
+                "cannot limit the memory of the container /d/db.0/1",
+            ),
+            (
+                RuntimeError::Start {
+                    program: "/usr/bin/supervisord".into(),
+                    source: std::io::Error::other("x"),
+                },
+                "cannot start /usr/bin/supervisord",
+            ),
+            (
+                RuntimeError::NotRunning {
+                    container: container(),
+                },
+                "the container /d/db.0/1 is not running",
+            ),
+        ] {
+            assert_eq!(error.to_string(), text);
+        }
     }
 }

@@ -35,6 +35,12 @@ pub(crate) struct Memory {
     bytes: u64,
 }
 
+impl Memory {
+    pub(crate) fn bytes(self) -> u64 {
+        self.bytes
+    }
+}
+
 /// `512.0 M`.
 impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

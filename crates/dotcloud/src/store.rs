@@ -102,6 +102,11 @@ impl Store {
         Paths::new(self.directory(application).join(format!("{service}.build")))
     }
 
+    /// Where an OCI runtime is tried out.
+    pub(crate) fn trial(&self, application: &str) -> Paths {
+        Paths::new(self.directory(application).join("trial"))
+    }
+
     /// The supervised gateways of an application.
     pub(crate) fn public(&self, application: &str) -> Paths {
         Paths::new(self.directory(application).join("public"))

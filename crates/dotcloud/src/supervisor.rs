@@ -12,7 +12,7 @@ use hook::CommandError;
 use thiserror::Error;
 
 pub(crate) use config::{Container, write_config};
-pub(crate) use control::{restart, shutdown, status, stop_all};
+pub(crate) use control::{ends_within, restart, shutdown, status, stop_all, supervisord};
 pub(crate) use executables::Executables;
 
 /// Supervisor's state of a program.
@@ -101,12 +101,6 @@ pub(crate) enum SupervisorError {
         path: PathBuf,
         source: std::io::Error,
     },
-    /// The configuration that was written cannot be read back.
-    #[error("cannot read {path}", path = path.display())]
-    ReadConfig {
-        path: PathBuf,
-        source: std::io::Error,
-    },
     /// The socket is there, but not for us.
     #[error("cannot connect to {socket}", socket = socket.display())]
     Connect {
@@ -169,9 +163,6 @@ mod tests {
             supervisord: "/nowhere/supervisord".into(),
             supervisorctl: "/nowhere/supervisorctl".into(),
         };
-        let limit = std::time::Duration::ZERO;
-        let absent = shutdown(&executables, Path::new("/nowhere/c"), limit).unwrap_err();
-        assert_eq!(absent.to_string(), "cannot read /nowhere/c");
         let connect = SupervisorError::Connect {
             socket: "/run/s".into(),
             source: std::io::Error::other("x"),

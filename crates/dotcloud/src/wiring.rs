@@ -22,7 +22,7 @@ use crate::supervisor::{self, SupervisorError};
 pub(crate) fn ensure(platform: &Platform, application: &Application) -> Result<(), WiringError> {
     let paths = platform.store.public(&application.name);
     if files::look(paths.root())?.is_none() {
-        paths.create(&platform.runtime.account())?;
+        paths.create(&platform.account)?;
         paths.open()?;
     }
     files::create_directory(&routes(&paths), 0o755)?;
@@ -30,6 +30,7 @@ pub(crate) fn ensure(platform: &Platform, application: &Application) -> Result<(
     let before = fs::read(paths.config()).unwrap_or_default();
     supervisor::write_config(&supervisor::Container {
         config: &paths.config(),
+        socket: &paths.socket(),
         run_dir: &paths.run(),
         log_dir: &paths.log(),
         home: &paths.home(),

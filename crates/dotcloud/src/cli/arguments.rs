@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use crate::application::Selection;
+use crate::runtime::Choice;
 
 /// How a reading verb prints.
 #[derive(Args, Clone, Copy, Debug)]
@@ -25,6 +26,14 @@ pub(crate) struct Create {
     pub(crate) flavor: String,
     #[command(flatten)]
     pub(crate) protocol: Protocol,
+    /// What runs its containers
+    #[arg(
+        long,
+        env = "DOTCLOUD_RUNTIME",
+        value_name = "RUNTIME",
+        default_value = "auto"
+    )]
+    pub(crate) runtime: Choice,
 }
 
 /// What a push uploads.
@@ -61,6 +70,9 @@ pub(crate) struct Push {
     /// Move ~/data back to the old container if the new one does not come up
     #[arg(long)]
     pub(crate) rollback: bool,
+    /// What runs its containers from now on; default: as before
+    #[arg(long, env = "DOTCLOUD_RUNTIME", value_name = "RUNTIME")]
+    pub(crate) runtime: Option<Choice>,
 }
 
 /// Arguments of `deploy`.

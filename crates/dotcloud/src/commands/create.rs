@@ -17,7 +17,7 @@ pub(super) fn create(call: &Call, arguments: &cli::Create) -> Result<(), Error> 
         "Creating a {} application named \"{name}\"",
         arguments.flavor
     ));
-    store.prepare(&call.platform.runtime.account())?;
+    store.prepare(&call.platform.account)?;
     {
         let _lock = store.lock(name, || ())?;
         match store.load(name) {
@@ -26,7 +26,9 @@ pub(super) fn create(call: &Call, arguments: &cli::Create) -> Result<(), Error> 
             Err(error) => return Err(error.into()),
         }
         files::create_directory(&store.directory(name), 0o755)?;
-        store.save(&Application::new(name, &arguments.flavor))?;
+        let mut application = Application::new(name, &arguments.flavor);
+        application.runtime = arguments.runtime;
+        store.save(&application)?;
     }
     console::success(format!("Application \"{name}\" created."));
     let question = format!("Connect the current directory to \"{name}\"?");

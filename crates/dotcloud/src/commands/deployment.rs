@@ -12,6 +12,7 @@ use crate::deployment_log::DeploymentLog;
 use crate::error::Error;
 use crate::files;
 use crate::revisions;
+use crate::runtime::Chosen;
 
 /// Deploys the code of `revision`.
 pub(super) fn run(
@@ -27,14 +28,20 @@ pub(super) fn run(
         "Submitting a deployment of revision {revision} for application {}",
         application.name
     ));
+    let Chosen { runtime, warning } = call.platform.choose_runtime(application)?;
     call.defer_signals()?;
     let mut log = begin_log(call, application, revision)?;
     log.platform(format!("Deployment of revision {revision} started"));
+    log.platform(format!("Runtime: {}", runtime.describe()));
+    if let Some(warning) = warning {
+        log.warning("platform", warning);
+    }
     let request = Request {
         build_file: &build_file,
         revision,
         code: &code,
         options,
+        runtime: &*runtime,
     };
     let result = deploy::deploy(&call.platform, application, request, &mut log);
     let outcome = match &result {

@@ -35,6 +35,9 @@ pub(super) fn stop_application(
     for service in application.services.keys() {
         stop_service(call, application, service, log)?;
     }
+    // Of a deployment that was killed.
+    let trial = call.platform.store.trial(&application.name);
+    call.platform.runtime_of(&trial)?.end(&trial, &mut |_| ())?;
     Ok(wiring::stop(&call.platform, &application.name, log)?)
 }
 
@@ -56,6 +59,6 @@ pub(super) fn stop_service(
         }
     }
     let build = store.build(&application.name, service);
-    launch::end_processes(&call.platform, &build, service, log)?;
-    Ok(())
+    let runtime = call.platform.runtime_of(&build)?;
+    Ok(launch::end_processes(&*runtime, &build, service, log)?)
 }

@@ -106,11 +106,14 @@ fn show_instance(call: &Call, application: &Application, name: &InstanceName, in
     console::print("");
     console::print(format!("=== {name}"));
     console::print("datacenter: this machine");
-    console::print(format!("host:       {}", host(application, name)));
+    console::print(format!("host:       {}", name.host(&application.name)));
     if let Some(container) = &instance.current {
         let store = &call.platform.store;
         let paths = store.container(&application.name, name, container.generation);
         console::print(format!("container:  {}", paths.root().display()));
+        if let Ok(runtime) = call.platform.runtime_of(&paths) {
+            console::print(format!("runtime:    {}", runtime.describe()));
+        }
         console::print(format!("revision:   {}", container.revision));
     }
     let ports: Vec<(String, String)> = urls(instance)
@@ -123,14 +126,6 @@ fn show_instance(call: &Call, application: &Application, name: &InstanceName, in
             console::print(format!("  {port}: {url}"));
         }
     }
-}
-
-/// The name of the container's host.
-pub(super) fn host(application: &Application, name: &InstanceName) -> String {
-    format!(
-        "{}-default-{}-{}",
-        application.name, name.service, name.number
-    )
 }
 
 fn service_urls(application: &Application, service: &str) -> Vec<String> {

@@ -57,18 +57,21 @@ fn instance(
 ) -> Value {
     let current = instance.current.as_ref();
     let store = &call.platform.store;
-    let container = current.map(|container| {
-        let paths = store.container(&application.name, name, container.generation);
-        paths.root().to_owned()
-    });
+    let paths =
+        current.map(|container| store.container(&application.name, name, container.generation));
+    let runtime = paths
+        .as_ref()
+        .and_then(|paths| call.platform.runtime_of(paths).ok())
+        .map(|runtime| runtime.name());
     let urls: serde_json::Map<String, Value> = info::urls(instance)
         .into_iter()
         .map(|(port, url)| (port, url.into()))
         .collect();
     json!({
         "name": name.to_string(),
-        "host": info::host(application, name),
-        "container": container,
+        "host": name.host(&application.name),
+        "container": paths.map(|paths| paths.root().to_owned()),
+        "runtime": runtime,
         "revision": current.map(|container| &container.revision),
         "urls": urls,
     })

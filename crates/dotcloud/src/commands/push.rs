@@ -21,10 +21,13 @@ pub(super) fn push(call: &Call, arguments: &cli::Push) -> Result<(), Error> {
     let name = &target.application;
     let store = &call.platform.store;
     store.load(name)?;
-    store.prepare(&call.platform.runtime.account())?;
+    store.prepare(&call.platform.account)?;
     let _lock = call.lock(name)?;
     // Again: it may have been destroyed, or pushed, while we waited.
     let mut application = store.load(name)?;
+    if let Some(runtime) = arguments.runtime {
+        application.runtime = runtime;
+    }
     let revision = upload(call, &target, &application, arguments.verbose)?;
     // What is deployed is what was uploaded, whatever happens to the directory meanwhile.
     revisions::keep(store, &mut application, &revision)?;

@@ -10,6 +10,8 @@ use super::{Call, one_instance};
 use crate::cli;
 use crate::console;
 use crate::error::Error;
+use crate::hook_run;
+use crate::runtime;
 
 /// Sourced in front of everything; a recipe need not make it.
 const PROFILE: &str = "if [ -f ~/profile ]; then . ~/profile; fi\n";
@@ -49,11 +51,14 @@ pub(super) fn run(
         words => (words.join(" "), format!("\"{}\"", words.join(" "))),
     };
     console::info(format!("Opening {said} on service ({name})"));
-    let mut command = call
-        .platform
-        .runtime
-        .command(&paths, OsStr::new("/bin/bash"), &variables);
-    command.args(["-l", "-c"]).arg(format!("{PROFILE}{script}"));
+    let script = format!("{PROFILE}{script}").into();
+    let home = paths.home();
+    let program = runtime::Call {
+        terminal: std::io::stdin().is_terminal(),
+        ..hook_run::login_shell(vec![script], &home, &variables)
+    };
+    let runtime = call.platform.runtime_of(&paths)?;
+    let mut command = runtime.beside(&paths, &program)?;
     Err(Error::Run {
         source: hook::exec(&mut command),
     })

@@ -3,10 +3,11 @@
 use std::fs;
 
 use super::{Call, check_service, deployment};
-use crate::application::{Application, InstanceName, Selection};
+use crate::application::{Application, Container, Instance, InstanceName, Selection};
 use crate::build_file::BuildFile;
 use crate::console;
 use crate::error::Error;
+use crate::runtime::{Limited, RuntimeError};
 use crate::scaling::{Change, Scaling};
 
 /// Records what is wanted; if instances are, deploys.
@@ -42,11 +43,9 @@ pub(super) fn scale(call: &Call, scalings: &[Scaling]) -> Result<(), Error> {
         let what = change.name();
         console::info(format!("Changing {what} of {service} to {change}"));
     }
+    let limited = limit(call, &before, &application)?;
     store.save(&application)?;
-    if scalings
-        .iter()
-        .any(|scaling| matches!(scaling.change, Change::Memory(_)))
-    {
+    if limited.contains(&Limited::Recorded) {
         console::warning(
             "the process runtime enforces no limit: the memory is recorded and shown, and a \
              service can use more",
@@ -87,6 +86,50 @@ fn record(application: &mut Application, scaling: &Scaling) {
         Change::Instances(count) => service.scale = Some(count),
         Change::Memory(memory) => service.memory = Some(memory),
     }
+}
+
+/// Makes the limits of the containers that there are those of `after`: all, or none.
+fn limit(
+    call: &Call,
+    before: &Application,
+    after: &Application,
+) -> Result<Vec<Limited>, RuntimeError> {
+    let memory = |application: &Application, name: &InstanceName| {
+        let service = application.services.get(&name.service);
+        service.and_then(|service| service.memory)
+    };
+    let set = |application: &Application, name: &InstanceName, container: &Container| {
+        let store = &call.platform.store;
+        let paths = store.container(&application.name, name, container.generation);
+        let runtime = call.platform.runtime_of(&paths)?;
+        runtime.limit(&paths, memory(application, name))
+    };
+    let mut done: Vec<(InstanceName, Limited)> = Vec::new();
+    for (name, instance) in after.instances() {
+        let Some(container) = &instance.current else {
+            continue;
+        };
+        if memory(before, &name) == memory(after, &name) {
+            continue;
+        }
+        match set(after, &name, container) {
+            Ok(limited) => done.push((name, limited)),
+            Err(error) => {
+                for (name, _) in done {
+                    if let Some(container) = before.instance(&name).and_then(current) {
+                        // It was allowed a moment ago.
+                        set(before, &name, container)?;
+                    }
+                }
+                return Err(error);
+            }
+        }
+    }
+    Ok(done.into_iter().map(|(_, limited)| limited).collect())
+}
+
+fn current(instance: &Instance) -> Option<&Container> {
+    instance.current.as_ref()
 }
 
 /// Asks if instances are to go that were not before.

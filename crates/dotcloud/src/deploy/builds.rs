@@ -71,7 +71,8 @@ fn make_one(
         .and_then(|record| record.snapshot.as_deref())
         .filter(|_| !request.options.clean);
     let code = request.code;
-    let taken = build::build(platform, application, service, code, previous, log)
+    let runtime = request.runtime;
+    let taken = build::build(platform, application, service, code, previous, runtime, log)
         .map_err(|source| failed(service, source))?;
     log.platform(format!(
         "Build of {} completed, image {} KB",

@@ -2,7 +2,7 @@
 //! deployment can be cleared away, then filled. They own nothing yet.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -146,7 +146,7 @@ pub(super) fn furnish(
     let Some((paths, container, service)) = successor(platform, application, request, name) else {
         return Ok(());
     };
-    let account = platform.runtime.account();
+    let account = platform.account;
     paths.create(&account)?;
     let snapshot = application
         .services
@@ -166,13 +166,20 @@ pub(super) fn furnish(
         log,
     )?;
     write_variables(platform, application, &paths, container, service, name)?;
+    let runtime = request.runtime;
     supervisor::write_config(&supervisor::Container {
         config: &paths.config(),
-        run_dir: &paths.run(),
-        log_dir: &paths.log(),
-        home: &paths.home(),
+        socket: &paths.socket(),
+        run_dir: &runtime.inside(&paths, &paths.run()),
+        log_dir: &runtime.inside(&paths, &paths.log()),
+        home: &runtime.inside(&paths, &paths.home()),
         programs: &service.programs,
     })?;
+    let memory = application
+        .services
+        .get(&name.service)
+        .and_then(|record| record.memory);
+    runtime.furnish(&paths, &name.host(&application.name), memory)?;
     paths.open()?;
     for (port, kind) in &service.ports {
         if *kind == PortKind::Udp {
@@ -253,11 +260,7 @@ fn write_variables(
     environment::write_files(&paths.home(), &all)?;
     let mut variables = environment::service_variables(service);
     variables.extend(environment::unix_variables(&all));
-    let host = format!(
-        "{}-default-{}-{}",
-        application.name, name.service, name.number
-    );
-    variables.insert("HOSTNAME".to_owned(), host);
+    variables.insert("HOSTNAME".to_owned(), name.host(&application.name));
     Ok(paths.save_variables(&variables)?)
 }
 
@@ -277,28 +280,29 @@ pub(super) fn postinstall(
         .home()
         .join(&container.revision)
         .join(&service.approot);
-    let Some(words) = postinstall_words(&directory, &paths.home(), service, name, log) else {
+    let runtime = request.runtime;
+    let inside = |path: &Path| runtime.inside(&paths, path);
+    let Some(words) = postinstall_words(&directory, &paths.home(), service, name, inside, log)
+    else {
         return Ok(());
     };
     log.of(name, "Running postinstall");
     let variables = paths.load_variables()?;
-    let mut command = platform
-        .runtime
-        .command(&paths, OsStr::new("/bin/bash"), &variables);
-    command
-        .args(["-l", "-c"])
-        .args(words)
-        .current_dir(directory);
+    let call = hook_run::login_shell(words, &directory, &variables);
     let limit = platform.limits.postinstall;
-    hook_run::run(command, limit, &platform.stop, &mut |line| {
+    hook_run::run(runtime, &paths, &call, limit, &platform.stop, &mut |line| {
         log.of(name, line);
     })
     .map_err(|source| DeployError::Postinstall {
         instance: name.clone(),
         source,
     })?;
-    launch::end_processes(platform, &paths, &name.to_string(), log)
-        .map_err(|error| DeployError::Handover(error.into()))
+    Ok(launch::end_processes(
+        runtime,
+        &paths,
+        &name.to_string(),
+        log,
+    )?)
 }
 
 /// The key of the build file, else the file of that name in approot, else in `$HOME`.
@@ -307,6 +311,7 @@ fn postinstall_words(
     home: &Path,
     service: &Service,
     name: &InstanceName,
+    inside: impl Fn(&Path) -> PathBuf,
     log: &mut DeploymentLog,
 ) -> Option<Vec<OsString>> {
     if let Some(line) = &service.postinstall {
@@ -317,7 +322,7 @@ fn postinstall_words(
             continue;
         };
         if metadata.is_file() && metadata.permissions().mode() & 0o111 != 0 {
-            return Some(vec!["exec \"$0\"".into(), path.into_os_string()]);
+            return Some(vec!["exec \"$0\"".into(), inside(&path).into_os_string()]);
         }
         log.warning(
             name,

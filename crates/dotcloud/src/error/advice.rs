@@ -21,6 +21,7 @@ use crate::orphans::ProcessError;
 use crate::ports::PortError;
 use crate::project::ProjectError;
 use crate::revisions::RevisionError;
+use crate::runtime::RuntimeError;
 use crate::store::StoreError;
 use crate::supervisor::SupervisorError;
 use crate::system_packages::PackageError;
@@ -89,6 +90,7 @@ pub(super) fn of(error: &Error) -> Advice {
         Error::Launch(error) => launch(error),
         Error::Handover(error) => handover(error),
         Error::Wiring(error) => wiring(error),
+        Error::Runtime(error) => runtime(error),
         Error::Process(error) => process(error),
         Error::Gateway(error) => gateway(error),
     }
@@ -269,6 +271,7 @@ fn deploy(error: &DeployError) -> Advice {
         DeployError::Supervisor(error) => supervisor(error),
         DeployError::Wiring(error) => wiring(error),
         DeployError::Handover(error) => handover(error),
+        DeployError::Runtime(error) => runtime(error),
         DeployError::Store(error) => store(error),
         DeployError::File(error) => file(error),
     }
@@ -283,7 +286,7 @@ fn build(error: &BuildError) -> Advice {
         ),
         BuildError::NotExecutable { path } => configuration(format!("chmod +x {path}, push again")),
         BuildError::Packages(error) => packages(error),
-        BuildError::Process(error) => process(error),
+        BuildError::Runtime(error) => runtime(error),
         BuildError::File(error) => file(error),
     }
 }
@@ -298,6 +301,7 @@ fn hook(error: &HookError) -> Advice {
             "make it faster, or raise the limit (DOTCLOUD_BUILD_LIMIT, \
              DOTCLOUD_POSTINSTALL_LIMIT, in seconds); what served before still does",
         ),
+        HookError::Runtime(error) => runtime(error),
         HookError::Interrupted => {
             environment("push again when you are ready; what served before still does")
         }
@@ -326,7 +330,6 @@ fn packages(error: &PackageError) -> Advice {
 
 fn launch(error: &LaunchError) -> Advice {
     match error {
-        LaunchError::Start { .. } => environment("see to it that supervisord can be run"),
         LaunchError::SupervisorEnded { last_words } => {
             environment("see to it that supervisord works on this machine")
                 .detail(last_words.as_str())
@@ -339,6 +342,7 @@ fn launch(error: &LaunchError) -> Advice {
              (DOTCLOUD_LAUNCH_LIMIT, in seconds)",
         ),
         LaunchError::Supervisor(error) => supervisor(error),
+        LaunchError::Runtime(error) => runtime(error),
         LaunchError::Process(error) => process(error),
         LaunchError::File(error) => file(error),
     }
@@ -347,6 +351,7 @@ fn launch(error: &LaunchError) -> Advice {
 fn handover(error: &HandoverError) -> Advice {
     match error {
         HandoverError::Launch(error) => launch(error),
+        HandoverError::Runtime(error) => runtime(error),
         HandoverError::Process(error) => process(error),
         HandoverError::Store(error) => store(error),
         HandoverError::File(error) => file(error),
@@ -359,6 +364,28 @@ fn wiring(error: &WiringError) -> Advice {
         WiringError::Launch(error) => launch(error),
         WiringError::Supervisor(error) => supervisor(error),
         WiringError::File(error) => file(error),
+    }
+}
+
+fn runtime(error: &RuntimeError) -> Advice {
+    match error {
+        RuntimeError::NoneWorks { reasons } => environment(
+            "install one that does (apt-get install runc), as root if need be; --runtime process \
+             does without",
+        )
+        .detail(reasons.as_str()),
+        RuntimeError::Read { .. } => {
+            environment("push again: every container gets a new one; its ~/data stays")
+        }
+        RuntimeError::Engine { source, .. } => command(
+            source,
+            "see to it that the OCI runtime works; DOTCLOUD_RUNTIME=process dotcloud push does \
+             without",
+        ),
+        RuntimeError::Start { .. } => environment("see to it that it can be run"),
+        RuntimeError::NotRunning { .. } => environment("start it: 'dotcloud restart SERVICE.N'"),
+        RuntimeError::Process(error) => process(error),
+        RuntimeError::File(error) => file(error),
     }
 }
 
@@ -400,7 +427,6 @@ fn supervisor(error: &SupervisorError) -> Advice {
             environment("set DOTCLOUD_HOME to a path of plain characters")
         }
         SupervisorError::WriteConfig { path, source } => file_failed("write", path, source),
-        SupervisorError::ReadConfig { path, source } => file_failed("read", path, source),
         SupervisorError::Connect { .. } => {
             environment("call it as the user who pushed the application")
         }

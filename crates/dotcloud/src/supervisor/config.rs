@@ -18,7 +18,10 @@ pub(crate) struct Container<'a> {
     /// The file to write. Its directory must not be writable by the container's user: a
     /// configuration can make supervisorctl load code, and we run that as ourselves.
     pub(crate) config: &'a Path,
-    /// Socket and pid file; writable by the container's user.
+    /// The socket as we reach it from outside.
+    pub(crate) socket: &'a Path,
+    /// Socket and pid file; writable by the container's user. As supervisord calls it, like all
+    /// that follow.
     pub(crate) run_dir: &'a Path,
     /// Writable by the container's user.
     pub(crate) log_dir: &'a Path,
@@ -40,13 +43,15 @@ pub(crate) fn write_config(container: &Container<'_>) -> Result<PathBuf, Supervi
 
 fn render(container: &Container<'_>) -> Result<String, SupervisorError> {
     let socket = container.run_dir.join("supervisor.sock");
-    let length = socket.as_os_str().len();
-    if length > SOCKET_LIMIT {
-        return Err(SupervisorError::SocketTooLong {
-            socket,
-            length,
-            limit: SOCKET_LIMIT,
-        });
+    for path in [container.socket, &*socket] {
+        let length = path.as_os_str().len();
+        if length > SOCKET_LIMIT {
+            return Err(SupervisorError::SocketTooLong {
+                socket: path.to_owned(),
+                length,
+                limit: SOCKET_LIMIT,
+            });
+        }
     }
     let socket = value(&socket)?;
     let pid_file = value(&container.run_dir.join("supervisord.pid"))?;
@@ -146,6 +151,7 @@ mod tests {
     fn container<'a>(path: &'a Path, programs: &'a BTreeMap<String, String>) -> Container<'a> {
         Container {
             config: path,
+            socket: Path::new("/run/a/supervisor.sock"),
             run_dir: path,
             log_dir: Path::new("/var/log/supervisor"),
             home: Path::new("/home/dotcloud"),

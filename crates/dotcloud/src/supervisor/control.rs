@@ -1,6 +1,7 @@
 //! Talking to a running supervisord through supervisorctl, whose exit status is the answer's kind.
 
-use std::io::{self, ErrorKind};
+use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -20,8 +21,8 @@ const ANSWER_LIMIT: Duration = Duration::from_mins(1);
 
 /// The supervisord that answers, if any. The kernel names the socket's other end: right even for
 /// one that is about to end, and answers no question any more, and for one in a pid namespace.
-fn supervisord(config: &Path) -> Result<Option<Pid>, SupervisorError> {
-    let socket = socket(config)?;
+pub(crate) fn supervisord(config: &Path) -> Result<Option<Pid>, SupervisorError> {
+    let socket = socket(config);
     let peer = UnixStream::connect(&socket).and_then(|stream| Ok(socket_peercred(&stream)?));
     match peer {
         Ok(peer) => Ok(Some(peer.pid)),
@@ -39,22 +40,15 @@ fn number(pid: Pid) -> u32 {
     pid.as_raw_nonzero().get().unsigned_abs()
 }
 
-/// The configuration is our own, so its form is known.
-fn socket(config: &Path) -> Result<PathBuf, SupervisorError> {
-    let failed = |source| SupervisorError::ReadConfig {
-        path: config.to_owned(),
-        source,
-    };
-    let text = std::fs::read_to_string(config).map_err(failed)?;
-    text.lines()
-        .find_map(|line| line.strip_prefix("serverurl=unix://"))
-        .map(PathBuf::from)
-        .ok_or_else(|| {
-            failed(io::Error::new(
-                ErrorKind::InvalidData,
-                "it has no serverurl",
-            ))
-        })
+/// As we reach it; the configuration has it as supervisord does.
+fn socket(config: &Path) -> PathBuf {
+    config.with_file_name("run").join("supervisor.sock")
+}
+
+fn server_url(config: &Path) -> OsString {
+    let mut url = OsString::from("unix://");
+    url.push(socket(config));
+    url
 }
 
 /// The state of every program.
@@ -111,7 +105,7 @@ pub(crate) fn shutdown(
 }
 
 /// Whether `process` is gone after `limit` at the latest; a zombie counts as gone.
-fn ends_within(process: &OwnedFd, limit: Duration) -> rustix::io::Result<bool> {
+pub(crate) fn ends_within(process: &OwnedFd, limit: Duration) -> rustix::io::Result<bool> {
     let timeout = Timespec::try_from(limit).map_err(|_| Errno::INVAL)?;
     let mut gone = [PollFd::new(process, PollFlags::IN)];
     Ok(retry_on_intr(|| poll(&mut gone, Some(&timeout)))? > 0)
@@ -167,6 +161,8 @@ fn supervisorctl(
     let mut child = Command::new(&executables.supervisorctl)
         .arg("--configuration")
         .arg(config)
+        .arg("--serverurl")
+        .arg(server_url(config))
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -236,6 +232,7 @@ mod tests {
                 .collect();
             let config = write_config(&Container {
                 config: &directory.path().join("supervisord.conf"),
+                socket: &run_dir.join("supervisor.sock"),
                 run_dir: &run_dir,
                 log_dir: &log_dir,
                 home: &home,

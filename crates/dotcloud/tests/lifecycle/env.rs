@@ -3,13 +3,16 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
+use super::RUNTIME;
 use crate::world::{BUILD_FILE, World, processes_below};
 
 const SECRET: &str = "hunter2=x y";
 
 #[test]
 fn env_overrides_the_build_file_and_redeploys() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     let before = world.dotcloud(["env", "set", "COLOUR=red"]).with_status(0);
     before.position("==> The variables are recorded, for the first push");
     world.write(
@@ -65,7 +68,9 @@ fn env_overrides_the_build_file_and_redeploys() {
 
 #[test]
 fn env_whose_deployment_fails_ends_with_0_and_says_so() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.script("app/builder", "cp app/server ~\ntest -z \"$BREAK\"");
     world.push(0);
     let before = world.ask("db.0");

@@ -2,12 +2,15 @@
 
 use std::fs;
 
+use super::RUNTIME;
 use crate::world::{BUILD_FILE, World, processes_below};
 
 /// Breaks a working application by `break_it`, pushes, and sees that the old instance serves on.
 #[track_caller]
 fn fails_and_old_one_serves(break_it: impl FnOnce(&World), reason: &str, error: &str) {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.push(0);
     let before = world.ask("db.0");
     break_it(&world);
@@ -71,7 +74,9 @@ fn failing_postinstall_leaves_the_old_one() {
 
 #[test]
 fn buildscript_over_its_limit_is_killed_with_all_its_processes() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.script("app/builder", "echo begun; sleep 601 & sleep 600");
     let output = world
         .command(["push"])
@@ -89,7 +94,9 @@ fn buildscript_over_its_limit_is_killed_with_all_its_processes() {
 
 #[test]
 fn program_that_does_not_stay_up_fails_the_first_push_with_its_last_words() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.script("app/server", "echo my last words; exit 1");
     let push = world.push(2);
     push.position("--> Deployment failed: db.0 does not serve");
@@ -110,7 +117,9 @@ fn program_that_does_not_stay_up_fails_the_first_push_with_its_last_words() {
 
 #[test]
 fn failed_launch_after_the_move_keeps_the_data_and_the_next_push_serves_it() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.push(0);
     world.script("app/server", "echo broken; exit 1");
     world.push(2);
@@ -123,7 +132,9 @@ fn failed_launch_after_the_move_keeps_the_data_and_the_next_push_serves_it() {
 
 #[test]
 fn failed_launch_beside_an_old_one_without_data_leaves_it_serving() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     let plain = crate::world::SERVER
         .replace("/data/history", "/history")
         .replace("os.makedirs(home + \"/data\", exist_ok=True)\n", "");
@@ -142,7 +153,9 @@ fn failed_launch_beside_an_old_one_without_data_leaves_it_serving() {
 
 #[test]
 fn silent_port_fails_after_the_limit() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.script("app/server", "exec sleep 600");
     let output = world
         .command(["push"])
@@ -156,7 +169,9 @@ fn silent_port_fails_after_the_limit() {
 
 #[test]
 fn bad_build_file_changes_nothing() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.push(0);
     let before = world.ask("db.0");
     let record = fs::read_to_string(world.state("state.json")).unwrap();
@@ -187,40 +202,4 @@ fn bad_build_file_changes_nothing() {
         record
     );
     assert_eq!(world.ask("db.0"), before);
-}
-
-#[test]
-fn missing_package_is_named_with_the_command_that_installs_it() {
-    // As root it would be installed, which needs a network.
-    let user = crate::first_push::is_root().then_some(65534);
-    let world = World::of_user(user);
-    let yml = format!("{BUILD_FILE}  systempackages: [bash, no-such-package-1]\n");
-    world.write("dotcloud.yml", &yml);
-    let push = world.push(2);
-    assert!(
-        push.stdout.contains(
-            "  cause: not installed on this machine: no-such-package-1\n  next: sudo apt-get \
-             install --no-install-recommends no-such-package-1\n"
-        ),
-        "{}",
-        push.stdout
-    );
-}
-
-#[test]
-fn data_that_cannot_be_moved_stays_and_its_owner_is_started_again() {
-    // Root could move it all the same.
-    let world = World::of_user(crate::first_push::is_root().then_some(65534));
-    world.push(0);
-    world.run("db.0", "chmod 0500 ~");
-    let push = world.push(2);
-    assert!(push.stdout.contains("cannot move "), "{}", push.stdout);
-    let history = crate::world::wait_for("the old one", || {
-        let history = crate::world::read(&world.address("db.0")).unwrap_or_default();
-        (history.matches("started").count() == 2).then_some(history)
-    });
-    assert!(history.contains("ended"), "{history}");
-    world.run("db.0", "chmod 0700 ~");
-    world.push(0);
-    assert_eq!(world.ask("db.0").matches("started").count(), 3);
 }

@@ -2,11 +2,14 @@
 
 use std::os::unix::fs::MetadataExt;
 
+use super::RUNTIME;
 use crate::world::{BUILD_FILE, World, processes_below};
 
 #[test]
 fn first_push_serves_and_destroy_leaves_nothing() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     let push = world.push(0);
     let order = [
         "--> Deployment of revision rsync-",
@@ -43,7 +46,9 @@ fn first_push_serves_and_destroy_leaves_nothing() {
 
 #[test]
 fn every_stage_sees_what_the_contract_says() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     let show = |stage: &str| {
         format!(
             "echo {stage} in $PWD; env | sort | sed 's/^/{stage}: /'; \
@@ -75,13 +80,13 @@ fn every_stage_sees_what_the_contract_says() {
         push.position(&format!("{stage}: USER=dotcloud"));
         push.position(&format!("{stage}: files\n"));
     }
-    let home = world.state("db.build");
-    push.position(&format!("prebuild in {}/code/app\n", home.display()));
-    push.position(&format!("buildscript in {}/code\n", home.display()));
+    let code = world.inside("db.build/code");
+    push.position(&format!("prebuild in {code}/app\n"));
+    push.position(&format!("buildscript in {code}\n"));
     push.position("postinstall: PORT_DB=");
     push.position("postinstall: DOTCLOUD_DB_DB_URL=tcp://127.0.0.1:");
     push.position("postinstall: COLOUR=blue");
-    push.position("/home/environment.json");
+    push.position(&format!("{}/environment.json", world.inside("db.0/1/home")));
     assert!(!push.stdout.contains("postinstall: SECRET_OF_THE_HOST"));
 
     let environment = world.run("db.0", "env; cat ~/environment.json; cd ~/current; pwd -P");
@@ -98,7 +103,9 @@ fn every_stage_sees_what_the_contract_says() {
 
 #[test]
 fn two_instances_have_ports_and_suffixed_keys_of_their_own() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.write("dotcloud.yml", &format!("{BUILD_FILE}  instances: 2\n"));
     world.push(0);
     let (first, second) = (world.address("db.0"), world.address("db.1"));
@@ -133,10 +140,12 @@ fn two_instances_have_ports_and_suffixed_keys_of_their_own() {
 
 #[test]
 fn services_of_root_run_as_1000_33() {
-    if !is_root() {
+    if !crate::world::is_root() {
         return;
     }
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.script("app/postinstall", "echo I am $(id -u):$(id -g) of $(id -G)");
     let push = world.push(0);
     push.position("I am 1000:33 of 33");
@@ -156,24 +165,10 @@ fn services_of_root_run_as_1000_33() {
 }
 
 #[test]
-fn ordinary_user_runs_everything_as_that_user() {
-    // As root we can be one; else we are one already.
-    let world = World::of_user(is_root().then_some(65534));
-    world.push(0);
-    world.push(0);
-    assert_eq!(world.ask("db.0").matches("started").count(), 2);
-    if is_root() {
-        assert_eq!(world.run("db.0", "id -u"), "65534\n");
-    }
-}
-
-pub(crate) fn is_root() -> bool {
-    std::fs::metadata("/proc/self").unwrap().uid() == 0
-}
-
-#[test]
 fn instances_count_until_the_first_deployment_that_works() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.script("app/postinstall", "exit 1");
     world.push(2);
     world.script("app/postinstall", "true");

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use super::RUNTIME;
 use crate::world::World;
 
 fn git(world: &World, words: &[&str]) {
@@ -14,7 +15,7 @@ fn git(world: &World, words: &[&str]) {
 
 /// The code as a repository with one commit, which ignores tarballs.
 fn repository() -> World {
-    let world = World::new();
+    let world = World::new(RUNTIME).unwrap();
     world.write(".gitignore", "*.tar.gz\n.dotcloud\n");
     world.write("app/mysql.tar.gz", "x");
     world.script("app/builder", "cp app/server ~; ls app > ~/uploaded");
@@ -72,7 +73,7 @@ fn connection_remembers_the_protocol_and_a_branch_that_is_not_there_is_refused()
 
 #[test]
 fn git_push_of_what_is_no_repository_tells_what_git_said() {
-    let world = World::new();
+    let world = World::new(RUNTIME).unwrap();
     let push = world.dotcloud(["push", "--git"]).with_status(1);
     push.position("git cannot tell what is committed");
     push.position("fatal: not a git repository");
@@ -81,7 +82,7 @@ fn git_push_of_what_is_no_repository_tells_what_git_said() {
 
 #[test]
 fn verbose_push_names_every_file() {
-    let world = World::new();
+    let world = World::new(RUNTIME).unwrap();
     world.write("app/old", "x");
     let push = world.dotcloud(["push", "--verbose"]).with_status(0);
     assert!(push.stderr.contains("==> uploaded app/old\n"), "{push:?}");

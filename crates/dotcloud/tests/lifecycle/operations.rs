@@ -3,11 +3,14 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
+use super::RUNTIME;
 use crate::world::{Running, World, processes_below, wait_for};
 
 #[test]
 fn run_passes_status_words_and_stdin_on() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.script(
         "app/builder",
         "cp app/server ~\necho 'export FROM_PROFILE=1' > ~/profile",
@@ -20,8 +23,8 @@ fn run_passes_status_words_and_stdin_on() {
     assert!(run.stderr.starts_with("==> "), "{}", run.stderr);
 
     let quoted = world.dotcloud(["run", "db.0", "echo 'a  b' \"$PWD\""]);
-    let home = world.state("db.0/1/home");
-    assert_eq!(quoted.stdout, format!("a  b {}\n", home.display()));
+    let home = world.inside("db.0/1/home");
+    assert_eq!(quoted.stdout, format!("a  b {home}\n"));
 
     let mut shell = Running(
         world
@@ -43,7 +46,9 @@ fn run_passes_status_words_and_stdin_on() {
 
 #[test]
 fn restart_keeps_the_container_and_starts_a_dead_supervisord() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.push(0);
     world.dotcloud(["restart", "db"]).with_status(1);
     world.dotcloud(["restart", "db.0"]).with_status(0);
@@ -72,7 +77,9 @@ fn restart_keeps_the_container_and_starts_a_dead_supervisord() {
 
 #[test]
 fn logs_follow_over_a_push() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.push(0);
     let mut follower = Running(
         world
@@ -96,48 +103,10 @@ fn logs_follow_over_a_push() {
 }
 
 #[test]
-fn second_push_waits_for_the_first() {
-    let world = World::new();
-    world.script(
-        "app/builder",
-        "while [ -e /proc/$PPID ] && [ ! -e \"$SERVICE_GATE\" ]; do sleep 0.05; done\ncp app/server ~",
-    );
-    let gate = world.code("gate");
-    let yml = format!("{}  gate: {}\n", crate::world::BUILD_FILE, gate.display());
-    world.write("dotcloud.yml", &yml);
-    let mut first = Running(
-        world
-            .command(["push"])
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap(),
-    );
-    wait_for("the first build", || {
-        world.state("db.build/code").exists().then_some(())
-    });
-    let mut second = Running(
-        world
-            .command(["push"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap(),
-    );
-    let mut stderr = BufReader::new(second.0.stderr.take().unwrap());
-    let mut line = String::new();
-    stderr.read_line(&mut line).unwrap();
-    assert!(line.contains("waiting until it is done"), "{line}");
-    std::fs::write(&gate, "").unwrap();
-    assert_eq!(first.0.wait().unwrap().code(), Some(0));
-    // Its pipe must not fill up.
-    std::io::copy(&mut stderr, &mut std::io::sink()).unwrap();
-    assert_eq!(second.0.wait().unwrap().code(), Some(0));
-    assert_eq!(world.ask("db.0").matches("started").count(), 2);
-}
-
-#[test]
 fn new_port_gets_a_gateway_and_the_old_one_stays() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.push(0);
     let before = world.address("db.0");
     let server = crate::world::SERVER.replace(
@@ -164,7 +133,9 @@ fn new_port_gets_a_gateway_and_the_old_one_stays() {
 
 #[test]
 fn destroyed_service_comes_back_empty() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.push(0);
     let no = world.dotcloud(["-o", "destroy", "db"]).with_status(1);
     assert!(no.stdout.contains("nothing was destroyed"), "{}", no.stdout);
@@ -176,7 +147,9 @@ fn destroyed_service_comes_back_empty() {
 
 #[test]
 fn http_service_is_live_at_its_url() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.write(
         "dotcloud.yml",
         "web:\n  type: custom\n  approot: app\n  ports:\n    www: http\n  \
@@ -197,7 +170,9 @@ fn http_service_is_live_at_its_url() {
 
 #[test]
 fn service_that_left_the_build_file_runs_on_untouched() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     let other = crate::world::BUILD_FILE.replace("db:\n  type", "other:\n  type");
     world.write(
         "dotcloud.yml",
@@ -218,7 +193,9 @@ fn service_that_left_the_build_file_runs_on_untouched() {
 
 #[test]
 fn one_failing_build_deploys_no_service() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     let other = crate::world::BUILD_FILE
         .replace("db:\n  type", "other:\n  type")
         .replace("app/builder", "app/broken");
@@ -234,7 +211,9 @@ fn one_failing_build_deploys_no_service() {
 
 #[test]
 fn down_ends_every_process_and_the_next_push_starts_again() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.push(0);
     let address = world.address("db.0");
     world.dotcloud(["down"]).with_status(0);

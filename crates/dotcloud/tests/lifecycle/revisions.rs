@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
+use super::RUNTIME;
 use crate::world::{Running, World};
 
 /// The labels of `revisions`, with their stars.
@@ -19,7 +20,9 @@ fn build(world: &World, text: &str) {
 
 #[test]
 fn deploy_previous_brings_old_code_back_to_the_same_data() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     for text in ["one", "two", "three"] {
         build(&world, text);
         world.push(0);
@@ -60,7 +63,9 @@ fn deploy_previous_brings_old_code_back_to_the_same_data() {
 
 #[test]
 fn results_of_builds_are_kept_as_long_as_their_code() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     build(&world, "first");
     world.push(0);
     let snapshots = || std::fs::read_dir(world.state("snapshots")).unwrap().count();
@@ -76,7 +81,9 @@ fn results_of_builds_are_kept_as_long_as_their_code() {
 
 #[test]
 fn deploy_of_code_that_fails_ends_with_0_and_the_log_is_kept() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     build(&world, "good");
     world.push(0);
     world.script("app/builder", "echo broken; exit 1");
@@ -107,7 +114,9 @@ fn deploy_of_code_that_fails_ends_with_0_and_the_log_is_kept() {
 
 #[test]
 fn dlogs_follows_until_the_deployment_ends() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     let gate = world.code("gate");
     let wait = "while [ -e /proc/$PPID ] && [ ! -e \"$SERVICE_GATE\" ]; do sleep 0.05; done";
     world.script(

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use super::RUNTIME;
 use crate::world::{Running, World, wait_for};
 
 /// Starts, notes it in `~/data`, and ends.
@@ -13,7 +14,9 @@ fn broken_push(world: &World) {
 
 #[test]
 fn rollback_brings_the_previous_container_and_its_data_back() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.push(0);
     let address = world.address("db.0");
     broken_push(&world);
@@ -35,7 +38,9 @@ fn rollback_brings_the_previous_container_and_its_data_back() {
 
 #[test]
 fn rollback_of_a_first_push_has_nothing_to_go_back_to() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.script("app/server", "exit 3");
     let push = world.dotcloud(["push", "--rollback"]).with_status(2);
     push.position("db.0 does not serve: its new container failed to launch");
@@ -43,7 +48,9 @@ fn rollback_of_a_first_push_has_nothing_to_go_back_to() {
 
 #[test]
 fn rollback_killed_while_it_stops_the_new_one_loses_nothing() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.push(0);
     // Comes up, does not answer, and takes its time to end.
     let slow =

@@ -1,10 +1,13 @@
 //! `scale`: instances come and go with their data; memory is only recorded.
 
+use super::RUNTIME;
 use crate::world::{BUILD_FILE, World, processes_below};
 
 #[test]
 fn scale_up_and_down_wins_over_the_build_file_and_asks_before_data_goes() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.push(0);
     let first = world.address("db.0");
     let up = world.dotcloud(["scale", "db=3"]).with_status(0);
@@ -50,7 +53,9 @@ fn scale_up_and_down_wins_over_the_build_file_and_asks_before_data_goes() {
 
 #[test]
 fn scale_down_whose_deployment_fails_removes_nothing_yet() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.write("dotcloud.yml", &format!("{BUILD_FILE}  instances: 2\n"));
     world.script("app/postinstall", "test -z \"$BREAK\"");
     world.push(0);
@@ -67,7 +72,9 @@ fn scale_down_whose_deployment_fails_removes_nothing_yet() {
 
 #[test]
 fn scale_memory_is_recorded_without_a_deployment() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.push(0);
     let scale = world.dotcloud(["scale", "db:memory=500M"]).with_status(0);
     assert_eq!(
@@ -95,7 +102,9 @@ fn scale_memory_is_recorded_without_a_deployment() {
 
 #[test]
 fn scale_needs_every_service_in_the_build_file() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     let other = BUILD_FILE.replace("db:\n  type", "other:\n  type");
     world.write("dotcloud.yml", &format!("{BUILD_FILE}{other}"));
     world.push(0);

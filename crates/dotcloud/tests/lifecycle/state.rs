@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::process::{Command, Output, Stdio};
 
+use super::RUNTIME;
 use crate::world::World;
 
 /// Runs `script` with mounts of its own, which take root, and ends with it.
@@ -22,7 +23,7 @@ fn with_mounts(world: &World, script: &str) -> Output {
 }
 
 fn can_mount() -> bool {
-    let root = crate::first_push::is_root();
+    let root = crate::world::is_root();
     if !root {
         let _ = writeln!(
             io::stderr(),
@@ -37,7 +38,9 @@ fn full_disk_at_any_step_of_a_push_leaves_the_old_one_serving() {
     if !can_mount() {
         return;
     }
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.script(
         "app/builder",
         "cp app/server ~; head -c 8000000 /dev/urandom > ~/ballast",
@@ -85,7 +88,9 @@ fn read_only_state_directory_is_told_and_changes_nothing() {
     if !can_mount() {
         return;
     }
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.push(0);
     let script = r#"
         mount --bind "$DOTCLOUD_HOME" "$DOTCLOUD_HOME"
@@ -105,7 +110,9 @@ fn read_only_state_directory_is_told_and_changes_nothing() {
 
 #[test]
 fn damaged_record_is_refused_by_every_verb_until_it_is_back() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.push(0);
     let address = world.address("db.0");
     let record = world.state("state.json");

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use super::RUNTIME;
 use crate::world::{World, processes_below, wait_for};
 
 /// Every process ends at once, as when the machine loses its power.
@@ -20,7 +21,9 @@ fn lose_power(world: &World) {
 
 #[test]
 fn up_brings_every_application_back_at_its_address() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.push(0);
     world.dotcloud(["create", "-o", "empty"]).with_status(0);
     world.dotcloud(["create", "-o", "second"]).with_status(0);
@@ -53,7 +56,9 @@ fn up_brings_every_application_back_at_its_address() {
 
 #[test]
 fn up_leaves_alone_what_was_stopped_on_purpose_unless_it_is_named() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.push(0);
     world.dotcloud(["down"]).with_status(0);
     let up = world.dotcloud(["up"]).with_status(0);
@@ -76,7 +81,9 @@ fn up_leaves_alone_what_was_stopped_on_purpose_unless_it_is_named() {
 
 #[test]
 fn up_goes_on_after_an_application_that_is_broken() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.push(0);
     world.dotcloud(["create", "-o", "second"]).with_status(0);
     world.dotcloud(["push", "-A", "second"]).with_status(0);
@@ -95,7 +102,9 @@ fn up_goes_on_after_an_application_that_is_broken() {
 
 #[test]
 fn open_calls_the_browser_with_the_page() {
-    let world = World::new();
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
     world.push(0);
     let none = world.dotcloud(["open"]).with_status(1);
     none.position("app has no web page");

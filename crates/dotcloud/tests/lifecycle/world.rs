@@ -2,12 +2,13 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -81,22 +82,42 @@ pub(crate) struct World {
     directory: TempDir,
     /// Whom `dotcloud` runs as, if not as us.
     user: Option<u32>,
+    runtime: Runtime,
+}
+
+/// What runs the containers of a world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Runtime {
+    Process,
+    Oci,
 }
 
 impl World {
-    pub(crate) fn new() -> Self {
-        Self::of_user(None)
+    /// None, after saying so, where this machine has no such runtime.
+    pub(crate) fn new(runtime: Runtime) -> Option<Self> {
+        if runtime == Runtime::Oci && !oci_works() {
+            return None;
+        }
+        Some(Self::with(runtime, None))
     }
 
-    /// The same for another user, which takes root.
+    /// One of plain processes, for another user, which takes root.
     pub(crate) fn of_user(user: Option<u32>) -> Self {
+        Self::with(Runtime::Process, user)
+    }
+
+    fn with(runtime: Runtime, user: Option<u32>) -> Self {
         // Short, for the path of supervisord's socket; open, for the service's own user.
         let directory = tempfile::Builder::new()
             .prefix("dc")
             .permissions(fs::Permissions::from_mode(0o755))
             .tempdir_in("/tmp")
             .unwrap();
-        let world = Self { directory, user };
+        let world = Self {
+            directory,
+            user,
+            runtime,
+        };
         world.write("dotcloud.yml", BUILD_FILE);
         world.script("app/builder", "cp \"$(dirname \"$0\")/server\" ~/server");
         world.write("app/server", SERVER);
@@ -106,7 +127,13 @@ impl World {
                 chown(entry.unwrap().path(), user, user).unwrap();
             }
         }
-        world.dotcloud(["create", "-y", "app"]).with_status(0);
+        let runtime = match runtime {
+            Runtime::Process => "process",
+            Runtime::Oci => "oci",
+        };
+        world
+            .dotcloud(["create", "-y", "app", "--runtime", runtime])
+            .with_status(0);
         world
     }
 
@@ -118,6 +145,16 @@ impl World {
     /// A path in the application's state.
     pub(crate) fn state(&self, path: &str) -> PathBuf {
         self.directory.path().join("h/apps/app").join(path)
+    }
+
+    /// What processes of a container call a path in the application's state.
+    pub(crate) fn inside(&self, path: &str) -> String {
+        let parts: Vec<&str> = path.splitn(3, '/').collect();
+        match (self.runtime, &parts[..]) {
+            (Runtime::Oci, [_, _, "home"]) => "/home/dotcloud".to_owned(),
+            (Runtime::Oci, ["db.build", "code"]) => "/tmp/code".to_owned(),
+            _ => self.state(path).display().to_string(),
+        }
     }
 
     pub(crate) fn home(&self) -> PathBuf {
@@ -220,9 +257,47 @@ pub(crate) fn read(address: &str) -> std::io::Result<String> {
     Ok(text)
 }
 
-/// Pid and command line of everything that has `directory` in its command line or environment.
+/// Whether this machine can run containers; says so, past the harness, if not.
+fn oci_works() -> bool {
+    static WORKS: OnceLock<bool> = OnceLock::new();
+    *WORKS.get_or_init(|| {
+        let place = tempfile::tempdir_in("/tmp").unwrap();
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(place.path(), mode).unwrap();
+        fs::write(
+            place.path().join("dotcloud.yml"),
+            "a:\n  type: custom\n  process: sleep 600\n",
+        )
+        .unwrap();
+        let dotcloud = |words: &[&str]| {
+            Command::new(env!("CARGO_BIN_EXE_dotcloud"))
+                .args(words)
+                .env("DOTCLOUD_HOME", place.path().join("h"))
+                .current_dir(place.path())
+                .output()
+                .unwrap()
+        };
+        dotcloud(&["create", "-y", "probe", "--runtime", "oci"]);
+        let push = dotcloud(&["push"]);
+        dotcloud(&["destroy", "-y"]);
+        let said = String::from_utf8_lossy(&push.stdout);
+        if said.contains("no OCI runtime works") {
+            let _ = writeln!(
+                std::io::stderr(),
+                "\n*** NOT TESTED: the oci runtime. This machine cannot run containers:\n{said}"
+            );
+            return false;
+        }
+        true
+    })
+}
+
+/// Pid and command line of everything that has `directory` in its command line or environment, or
+/// mounted.
 pub(crate) fn processes_below(directory: &Path) -> Vec<(i32, String)> {
     let needle = directory.to_string_lossy().into_owned();
+    // In a container's list of mounts, which begin where their file system does.
+    let mounted = needle.strip_prefix("/tmp").unwrap_or(&needle);
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {
         let Some(pid) = entry
@@ -237,7 +312,9 @@ pub(crate) fn processes_below(directory: &Path) -> Vec<(i32, String)> {
             String::from_utf8_lossy(&bytes).replace('\0', " ")
         };
         if pid != i32::try_from(std::process::id()).unwrap()
-            && (text("cmdline").contains(&needle) || text("environ").contains(&needle))
+            && (text("cmdline").contains(&needle)
+                || text("environ").contains(&needle)
+                || text("mountinfo").contains(mounted))
         {
             found.push((pid, text("cmdline")));
         }
@@ -266,4 +343,8 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+pub(crate) fn is_root() -> bool {
+    std::fs::metadata("/proc/self").unwrap().uid() == 0
 }

@@ -84,6 +84,7 @@ impl World {
             .current_dir(self.code(""))
             .env("DOTCLOUD_HOME", self.home())
             .env("HOME", self.dir.path())
+            .env("DOTCLOUD_RUNTIME", "process")
             .stdin(Stdio::null());
         command
     }

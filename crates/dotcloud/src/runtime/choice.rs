@@ -1,0 +1,72 @@
+//! Which runtime a new container gets, and which one an existing container has.
+
+use clap::ValueEnum;
+use hook::Environment;
+use serde::{Deserialize, Serialize};
+
+use super::oci::{self, OciRuntime};
+use super::{ProcessRuntime, Runtime, RuntimeError};
+use crate::account::Account;
+use crate::container::Paths;
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Choice {
+    /// `oci` where it works, else `process`
+    #[default]
+    Auto,
+    /// An OCI runtime: runc, crun or youki
+    Oci,
+    /// Plain processes, neither isolated nor limited
+    Process,
+}
+
+/// The runtime of new containers, and why it is not what one could hope for.
+pub(crate) struct Chosen {
+    pub(crate) runtime: Box<dyn Runtime>,
+    pub(crate) warning: Option<String>,
+}
+
+/// The runtime for new containers. `oci` is tried out, in the container `trial`.
+pub(crate) fn choose(
+    choice: Choice,
+    account: Account,
+    environment: &Environment,
+    trial: &Paths,
+) -> Result<Chosen, RuntimeError> {
+    let process = || Box::new(ProcessRuntime::new(account));
+    if choice == Choice::Process {
+        return Ok(Chosen {
+            runtime: process(),
+            warning: None,
+        });
+    }
+    oci::discard(account, trial)?;
+    match (oci::probe(account, environment, trial), choice) {
+        (Ok(runtime), _) => Ok(Chosen {
+            runtime: Box::new(runtime),
+            warning: None,
+        }),
+        (Err(RuntimeError::NoneWorks { reasons }), Choice::Auto) => Ok(Chosen {
+            runtime: process(),
+            warning: Some(format!(
+                "no OCI runtime works here, so nothing isolates or limits the services: {}",
+                reasons.replace('\n', "; ")
+            )),
+        }),
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// The runtime that `container` was made with.
+pub(crate) fn of_container(
+    account: Account,
+    container: &Paths,
+) -> Result<Box<dyn Runtime>, RuntimeError> {
+    // Without a bundle nothing can have been run by an OCI runtime.
+    Ok(match OciRuntime::of(account, container)? {
+        Some(runtime) => Box::new(runtime),
+        None => Box::new(ProcessRuntime::new(account)),
+    })
+}

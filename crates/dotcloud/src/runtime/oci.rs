@@ -1,0 +1,391 @@
+//! A container as an OCI bundle, run by whichever of runc, crun and youki works here: user 1000:33
+//! without rights, a read-only system, its own processes, limits of memory and processes. It shares
+//! this machine's network, because its ports are this machine's.
+
+mod bundle;
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use hook::{CommandError, Environment};
+use oci_spec::runtime::{Process as ProcessSpec, Spec};
+use rustix::fs::MemfdFlags;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::{Call, ENVIRONMENT, Limited, Runtime, RuntimeError};
+use crate::account::Account;
+use crate::container::{Paths, Variables};
+use crate::files;
+use crate::orphans::{self, MARKER, Process, ProcessError};
+use crate::scaling::Memory;
+use crate::supervisor::Executables;
+use crate::tail;
+
+/// In the order in which they are tried.
+const ENGINES: [&str; 3] = ["runc", "crun", "youki"];
+const TRIAL_MEMORY: &str = "64M";
+/// Of an engine that fails.
+const LAST_WORDS: usize = 5;
+/// The container's home, below its root.
+const HOME_BELOW: &str = "home/dotcloud";
+
+/// One OCI runtime.
+#[derive(Debug)]
+pub(crate) struct OciRuntime {
+    engine: PathBuf,
+    /// To be seen by the container, wherever it is.
+    supervisord: Option<PathBuf>,
+    account: Account,
+}
+
+/// The first OCI runtime that runs a container here: `trial`, of which nothing stays.
+pub(super) fn probe(
+    account: Account,
+    environment: &Environment,
+    trial: &Paths,
+) -> Result<OciRuntime, RuntimeError> {
+    let mut reasons = Vec::new();
+    for name in ENGINES {
+        let Some(engine) = find(name, environment) else {
+            reasons.push(format!("{name} is not installed"));
+            continue;
+        };
+        let runtime = OciRuntime {
+            engine,
+            // Whoever needs it misses it later.
+            supervisord: Executables::find(environment)
+                .ok()
+                .map(|executables| executables.supervisord),
+            account,
+        };
+        match runtime.try_out(trial) {
+            Ok(()) => return Ok(runtime),
+            Err(RuntimeError::Engine { source, .. }) => {
+                let words = source.last_words().lines().last().unwrap_or_default();
+                reasons.push(format!("{source}: {words}"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(RuntimeError::NoneWorks {
+        reasons: reasons.join("\n"),
+    })
+}
+
+/// Removes a trial's container, maybe one of a killed trial.
+pub(super) fn discard(account: Account, trial: &Paths) -> Result<(), RuntimeError> {
+    if files::look(trial.root())?.is_some() {
+        if let Some(runtime) = OciRuntime::of(account, trial)? {
+            runtime.end(trial, &mut |_| ())?;
+        }
+        files::remove(trial.root())?;
+    }
+    Ok(())
+}
+
+/// On `$PATH`, or where an ordinary user's does not lead.
+fn find(name: &str, environment: &Environment) -> Option<PathBuf> {
+    let path = environment.get("PATH").unwrap_or_default();
+    std::env::split_paths(path)
+        .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from))
+        .map(|directory| directory.join(name))
+        .find(|path| {
+            path.metadata().is_ok_and(|metadata| {
+                metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
+            })
+        })
+}
+
+impl OciRuntime {
+    /// The runtime that `container` was made with, if one of these.
+    pub(super) fn of(account: Account, container: &Paths) -> Result<Option<Self>, RuntimeError> {
+        let path = config(container);
+        if files::look(&path)?.is_none() {
+            return Ok(None);
+        }
+        let engine = bundle::engine(&load(container)?);
+        Ok(engine.map(|engine| Self {
+            engine,
+            supervisord: None,
+            account,
+        }))
+    }
+
+    /// Does once what a deployment will do.
+    fn try_out(&self, trial: &Paths) -> Result<(), RuntimeError> {
+        trial.create(&self.account)?;
+        self.furnish(trial, "trial", TRIAL_MEMORY.parse().ok())?;
+        let tried = self.try_verbs(trial);
+        discard(self.account, trial)?;
+        tried
+    }
+
+    fn try_verbs(&self, container: &Paths) -> Result<(), RuntimeError> {
+        let variables = Variables::new();
+        let home = container.home();
+        let call = |words: &[&str]| Call {
+            program: OsString::from(words[0]),
+            arguments: words[1..].iter().map(OsString::from).collect(),
+            directory: &home,
+            variables: &variables,
+            terminal: false,
+        };
+        let run = |mut command: Command| {
+            hook::run(&mut command, b"").map_err(|source| Self::failed("try", container, source))
+        };
+        run(self.hook(container, &call(&["/bin/true"]))?)?;
+        let errors = container.errors();
+        let file = File::create(&errors).map_err(files::failed("create", &errors))?;
+        self.start(container, &call(&["/bin/sleep", "60"]), file)?;
+        run(self.beside(container, &call(&["/bin/true"]))?)?;
+        Ok(())
+    }
+
+    /// `ENGINE --root STATE`, to which a verb is to be added.
+    fn engine(&self, container: &Paths) -> Command {
+        let mut command = Command::new(&self.engine);
+        command
+            .env_clear()
+            .envs(ENVIRONMENT)
+            // By which we find one that goes on although we were killed.
+            .env(MARKER, container.root())
+            .arg("--root")
+            .arg(container.engine_state());
+        command
+    }
+
+    /// The engine that runs `call` as the one program of the container.
+    fn run(&self, container: &Paths, call: &Call<'_>) -> Result<Command, RuntimeError> {
+        self.forget(container)?;
+        let mut spec = load(container)?;
+        let process = spec.process().clone().unwrap_or_default();
+        spec.set_process(Some(fill(process, container, call)));
+        save(container, &spec)?;
+        let mut command = self.engine(container);
+        command.arg("run").arg("--bundle").arg(container.bundle());
+        Ok(command)
+    }
+
+    /// Makes the engine forget the container; it ends what runs in it.
+    fn forget(&self, container: &Paths) -> Result<(), RuntimeError> {
+        let id = bundle::id(container);
+        if files::look(&container.engine_state().join(&id))?.is_none() {
+            return Ok(());
+        }
+        let mut command = self.engine(container);
+        command.args(["delete", "--force", &id]);
+        hook::run(&mut command, b"")
+            .map(drop)
+            .map_err(|source| Self::failed("remove", container, source))
+    }
+
+    fn failed(action: &'static str, container: &Paths, source: CommandError) -> RuntimeError {
+        RuntimeError::Engine {
+            action,
+            container: container.root().to_owned(),
+            source: Box::new(source),
+        }
+    }
+}
+
+impl Runtime for OciRuntime {
+    fn name(&self) -> &'static str {
+        "oci"
+    }
+
+    fn describe(&self) -> String {
+        format!("oci, by {}", self.engine.display())
+    }
+
+    fn inside(&self, container: &Paths, path: &Path) -> PathBuf {
+        bundle::inside(container, path)
+    }
+
+    fn furnish(
+        &self,
+        container: &Paths,
+        host: &str,
+        memory: Option<Memory>,
+    ) -> Result<(), RuntimeError> {
+        files::create_private(&container.temporary(), &self.account)?;
+        let contents = bundle::Contents {
+            engine: &self.engine,
+            supervisord: self.supervisord.as_deref(),
+            host,
+            memory,
+        };
+        let spec = bundle::make(container, &contents)?;
+        save(container, &spec)
+    }
+
+    fn hook(&self, container: &Paths, call: &Call<'_>) -> Result<Command, RuntimeError> {
+        let mut command = self.run(container, call)?;
+        command.arg(bundle::id(container));
+        Ok(command)
+    }
+
+    fn beside(&self, container: &Paths, call: &Call<'_>) -> Result<Command, RuntimeError> {
+        if self.processes(container)?.is_empty() {
+            return Err(RuntimeError::NotRunning {
+                container: container.root().to_owned(),
+            });
+        }
+        let spec = load(container)?;
+        let process = fill(spec.process().clone().unwrap_or_default(), container, call);
+        let mut command = Command::new(&self.engine);
+        command
+            .env_clear()
+            .envs(ENVIRONMENT)
+            .arg("--root")
+            .arg(container.engine_state())
+            .arg("exec")
+            .arg("--process")
+            .arg(in_memory(container, &process)?)
+            .arg(bundle::id(container));
+        Ok(command)
+    }
+
+    fn start(
+        &self,
+        container: &Paths,
+        call: &Call<'_>,
+        errors: File,
+    ) -> Result<Option<OwnedFd>, RuntimeError> {
+        let failed = |source| RuntimeError::Start {
+            program: self.engine.clone(),
+            source,
+        };
+        let pid_file = container.bundle().join("pid");
+        let mut command = self.run(container, call)?;
+        let status = command
+            .arg("--detach")
+            .arg("--pid-file")
+            .arg(&pid_file)
+            .arg(bundle::id(container))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(errors)
+            .process_group(0)
+            .status()
+            .map_err(failed)?;
+        if !status.success() {
+            let source = CommandError::Fail {
+                program: self.engine.clone().into(),
+                status,
+                last_words: tail::last_lines(&container.errors(), LAST_WORDS),
+            };
+            return Err(Self::failed("start", container, source));
+        }
+        let text = fs::read_to_string(&pid_file).map_err(files::failed("read", &pid_file))?;
+        let Some(pid) = text.trim().parse().ok().and_then(Pid::from_raw) else {
+            return Ok(None);
+        };
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(process) => Ok(Some(process)),
+            Err(Errno::SRCH) => Ok(None),
+            Err(error) => Err(failed(error.into())),
+        }
+    }
+
+    fn processes(&self, container: &Paths) -> Result<Vec<Process>, ProcessError> {
+        let id = bundle::id(container);
+        let marker = orphans::marker(container);
+        let home = container.home().metadata().ok();
+        orphans::scan(|process| {
+            let in_group =
+                || fs::read_to_string(process.join("cgroup")).is_ok_and(|text| text.contains(&id));
+            // Without rights over control groups: who calls the same directory home.
+            let at_home = || {
+                let seen = process.join("root").join(HOME_BELOW).metadata().ok();
+                seen.zip(home.as_ref())
+                    .is_some_and(|(a, b)| (a.dev(), a.ino()) == (b.dev(), b.ino()))
+            };
+            !orphans::is_zombie(process)
+                && (in_group() || at_home() || orphans::is_marked(process, &marker))
+        })
+    }
+
+    fn end(&self, container: &Paths, tell: &mut dyn FnMut(&Process)) -> Result<(), RuntimeError> {
+        // The first process of a container takes all others along, and heeds nothing but KILL.
+        orphans::kill(|| self.processes(container), tell)?;
+        self.forget(container)
+    }
+
+    fn limit(&self, container: &Paths, memory: Option<Memory>) -> Result<Limited, RuntimeError> {
+        if !self.processes(container)?.is_empty() {
+            let bytes = memory.map_or("-1".to_owned(), |memory| memory.bytes().to_string());
+            let mut command = self.engine(container);
+            command.args(["update", "--memory", &bytes, "--memory-swap", &bytes]);
+            command.arg(bundle::id(container));
+            hook::run(&mut command, b"")
+                .map_err(|source| Self::failed("limit the memory of", container, source))?;
+        }
+        let mut spec = load(container)?;
+        if let Some(linux) = spec.linux_mut()
+            && let Some(resources) = linux.resources_mut()
+        {
+            resources.set_memory(memory.map(bundle::limit));
+        }
+        save(container, &spec)?;
+        Ok(Limited::Enforced)
+    }
+}
+
+/// Makes `process` the one of `call`.
+fn fill(mut process: ProcessSpec, container: &Paths, call: &Call<'_>) -> ProcessSpec {
+    let text = |word: &OsString| word.to_string_lossy().into_owned();
+    let mut variables: Variables = ENVIRONMENT
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+    variables.extend(call.variables.clone());
+    variables.insert("HOME".to_owned(), bundle::HOME.to_owned());
+    let environment = variables
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let words = std::iter::once(&call.program).chain(&call.arguments);
+    process
+        .set_args(Some(words.map(text).collect()))
+        .set_env(Some(environment))
+        .set_cwd(bundle::inside(container, call.directory))
+        .set_terminal(Some(call.terminal));
+    process
+}
+
+/// A file that nobody else can read, and that ends with whom we start: `process` has the variables
+/// of the service.
+fn in_memory(container: &Paths, process: &ProcessSpec) -> Result<String, RuntimeError> {
+    let failed = |source| files::failed("describe a process for", container.root())(source);
+    let descriptor = rustix::fs::memfd_create("process", MemfdFlags::empty())
+        .map_err(|error| failed(error.into()))?;
+    let mut file = File::from(descriptor);
+    serde_json::to_writer(&file, process).map_err(|error| failed(error.into()))?;
+    file.flush().map_err(failed)?;
+    // It stays open until the engine has read it, and the engine is what we become.
+    Ok(format!("/proc/self/fd/{}", file.into_raw_fd()))
+}
+
+fn config(container: &Paths) -> PathBuf {
+    container.bundle().join("config.json")
+}
+
+fn load(container: &Paths) -> Result<Spec, RuntimeError> {
+    let path = config(container);
+    let text = fs::read(&path).map_err(files::failed("read", &path))?;
+    serde_json::from_slice(&text).map_err(|source| RuntimeError::Read { path, source })
+}
+
+/// Readable by us only: it has the variables of the service.
+fn save(container: &Paths, spec: &Spec) -> Result<(), RuntimeError> {
+    let path = config(container);
+    let text = serde_json::to_vec_pretty(spec)
+        .map_err(|error| files::failed("write", &path)(error.into()))?;
+    Ok(files::replace(&path, &text, 0o600)?)
+}

@@ -1,0 +1,148 @@
+//! Plain processes with a private `$HOME`. Isolates nothing and limits nothing.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::{Call, ENVIRONMENT, Limited, Runtime, RuntimeError};
+use crate::account::Account;
+use crate::container::Paths;
+use crate::orphans::{self, MARKER, Process, ProcessError};
+use crate::scaling::Memory;
+
+/// Plain processes.
+#[derive(Debug)]
+pub(crate) struct ProcessRuntime {
+    account: Account,
+}
+
+impl ProcessRuntime {
+    pub(crate) fn new(account: Account) -> Self {
+        Self { account }
+    }
+
+    fn command(&self, container: &Paths, call: &Call<'_>) -> Command {
+        let mut command = Command::new(&call.program);
+        command
+            .args(&call.arguments)
+            .env_clear()
+            .envs(ENVIRONMENT)
+            .envs(call.variables)
+            .env("HOME", container.home())
+            .env(MARKER, container.root())
+            .current_dir(call.directory);
+        self.account.apply(&mut command);
+        command
+    }
+}
+
+impl Runtime for ProcessRuntime {
+    fn name(&self) -> &'static str {
+        "process"
+    }
+
+    fn describe(&self) -> String {
+        "process: no limit of memory or processes, no private file system".to_owned()
+    }
+
+    fn inside(&self, _: &Paths, path: &Path) -> PathBuf {
+        path.to_owned()
+    }
+
+    fn furnish(&self, _: &Paths, _: &str, _: Option<Memory>) -> Result<(), RuntimeError> {
+        Ok(())
+    }
+
+    fn hook(&self, container: &Paths, call: &Call<'_>) -> Result<Command, RuntimeError> {
+        Ok(self.command(container, call))
+    }
+
+    fn beside(&self, container: &Paths, call: &Call<'_>) -> Result<Command, RuntimeError> {
+        Ok(self.command(container, call))
+    }
+
+    fn start(
+        &self,
+        container: &Paths,
+        call: &Call<'_>,
+        errors: File,
+    ) -> Result<Option<OwnedFd>, RuntimeError> {
+        let failed = |source| RuntimeError::Start {
+            program: call.program.clone().into(),
+            source,
+        };
+        let mut child = self
+            .command(container, call)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(errors)
+            // Out of reach of a Ctrl-C that is meant for us.
+            .process_group(0)
+            .spawn()
+            .map_err(failed)?;
+        let process = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())
+            .map_err(|error| failed(error.into()))?;
+        // Somebody has to collect it if it ends before we do.
+        std::thread::spawn(move || child.wait());
+        Ok(Some(process))
+    }
+
+    fn processes(&self, container: &Paths) -> Result<Vec<Process>, ProcessError> {
+        orphans::find(&self.account, container)
+    }
+
+    fn end(&self, container: &Paths, tell: &mut dyn FnMut(&Process)) -> Result<(), RuntimeError> {
+        Ok(orphans::end(
+            || orphans::find(&self.account, container),
+            tell,
+        )?)
+    }
+
+    fn limit(&self, _: &Paths, _: Option<Memory>) -> Result<Limited, RuntimeError> {
+        Ok(Limited::Recorded)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_environment_is_built_from_nothing() {
+        let container = Paths::new("/d/apps/app/db.0/1".into());
+        let variables = [("PORT_DB", "42800"), ("HOME", "/elsewhere")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+        let call = Call {
+            program: "bash".into(),
+            arguments: Vec::new(),
+            directory: &container.home(),
+            variables: &variables,
+            terminal: false,
+        };
+        let command = ProcessRuntime::new(Account::current()).command(&container, &call);
+        let environment: Vec<String> = command
+            .get_envs()
+            .map(|(name, value)| {
+                format!("{}={}", name.display(), value.unwrap_or_default().display())
+            })
+            .collect();
+        assert_eq!(
+            environment,
+            [
+                "CONTAINER_ROOT=/d/apps/app/db.0/1",
+                "HOME=/d/apps/app/db.0/1/home",
+                "LOGNAME=dotcloud",
+                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                "PORT_DB=42800",
+                "SHELL=/bin/bash",
+                "USER=dotcloud",
+            ]
+        );
+        assert_eq!(command.get_current_dir(), Some(container.home().as_path()));
+    }
+}

@@ -1,0 +1,18 @@
+//! The tests in which a runtime has a part, in containers; and of what only containers have.
+
+pub(crate) const RUNTIME: crate::world::Runtime = crate::world::Runtime::Oci;
+
+#[path = "data.rs"]
+mod data;
+#[path = "failures.rs"]
+mod failures;
+#[path = "first_push.rs"]
+mod first_push;
+#[path = "killed.rs"]
+mod killed;
+#[path = "operations.rs"]
+mod operations;
+#[path = "rollback.rs"]
+mod rollback;
+#[path = "up.rs"]
+mod up;

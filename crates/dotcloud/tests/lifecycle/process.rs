@@ -1,0 +1,34 @@
+//! Every test, on plain processes.
+
+pub(crate) const RUNTIME: crate::world::Runtime = crate::world::Runtime::Process;
+
+#[path = "data.rs"]
+mod data;
+#[path = "env.rs"]
+mod env;
+#[path = "failures.rs"]
+mod failures;
+#[path = "first_push.rs"]
+mod first_push;
+#[path = "git.rs"]
+mod git;
+#[path = "json.rs"]
+mod json;
+#[path = "killed.rs"]
+mod killed;
+#[path = "operations.rs"]
+mod operations;
+#[path = "ordinary.rs"]
+mod ordinary;
+#[path = "revisions.rs"]
+mod revisions;
+#[path = "rollback.rs"]
+mod rollback;
+#[path = "scale.rs"]
+mod scale;
+#[path = "state.rs"]
+mod state;
+#[path = "up.rs"]
+mod up;
+#[path = "waiting.rs"]
+mod waiting;
