@@ -34,11 +34,18 @@ impl StopSignal {
 }
 
 /// Draws on stderr, and only if that is a terminal.
-pub(crate) fn bar(length: u64) -> ProgressBar {
-    let bar = ProgressBar::new(length);
-    if let Ok(style) = ProgressStyle::with_template(
-        "{bar:32} {percent:>3} %  {decimal_bytes} of {decimal_total_bytes}  {eta} left",
-    ) {
+pub(crate) fn bar(length: Option<u64>) -> ProgressBar {
+    let (bar, template) = match length {
+        Some(length) => (
+            ProgressBar::new(length),
+            "{bar:32} {percent:>3} %  {decimal_bytes} of {decimal_total_bytes}  {eta} left",
+        ),
+        None => (
+            ProgressBar::no_length(),
+            "{spinner} {decimal_bytes}  {elapsed}",
+        ),
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     bar
@@ -53,7 +60,7 @@ pub(crate) struct Watched {
 
 impl Watched {
     pub(crate) fn new(file: File, length: u64, stop: StopSignal) -> Self {
-        let bar = bar(length);
+        let bar = bar(Some(length));
         Self { file, bar, stop }
     }
 }

@@ -190,7 +190,7 @@ fn transfer(
     part: &mut Part,
     hasher: &mut Hasher,
 ) -> Result<(), Stop> {
-    let bar = bar(part.length().unwrap_or_default()).with_position(part.position());
+    let bar = bar(part.length()).with_position(part.position());
     let mut buffer = vec![0; 128 << 10];
     let ended = loop {
         let read = match body.read(&mut buffer) {
