@@ -57,11 +57,8 @@ fn repack_until(job: &Job, stop: &StopSignal) -> Result<Summary, Error> {
     let input = Input::open(&job.input)?;
     let (input_path, metadata) = (input.path.clone(), input.metadata.clone());
     // Before the work: it would be a pity to do it and not to be able to tell of it.
-    let report = job
-        .report
-        .as_ref()
-        .map(|path| Ok::<_, Error>((path, Output::create(path, &metadata)?)))
-        .transpose()?;
+    let begin = |path| Output::create(path, &metadata).map(|output| (path, output));
+    let report = job.report.as_deref().map(begin).transpose()?;
     let Inflated {
         archive,
         chosen,
@@ -108,13 +105,18 @@ fn repack_until(job: &Job, stop: &StopSignal) -> Result<Summary, Error> {
         unmatched: pruner.unmatched(),
         elapsed: start.elapsed(),
     };
-    if let Some((path, output)) = report {
-        let written = (&output).write_all(page(&summary).as_bytes());
-        written.map_err(|source| StreamError::Write {
-            path: path.clone(),
-            source,
-        })?;
-        output.place()?;
+    if let Some(report) = report {
+        place_report(report, &summary)?;
     }
     Ok(summary)
+}
+
+fn place_report((path, output): (&Path, Output), summary: &Summary) -> Result<(), Error> {
+    let written = (&output).write_all(page(summary).as_bytes());
+    written.map_err(|source| StreamError::Write {
+        path: path.into(),
+        source,
+    })?;
+    output.place()?;
+    Ok(())
 }

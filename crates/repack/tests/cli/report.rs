@@ -52,9 +52,11 @@ fn report(case: &Case, arguments: &[&str]) -> (String, Value) {
 
 #[test]
 fn report_has_the_numbers_of_the_json() {
-    let input = vendor().file("my-1/lib/plugin/large.so", 0o644, &[b'x'; 5000]);
+    let input = vendor()
+        .file("my-1/lib/plugin/large.so", 0o644, &[b'x'; 5000])
+        .file("my-1/docs/manual.txt", 0o644, b"text");
     let case = Case::new(&gzip(&input.bytes()));
-    let (page, json) = report(&case, &["--drop", "share"]);
+    let (page, json) = report(&case, &["--drop", "docs"]);
     let mut table: BTreeMap<String, (u64, u64)> = rows(&page)
         .into_iter()
         .map(|(name, files, bytes)| (name, (files, bytes)))
