@@ -72,7 +72,8 @@ fuzz: ## feed nonsense to the option file parser (needs: rustup toolchain instal
 	done
 
 .PHONY: bench
-bench: ## measure repack against tar, rm, tar and against pigz, on the largest fixture
+bench: ## measure repack against tar and pigz, and builder's unpacking against tar's, on the largest fixture
+	@scripts/setup bench
 	$(MAKE) --no-print-directory hooks
 	scripts/bench-repack
 
