@@ -81,6 +81,7 @@ fuzz: ## feed nonsense to the parsers of option files and tarballs (needs: rustu
 
 .PHONY: bench
 bench: ## measure against what one would do instead: repack and builder, first starts, pushes
+	@scripts/setup bench
 	$(MAKE) --no-print-directory hooks
 	scripts/bench-repack
 	scripts/bench-first-start
