@@ -12,6 +12,7 @@ mod rendering;
 mod seed;
 mod server;
 mod temporary_server;
+mod time_zones;
 mod write;
 
 pub use accounts::{Accounts, SESSION_RESET};
@@ -29,4 +30,5 @@ pub use rendering::{Choice, Origin, Rendered, Settings, render_my_cnf, server_gr
 pub use seed::{Seed, pack};
 pub use server::{Flavour, ProbeError, SERVER_EXECUTABLES, Server, Version};
 pub use temporary_server::{TemporaryServer, TemporaryServerError};
+pub use time_zones::{NoTimeZones, TimeZones};
 pub use write::{WriteError, write_private};

@@ -19,7 +19,7 @@ use crate::rendering::server_groups;
 use crate::server::Server;
 
 /// Changes when a seed of an earlier builder must not be used any more.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 
 /// What a server can be told at initialisation only.
 const FROZEN: [&str; 6] = [
@@ -54,14 +54,16 @@ pub struct Seed {
 }
 
 impl Seed {
-    /// The seed for `release`, the name of `server`'s directory, and the user's `template`. `None`
-    /// if my.cnf keeps parts of the database apart, or includes files that may.
+    /// The seed for `release`, the name of `server`'s directory, and the user's `template`, with or
+    /// without `time_zones`. `None` if my.cnf keeps parts of the database apart, or includes files
+    /// that may.
     #[must_use]
     pub fn of(
         layout: &Layout,
         release: &OsStr,
         server: &Server,
         template: &OptionFile,
+        time_zones: bool,
     ) -> Option<Self> {
         let groups = server_groups(server.flavour, server.version);
         let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
@@ -76,7 +78,7 @@ impl Seed {
             }
         }
         let mut name = release.to_owned();
-        name.push(format!("-{}.tar.xz", digest(&options)));
+        name.push(format!("-{}.tar.xz", digest(&options, time_zones)));
         let path = layout.seeds().join(name);
         Some(Self { path, options })
     }
@@ -98,9 +100,10 @@ impl Seed {
     }
 }
 
-fn digest(options: &[(&str, Vec<u8>)]) -> String {
+fn digest(options: &[(&str, Vec<u8>)], time_zones: bool) -> String {
     let mut hasher = Sha256::new();
     hasher.update(FORMAT);
+    hasher.update([u8::from(time_zones)]);
     for (option, value) in options {
         hasher.update(option);
         hasher.update([0]);
@@ -116,8 +119,8 @@ fn digest(options: &[(&str, Vec<u8>)]) -> String {
 
 /// Writes `data_dir`, whose server was stopped cleanly, to `archive` as a compressed tarball: without
 /// its holes, without what must be unique (server UUID, TLS keys), and without what a server makes
-/// anew after a clean stop (double-write buffer and redo log of MySQL 8.0.30 and later; their
-/// directory must stay). Takes those out of `data_dir` too.
+/// anew after a clean stop (double-write buffer and redo log of MySQL 8.0.30 and later, whose directory
+/// must stay; Aria's log, but not its control file). Takes those out of `data_dir` too.
 pub fn pack(data_dir: &Path, archive: impl Write) -> io::Result<()> {
     for directory in [data_dir.to_owned(), data_dir.join("#innodb_redo")] {
         remove_dispensable(&directory)?;
@@ -137,7 +140,8 @@ fn remove_dispensable(directory: &Path) -> io::Result<()> {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let unique = name == "auto.cnf" || name.ends_with(".pem");
-        if unique || name == "ib_buffer_pool" || name.starts_with("#ib_") {
+        let anew = ["#ib_", "aria_log."];
+        if unique || name == "ib_buffer_pool" || anew.iter().any(|a| name.starts_with(a)) {
             fs::remove_file(entry.path())?;
         }
     }
@@ -167,22 +171,36 @@ fn punch_holes(dir: &Path) -> io::Result<()> {
             .read(true)
             .write(true)
             .open(entry.path())?;
-        let mut block = vec![0; 16 * BLOCK];
-        let mut offset = 0;
-        loop {
-            let length = file.read_at(&mut block, offset)?;
-            if length == 0 {
-                break;
-            }
-            for (index, part) in block[..length].chunks(BLOCK).enumerate() {
-                if part.len() == BLOCK && part.iter().all(|byte| *byte == 0) {
-                    let at = offset + (index * BLOCK) as u64;
-                    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-                    let _ = fallocate(&file, flags, at, BLOCK as u64);
-                }
-            }
-            offset += length as u64;
-        }
+        punch_holes_in(&file)?;
     }
     Ok(())
+}
+
+/// One call for each run of zeros: some filesystems take a millisecond for it.
+fn punch_holes_in(file: &File) -> io::Result<()> {
+    let mut buffer = vec![0; 16 * BLOCK];
+    let (mut offset, mut run) = (0, None);
+    loop {
+        let length = file.read_at(&mut buffer, offset)?;
+        for (index, block) in buffer[..length].chunks(BLOCK).enumerate() {
+            let at = offset + (index * BLOCK) as u64;
+            if block.len() == BLOCK && block.iter().all(|byte| *byte == 0) {
+                run.get_or_insert(at);
+            } else {
+                punch(file, run.take(), at);
+            }
+        }
+        offset += length as u64;
+        if length == 0 {
+            punch(file, run, offset);
+            return Ok(());
+        }
+    }
+}
+
+fn punch(file: &File, from: Option<u64>, to: u64) {
+    if let Some(from) = from {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        let _ = fallocate(file, flags, from, to - from);
+    }
 }

@@ -46,6 +46,7 @@ impl FreshDatabase<'_> {
             layout: self.layout,
             data_dir: self.data_dir,
             seed: seed.as_ref().map(Seed::path),
+            time_zones: b"",
         };
         if !files.is_empty() && first_run == FirstRunFiles::Leave {
             initialisation.check()?;
@@ -94,13 +95,14 @@ impl FreshDatabase<'_> {
 
     /// The seed that builder made for this release and my.cnf, if it did.
     fn seed(&self) -> Option<Seed> {
-        let release = self.server.basedir.canonicalize().unwrap_or_default();
-        let seed = Seed::of(
-            self.layout,
-            release.file_name()?,
-            self.server,
-            self.template,
-        )?;
-        seed.path().is_file().then_some(seed)
+        let release = self.server.basedir.canonicalize().ok()?;
+        let release = release.file_name()?;
+        let seed =
+            |time_zones| Seed::of(self.layout, release, self.server, self.template, time_zones);
+        // builder keeps one, made as it could then.
+        [seed(true), seed(false)]
+            .into_iter()
+            .flatten()
+            .find(|seed| seed.path().is_file())
     }
 }
