@@ -119,8 +119,9 @@ fn digest(options: &[(&str, Vec<u8>)], time_zones: bool) -> String {
 
 /// Writes `data_dir`, whose server was stopped cleanly, to `archive` as a compressed tarball: without
 /// its holes, without what must be unique (server UUID, TLS keys), and without what a server makes
-/// anew after a clean stop (double-write buffer and redo log of MySQL 8.0.30 and later, whose directory
-/// must stay; Aria's log, but not its control file). Takes those out of `data_dir` too.
+/// anew after a clean stop (double-write buffer and redo log of MySQL 8.0.30 and later; their
+/// directory must stay). Takes those out of `data_dir` too. Aria's log stays: MariaDB makes it anew as
+/// well, but does not recover then when it is killed afterwards.
 pub fn pack(data_dir: &Path, archive: impl Write) -> io::Result<()> {
     for directory in [data_dir.to_owned(), data_dir.join("#innodb_redo")] {
         remove_dispensable(&directory)?;
@@ -140,8 +141,7 @@ fn remove_dispensable(directory: &Path) -> io::Result<()> {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let unique = name == "auto.cnf" || name.ends_with(".pem");
-        let anew = ["#ib_", "aria_log."];
-        if unique || name == "ib_buffer_pool" || anew.iter().any(|a| name.starts_with(a)) {
+        if unique || name == "ib_buffer_pool" || name.starts_with("#ib_") {
             fs::remove_file(entry.path())?;
         }
     }
