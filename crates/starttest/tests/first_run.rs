@@ -116,6 +116,11 @@ fn h1_c5_failing_file_is_told_with_its_line_and_the_next_start_begins_anew() {
             ("3.sql", b"INSERT INTO t VALUES (300);\n"),
         ];
         let instance = instance(server, &files);
+        // What clients of the real server may have must not count.
+        instance.sandbox.write(
+            "home/mysql/my.cnf",
+            "[client]\nhost = 127.0.0.1\nprotocol = tcp\n[mysql]\nforce\nuser = app\n",
+        );
         let prepared = instance
             .sandbox
             .outcome(&mut hook(&instance, "postinstall"));
