@@ -57,6 +57,9 @@ fn settings(error: &SettingsError) -> Advice {
             Kind::Environment,
             "set HOME to the service's home directory, as an absolute path that exists",
         ),
+        SettingsError::Switch(_) => {
+            Advice::new(Kind::Configuration, "set it to 1 or 0, push again")
+        }
         SettingsError::FindApproot { .. } => Advice::new(
             Kind::Configuration,
             "correct approot in dotcloud.yml, or call builder in the directory of dotcloud.yml",
@@ -225,6 +228,12 @@ fn seed(error: &SeedError) -> Advice {
             Kind::Configuration,
             "correct the includes of my.cnf, push again",
         ),
+        SeedError::ReadTimeZones { source } => Advice::new(
+            Kind::Environment,
+            "reinstall the system's zone files (package tzdata), or set MYSQL_INITDB_SKIP_TZINFO to \
+             1 to do without, push again",
+        )
+        .detail(source.last_words()),
         SeedError::Initialise { evidence, .. } => Advice::new(
             Kind::Environment,
             "make room on the disk if it is full, else correct what the server says in my.cnf or \

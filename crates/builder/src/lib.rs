@@ -48,6 +48,8 @@ Reads:
   SERVICE_APPROOT  the directory with the tarball and the files, below the
                    working directory [default: .]
   MYSQL_TARBALL    which tarball, if there are several
+  MYSQL_INITDB_SKIP_TZINFO
+                   1: no time zone tables in the seed [default: 0]
   HOOK_LOG=debug   more detail
 
 Example (the platform does this):
@@ -67,7 +69,15 @@ pub fn run(code_root: &Path, environment: &Environment, report: &mut Report) -> 
     let first_run = FirstRunFiles::read(&settings.approot)?;
     let (id, server) = release::install(&tarball, &layout, report)?;
     first_run.check(&server)?;
-    seed::make(&id, &server, &files.my_cnf, &layout, report)?;
+    let time_zones = seed::time_zones(&settings, &server, report);
+    seed::make(
+        &id,
+        &server,
+        &files.my_cnf,
+        time_zones.as_ref(),
+        &layout,
+        report,
+    )?;
     files.write()?;
     first_run.write(&layout, report)?;
     release::activate(&id, &layout, report)?;

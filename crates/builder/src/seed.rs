@@ -6,12 +6,14 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
-use hook::Report;
+use hook::{CommandError, Report};
 use mycnf::{
     IncludeError, Initialisation, InitialiseError, Layout, Memory, OptionFile, Seed, Server,
-    WriteError, pack, render_my_cnf, write_private,
+    TimeZones, WriteError, pack, render_my_cnf, write_private,
 };
 use thiserror::Error;
+
+use crate::settings::Settings;
 
 /// Directories and files with this prefix are ours and unfinished.
 const UNFINISHED: &str = ".making-";
@@ -19,17 +21,25 @@ const UNFINISHED: &str = ".making-";
 /// No server listens on it: an option file must name one.
 const PORT: u16 = 3306;
 
-/// Makes sure that there is the seed for `release`, its `server` and the user's `template`, and no
-/// other. Killed at any point, it leaves at most what the next run removes.
+/// Makes sure that there is the seed for `release`, its `server` and the user's `template`, with
+/// `time_zones` if there are any, and no other. Killed at any point, it leaves at most what the next
+/// run removes.
 pub(crate) fn make(
     release: &str,
     server: &Server,
     template: &OptionFile,
+    time_zones: Option<&TimeZones>,
     layout: &Layout,
     report: &mut Report,
 ) -> Result<(), SeedError> {
     let seeds = layout.seeds();
-    let seed = Seed::of(layout, release.as_ref(), server, template);
+    let seed = Seed::of(
+        layout,
+        release.as_ref(),
+        server,
+        template,
+        time_zones.is_some(),
+    );
     let prepare = |source| SeedError::Prepare {
         path: seeds.clone(),
         source,
@@ -37,7 +47,7 @@ pub(crate) fn make(
     match &seed {
         None => report.bullet(
             "no seed: my.cnf includes files or keeps parts of the database apart; the first start \
-             initialises",
+             initialises, without time zone tables",
         ),
         Some(seed) if seed.path().is_file() => report.bullet("kept the seed, the same release"),
         Some(seed) => {
@@ -47,9 +57,14 @@ pub(crate) fn make(
                 .create(&seeds)
                 .map_err(prepare)?;
             remove_all_but(None, UNFINISHED, &seeds).map_err(prepare)?;
-            let bytes = make_new(seed, server, &seeds)?;
+            let bytes = make_new(seed, server, time_zones, &seeds)?;
+            let tables = match time_zones {
+                Some(_) => ", with time zone tables",
+                None => "",
+            };
             report.bullet(format!(
-                "initialised a database, root locked, as the seed of every first start: {} kB",
+                "initialised a database, root locked, as the seed of every first start: {} \
+                 kB{tables}",
                 bytes / 1000
             ));
         }
@@ -61,7 +76,27 @@ pub(crate) fn make(
     Ok(())
 }
 
-fn make_new(seed: &Seed, server: &Server, seeds: &Path) -> Result<u64, SeedError> {
+/// What the seed is to have in its time zone tables; tells why if nothing.
+pub(crate) fn time_zones(
+    settings: &Settings,
+    server: &Server,
+    report: &mut Report,
+) -> Option<TimeZones> {
+    if settings.skip_time_zones {
+        report.bullet("no time zone tables, as MYSQL_INITDB_SKIP_TZINFO says");
+        return None;
+    }
+    TimeZones::find(server)
+        .inspect_err(|reason| report.bullet(format!("no time zone tables: {reason}")))
+        .ok()
+}
+
+fn make_new(
+    seed: &Seed,
+    server: &Server,
+    time_zones: Option<&TimeZones>,
+    seeds: &Path,
+) -> Result<u64, SeedError> {
     let prepare = |source| SeedError::Prepare {
         path: seeds.to_owned(),
         source,
@@ -92,11 +127,18 @@ fn make_new(seed: &Seed, server: &Server, seeds: &Path) -> Result<u64, SeedError
     write_private(&path, &rendered.file.render())?;
     // The include at its end must be there to be read.
     write_private(&layout.credentials(), b"")?;
+    let time_zones = match time_zones {
+        Some(zones) => zones
+            .sql(&layout)
+            .map_err(|source| SeedError::ReadTimeZones { source })?,
+        None => Vec::new(),
+    };
     Initialisation {
         server,
         layout: &layout,
         data_dir: &layout.data_dir(),
         seed: None,
+        time_zones: &time_zones,
     }
     .run()
     .map_err(|source| SeedError::Initialise {
@@ -158,6 +200,12 @@ pub enum SeedError {
     /// A file of the scratch home.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The vendor's program that reads the system's zone files.
+    #[error("cannot read the system's time zones")]
+    ReadTimeZones {
+        /// How it ended.
+        source: CommandError,
+    },
     /// The vendor's initialiser.
     #[error("cannot make the seed of the first starts")]
     Initialise {

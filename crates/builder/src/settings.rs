@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use hook::{Environment, EnvironmentError};
+use hook::{Environment, EnvironmentError, SwitchError};
 use thiserror::Error;
 
 /// Builder's inputs.
@@ -15,6 +15,8 @@ pub(crate) struct Settings {
     pub approot: PathBuf,
     /// `MYSQL_TARBALL`: which tarball, where there are several.
     pub tarball: Option<OsString>,
+    /// `MYSQL_INITDB_SKIP_TZINFO` or MariaDB's: no time zone tables in the seed.
+    pub skip_time_zones: bool,
 }
 
 impl Settings {
@@ -38,6 +40,8 @@ impl Settings {
             tarball: environment
                 .input("MYSQL_TARBALL")
                 .map(|(name, _)| name.to_owned()),
+            skip_time_zones: environment.switch("MYSQL_INITDB_SKIP_TZINFO")?
+                || environment.switch("MARIADB_INITDB_SKIP_TZINFO")?,
         };
         if settings.home == settings.approot {
             return Err(SettingsError::HomeIsApproot {
@@ -54,6 +58,9 @@ pub enum SettingsError {
     /// No usable `$HOME`.
     #[error(transparent)]
     Home(#[from] EnvironmentError),
+    /// Neither 0 nor 1.
+    #[error(transparent)]
+    Switch(#[from] SwitchError),
     /// The approot is not there.
     #[error("cannot find the approot {path}", path = path.display())]
     FindApproot {

@@ -40,6 +40,7 @@ fn build_twice_builds_once() {
          - tarball {dir}/code/hooks/m.tar.gz\n\
          - unpacked 4 files, 0 MB\n\
          - found MySQL 9.7.4, as the server itself says\n\
+         - no time zone tables: the tarball has no mysql_tzinfo_to_sql\n\
          - initialised a database, root locked, as the seed of every first start: 0 kB\n\
          - MySQL 9.7.4 is ready in {dir}/home\n"
     );
@@ -65,6 +66,7 @@ fn build_twice_builds_once() {
             "builder 0.1.0\n\
              - tarball {{dir}}/code/hooks/m.tar.gz\n\
              - kept release {id}, the same tarball as before\n\
+             - no time zone tables: the tarball has no mysql_tzinfo_to_sql\n\
              - kept the seed, the same release\n\
              - MySQL 9.7.4 is ready in {{dir}}/home\n"
         )

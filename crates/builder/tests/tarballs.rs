@@ -236,6 +236,7 @@ fn full_disk_leaves_nothing_and_the_next_run_succeeds() {
              - tarball {{dir}}/code/hooks/m.tar.gz\n\
              - unpacked 4 files, 0 MB\n\
              - found MySQL 9.7.4, as the server itself says\n\
+             - no time zone tables: the tarball has no mysql_tzinfo_to_sql\n\
              - initialised a database, root locked, as the seed of every first start: 0 kB\n\
              - MySQL 9.7.4 is ready in {{dir}}/home\n"
         )

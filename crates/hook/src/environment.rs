@@ -44,6 +44,21 @@ impl Environment {
         }
     }
 
+    /// The input `name` as a switch: `1` is on, `0` and nothing are off.
+    pub fn switch(&self, name: &str) -> Result<bool, SwitchError> {
+        let Some((value, variable)) = self.input(name) else {
+            return Ok(false);
+        };
+        match value.to_str() {
+            Some("1") => Ok(true),
+            Some("0") => Ok(false),
+            _ => Err(SwitchError {
+                variable,
+                value: value.to_owned(),
+            }),
+        }
+    }
+
     /// Every variable, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.0.iter().map(|(name, value)| (&**name, &**value))
@@ -77,6 +92,16 @@ impl std::fmt::Debug for Environment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
+}
+
+/// An input that is to be 0 or 1 is neither.
+#[derive(Debug, Error)]
+#[error("{variable} is '{value}', which is neither 0 nor 1", value = value.display())]
+pub struct SwitchError {
+    /// The variable.
+    pub variable: String,
+    /// Its value.
+    pub value: OsString,
 }
 
 /// The environment lacks what every hook needs.

@@ -13,7 +13,7 @@ mod report;
 mod stop;
 
 pub use entry::{Program, main};
-pub use environment::{Environment, EnvironmentError};
+pub use environment::{Environment, EnvironmentError, SwitchError};
 pub use exit::ExitStatus;
 pub use failure::{Advice, Explain, Kind, render};
 pub use inherit::Inherited;

@@ -31,6 +31,8 @@ pub struct Initialisation<'a> {
     pub data_dir: &'a Path,
     /// A packed data directory of this server to begin with.
     pub seed: Option<&'a Path>,
+    /// What fills the time zone tables, where there is no seed to have them: see `TimeZones::sql`.
+    pub time_zones: &'a [u8],
 }
 
 impl Initialisation<'_> {
@@ -111,15 +113,17 @@ impl Initialisation<'_> {
                 source,
             });
         }
-        let sql = locking_sql(self.server);
+        // Locking comes last: a failure before it leaves no directory with an open root, as it fails
+        // the whole.
+        let sql = [self.time_zones, locking_sql(self.server).as_bytes()].concat();
         match (self.server.flavour, self.server.version) {
             (Flavour::MariaDb, _) => {
                 self.start(&mut self.install_script(dir)?, b"")?;
-                self.start(&mut self.bootstrap(dir), sql.as_bytes())
+                self.start(&mut self.bootstrap(dir), &sql)
             }
             (_, version) if version >= INITIALIZE => {
                 let file = accounts_file(self.layout);
-                write_private(&file, sql.as_bytes())?;
+                write_private(&file, &sql)?;
                 let result = self.start(&mut self.initialize(dir, &file), b"");
                 let removed = remove_file_if_there(&file);
                 result?;
@@ -132,10 +136,7 @@ impl Initialisation<'_> {
                     path: mysql,
                     source,
                 })?;
-                self.start(
-                    &mut self.bootstrap(dir),
-                    &[&tables, sql.as_bytes()].concat(),
-                )
+                self.start(&mut self.bootstrap(dir), &[tables, sql].concat())
             }
         }
     }
@@ -187,7 +188,9 @@ impl Initialisation<'_> {
         let mut command = plain_command(self.layout, &self.server.executable);
         command
             .arg(with_path("--datadir=", dir))
-            .arg(with_path("--log-error=", &self.layout.initialise_log()));
+            .arg(with_path("--log-error=", &self.layout.initialise_log()))
+            // One of my.cnf's that has a name is in tables that are not there yet.
+            .arg("--default-time-zone=SYSTEM");
         command
     }
 
@@ -254,17 +257,22 @@ fn accounts_file(layout: &Layout) -> PathBuf {
     layout.run_dir().join("initialise.sql")
 }
 
-/// The option file is the first argument of every call, and nothing of the caller's environment
-/// (`MYSQL_*`, `MARIADB_*`) reaches a server or a client.
-pub(crate) fn plain_command(layout: &Layout, program: &Path) -> Command {
+/// A program of the release. Nothing of the caller's environment (`MYSQL_*`, `MARIADB_*`) reaches it.
+pub(crate) fn bare_command(layout: &Layout, program: &Path) -> Command {
     let mut command = Command::new(program);
     command
         .env_clear()
         .env("HOME", layout.home())
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .env("TMPDIR", layout.tmp_dir())
-        .current_dir(layout.home())
-        .arg(with_path("--defaults-file=", &layout.option_file()));
+        .current_dir(layout.home());
+    command
+}
+
+/// A server or a client: the option file is its first argument.
+pub(crate) fn plain_command(layout: &Layout, program: &Path) -> Command {
+    let mut command = bare_command(layout, program);
+    command.arg(with_path("--defaults-file=", &layout.option_file()));
     command
 }
 

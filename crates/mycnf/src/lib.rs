@@ -16,6 +16,7 @@ mod seed;
 mod server;
 mod size;
 mod temporary_server;
+mod time_zones;
 mod write;
 
 pub use accepted::Accepted;
@@ -37,4 +38,5 @@ pub use seed::{Seed, pack};
 pub use server::{Flavour, ProbeError, SERVER_EXECUTABLES, Server, Version};
 pub use size::{parse_size, shown_size};
 pub use temporary_server::{TemporaryServer, TemporaryServerError};
+pub use time_zones::{NoTimeZones, TimeZones};
 pub use write::{WriteError, discard_unfinished, is_private_copy, write_private};

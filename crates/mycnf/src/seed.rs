@@ -20,7 +20,7 @@ use crate::rendering::server_groups;
 use crate::server::Server;
 
 /// Changes when a seed of an earlier builder must not be used any more.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 
 /// What a server can be told at initialisation only.
 const FROZEN: [&str; 6] = [
@@ -55,14 +55,16 @@ pub struct Seed {
 }
 
 impl Seed {
-    /// The seed for `release`, the name of `server`'s directory, and the user's `template`. `None`
-    /// if my.cnf keeps parts of the database apart, or includes files that may.
+    /// The seed for `release`, the name of `server`'s directory, and the user's `template`, with or
+    /// without `time_zones`. `None` if my.cnf keeps parts of the database apart, or includes files
+    /// that may.
     #[must_use]
     pub fn of(
         layout: &Layout,
         release: &OsStr,
         server: &Server,
         template: &OptionFile,
+        time_zones: bool,
     ) -> Option<Self> {
         let groups = server_groups(server.flavour, server.version);
         let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
@@ -77,7 +79,7 @@ impl Seed {
             }
         }
         let mut name = release.to_owned();
-        name.push(format!("-{}.tar.xz", digest(&options)));
+        name.push(format!("-{}.tar.xz", digest(&options, time_zones)));
         let path = layout.seeds().join(name);
         Some(Self { path, options })
     }
@@ -99,9 +101,10 @@ impl Seed {
     }
 }
 
-fn digest(options: &[(&str, Vec<u8>)]) -> String {
+fn digest(options: &[(&str, Vec<u8>)], time_zones: bool) -> String {
     let mut hasher = Sha256::new();
     hasher.update(FORMAT);
+    hasher.update([u8::from(time_zones)]);
     for (option, value) in options {
         hasher.update(option);
         hasher.update([0]);
@@ -118,7 +121,8 @@ fn digest(options: &[(&str, Vec<u8>)]) -> String {
 /// Writes `data_dir`, whose server was stopped cleanly, to `archive` as a compressed tarball: without
 /// its holes, without what must be unique (server UUID, TLS keys), and without what a server makes
 /// anew after a clean stop (double-write buffer and redo log of MySQL 8.0.30 and later; their
-/// directory must stay). Takes those out of `data_dir` too.
+/// directory must stay). Takes those out of `data_dir` too. Aria's log stays: MariaDB makes it anew as
+/// well, but does not recover then when it is killed afterwards.
 pub fn pack(data_dir: &Path, archive: impl Write) -> io::Result<()> {
     for directory in [data_dir.to_owned(), data_dir.join("#innodb_redo")] {
         remove_dispensable(&directory)?;

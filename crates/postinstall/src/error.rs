@@ -69,7 +69,7 @@ impl Explain for SettingsError {
                 Kind::Configuration,
                 "set it to one word without spaces, push again",
             ),
-            Self::Flag { .. } => Advice::new(Kind::Configuration, "set it to 1 or 0, push again"),
+            Self::Switch(_) => Advice::new(Kind::Configuration, "set it to 1 or 0, push again"),
         }
     }
 }

@@ -32,6 +32,7 @@ impl FreshDatabase<'_> {
             layout: self.layout,
             data_dir: self.data_dir,
             seed: seed.as_ref().map(Seed::path),
+            time_zones: b"",
         };
         // The platform may be about to replace ~/data by the real one, on which they ran long ago.
         if !files.is_empty() && purpose == Purpose::Later {
@@ -81,13 +82,14 @@ impl FreshDatabase<'_> {
 
     /// The seed that builder made for this release and my.cnf, if it did.
     fn seed(&self) -> Option<Seed> {
-        let release = self.server.basedir.canonicalize().unwrap_or_default();
-        let seed = Seed::of(
-            self.layout,
-            release.file_name()?,
-            self.server,
-            self.template,
-        )?;
-        seed.path().is_file().then_some(seed)
+        let release = self.server.basedir.canonicalize().ok()?;
+        let release = release.file_name()?;
+        let seed =
+            |time_zones| Seed::of(self.layout, release, self.server, self.template, time_zones);
+        // builder keeps one, made as it could then.
+        [seed(true), seed(false)]
+            .into_iter()
+            .flatten()
+            .find(|seed| seed.path().is_file())
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use hook::{Environment, EnvironmentError, MemoryLimitError};
+use hook::{Environment, EnvironmentError, MemoryLimitError, SwitchError};
 use thiserror::Error;
 
 use crate::accounts::{AccountInputs, AccountsError};
@@ -54,7 +54,7 @@ impl Settings {
             bind_address: text_input(environment, "MYSQL_BIND_ADDRESS")?,
             memory: MemoryInput::from_environment(environment)?,
             accounts: AccountInputs::from_environment(environment)?,
-            require_data: flag_input(environment, "MYSQL_REQUIRE_DATA")?,
+            require_data: environment.switch("MYSQL_REQUIRE_DATA")?,
             host_name: host_name(environment),
             service: environment
                 .get("DOTCLOUD_SERVICE_NAME")
@@ -123,20 +123,6 @@ fn text_input(environment: &Environment, name: &str) -> Result<Option<String>, S
     }
 }
 
-fn flag_input(environment: &Environment, name: &str) -> Result<bool, SettingsError> {
-    let Some((value, variable)) = environment.input(name) else {
-        return Ok(false);
-    };
-    match value.to_str() {
-        Some("1") => Ok(true),
-        Some("0") => Ok(false),
-        _ => Err(SettingsError::Flag {
-            variable,
-            value: value.to_owned(),
-        }),
-    }
-}
-
 /// `$HOSTNAME` where the platform sets it, else what the kernel says.
 fn host_name(environment: &Environment) -> String {
     environment.get("HOSTNAME").map_or_else(
@@ -198,13 +184,8 @@ pub enum SettingsError {
         value: OsString,
     },
     /// Neither 0 nor 1.
-    #[error("{variable} is '{value}', which is neither 0 nor 1", value = value.display())]
-    Flag {
-        /// The variable.
-        variable: String,
-        /// Its value.
-        value: OsString,
-    },
+    #[error(transparent)]
+    Switch(#[from] SwitchError),
 }
 
 #[cfg(test)]

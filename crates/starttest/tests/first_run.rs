@@ -12,14 +12,15 @@ mod sandbox;
 use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
+use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use mysql::prelude::Queryable;
 use mysql::{Conn, OptsBuilder};
-use real::{Instance, SERVERS, Server};
-use sandbox::{set_mode, wait_for};
+use real::{Instance, SERVERS, Server, builder, free_port, release};
+use sandbox::{Sandbox, set_mode, wait_for};
 
 const PASSWORD: &str = "it's known";
 
@@ -115,6 +116,11 @@ fn h1_c5_failing_file_is_told_with_its_line_and_the_next_start_begins_anew() {
             ("3.sql", b"INSERT INTO t VALUES (300);\n"),
         ];
         let instance = instance(server, &files);
+        // What clients of the real server may have must not count.
+        instance.sandbox.write(
+            "home/mysql/my.cnf",
+            "[client]\nhost = 127.0.0.1\nprotocol = tcp\n[mysql]\nforce\nuser = app\n",
+        );
         let prepared = instance
             .sandbox
             .outcome(&mut hook(&instance, "postinstall"));
@@ -251,4 +257,71 @@ fn g5_server_that_does_not_start_is_told_in_its_own_words() {
     }
     assert_eq!(outcome.code, Some(1));
     assert_no_database(&instance);
+}
+
+/// D5, D1: named time zones, also as the server's own, from the first start on.
+#[test]
+fn d5_d1_seed_has_time_zones_where_the_tarball_can_make_them() {
+    for server in SERVERS {
+        let zones = server != Server::MySql56;
+        let instance = Instance::new(server);
+        if zones {
+            instance.sandbox.write(
+                "home/mysql/my.cnf",
+                "[mysqld]\ndefault-time-zone = Europe/Berlin\nsql-mode = ONLY_FULL_GROUP_BY\n\
+                 log-bin = binlog\nserver-id = 1\n",
+            );
+        }
+        let running = instance.start(&mut hook(&instance, "starttest"));
+        let mut root = instance.connect(PASSWORD);
+        let query = "SELECT CONVERT_TZ('2026-07-01 12:00:00', 'UTC', 'Asia/Tokyo')";
+        let tokyo: Option<String> = root.query_first(query).unwrap().unwrap();
+        assert_eq!(tokyo.is_some(), zones, "{server:?}");
+        let names = time_zones(&mut root);
+        assert_eq!(names > 300, zones, "{server:?}: {names}");
+        // D4: neither they nor the accounts are in the binary log.
+        if zones {
+            let (_, position): (String, u64) = root
+                .query_first::<mysql::Row, _>(BINLOG[usize::from(server == Server::MySql9)])
+                .unwrap()
+                .map(|mut row| (row.take(0).unwrap(), row.take(1).unwrap()))
+                .unwrap();
+            assert!(position < 500, "{server:?}: {position}");
+        }
+        drop(running);
+    }
+}
+
+#[test]
+fn d5_skipped_at_build_there_are_none() {
+    let sandbox = Sandbox::new();
+    let release = release(Server::MariaDb);
+    let releases = sandbox.home().join("mysql/releases");
+    fs::create_dir_all(&releases).unwrap();
+    symlink(&release, releases.join(release.file_name().unwrap())).unwrap();
+    sandbox.hand_over();
+    let approot = Server::MariaDb.built_home().with_file_name("code");
+    let mut builder = builder(&sandbox.home(), &approot.join("hooks"));
+    builder
+        .env("MARIADB_INITDB_SKIP_TZINFO", "1")
+        .stderr(Stdio::piped());
+    let built = sandbox.outcome(&mut builder);
+    let line = "- no time zone tables, as MYSQL_INITDB_SKIP_TZINFO says\n";
+    assert!(built.stderr.contains(line), "{}", built.stderr);
+    let instance = Instance {
+        sandbox,
+        port: free_port(),
+    };
+    let running = instance.start(&mut hook(&instance, "starttest"));
+    assert_eq!(time_zones(&mut instance.connect(PASSWORD)), 0);
+    drop(running);
+}
+
+/// What each calls it.
+const BINLOG: [&str; 2] = ["SHOW MASTER STATUS", "SHOW BINARY LOG STATUS"];
+
+fn time_zones(root: &mut Conn) -> u64 {
+    root.query_first("SELECT COUNT(*) FROM mysql.time_zone_name")
+        .unwrap()
+        .unwrap()
 }

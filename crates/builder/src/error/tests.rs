@@ -272,6 +272,26 @@ fn library_errors_have_exact_texts() {
 }
 
 #[test]
+fn time_zone_errors_have_exact_texts() {
+    let (variable, value) = ("MYSQL_INITDB_SKIP_TZINFO".to_owned(), "yes".into());
+    assert_rendered(
+        SettingsError::Switch(hook::SwitchError { variable, value }),
+        "MYSQL_INITDB_SKIP_TZINFO is 'yes', which is neither 0 nor 1\n  next: set it to 1 or 0, push \
+         again",
+    );
+    let source = CommandError::Start {
+        program: "/r/bin/mysql_tzinfo_to_sql".into(),
+        source: source(),
+    };
+    assert_rendered(
+        SeedError::ReadTimeZones { source },
+        "cannot read the system's time zones\n  cause: cannot run /r/bin/mysql_tzinfo_to_sql\n  \
+         cause: permission denied\n  next: reinstall the system's zone files (package tzdata), or \
+         set MYSQL_INITDB_SKIP_TZINFO to 1 to do without, push again",
+    );
+}
+
+#[test]
 fn first_run_errors_have_exact_texts() {
     let write = FirstRunError::Write {
         path: path(),

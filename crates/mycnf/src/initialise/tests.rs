@@ -71,6 +71,7 @@ impl Home {
             layout: &self.layout,
             data_dir,
             seed: None,
+            time_zones: b"",
         }
     }
 
@@ -118,6 +119,7 @@ fn commands_option_file_comes_first_and_environment_is_ours() {
             "--defaults-file=~/.my.cnf",
             "--datadir=/d",
             "--log-error=~/data/logs/initialise.log",
+            "--default-time-zone=SYSTEM",
             "--bootstrap",
         ]
     );
@@ -125,7 +127,7 @@ fn commands_option_file_comes_first_and_environment_is_ours() {
     assert_eq!(names, ["HOME", "PATH", "TMPDIR"]);
     let command = initialisation.initialize(Path::new("/d"), Path::new("/f"));
     assert_eq!(
-        home.arguments(&command)[3..],
+        home.arguments(&command)[4..],
         ["--initialize-insecure", "--init-file=/f"]
     );
 }
@@ -249,7 +251,13 @@ fn seed_of_each_frozen_option_has_its_own() {
     let home = Home::mysql_9();
     let seed = |text: &str| {
         let template = OptionFile::parse(Path::new("my.cnf"), text.as_bytes()).unwrap();
-        Seed::of(&home.layout, OsStr::new("m-1"), &home.server, &template)
+        Seed::of(
+            &home.layout,
+            OsStr::new("m-1"),
+            &home.server,
+            &template,
+            true,
+        )
     };
     let plain = seed("[mysqld]\nport = 3306\n").unwrap();
     assert_eq!(seed("").unwrap(), plain);
@@ -258,6 +266,15 @@ fn seed_of_each_frozen_option_has_its_own() {
         name.starts_with("m-1-") && name.ends_with(".tar.xz"),
         "{name}"
     );
+    let template = OptionFile::empty(Path::new("my.cnf"));
+    let without = Seed::of(
+        &home.layout,
+        OsStr::new("m-1"),
+        &home.server,
+        &template,
+        false,
+    );
+    assert_ne!(without.unwrap().path(), plain.path(), "no time zones");
     let frozen = seed("[mysqld]\nlower_case_table_names = 1\n").unwrap();
     assert_ne!(frozen.path(), plain.path());
     assert_eq!(

@@ -93,7 +93,7 @@ fn settings_errors_have_exact_texts() {
     );
     let (variable, value) = ("MYSQL_REQUIRE_DATA".to_owned(), "x y".into());
     assert_rendered(
-        SettingsError::Flag { variable, value },
+        SettingsError::Switch(hook::SwitchError { variable, value }),
         "MYSQL_REQUIRE_DATA is 'x y', which is neither 0 nor 1\n  next: set it to 1 or 0, push \
          again",
     );

@@ -1,0 +1,103 @@
+//! Time zone tables, which `CONVERT_TZ` and named time zones need: made from the system's zone files by
+//! the release's own program, loaded while the seed is initialised, so never in a binary log.
+
+use std::path::{Path, PathBuf};
+
+use hook::CommandError;
+use thiserror::Error;
+
+use crate::initialise::bare_command;
+use crate::layout::Layout;
+use crate::server::Server;
+
+/// Where the system keeps its zone files (Debian and Ubuntu: package tzdata).
+const ZONE_FILES: &str = "/usr/share/zoneinfo";
+
+/// What vendors call the program, below the release's top directory.
+const PROGRAMS: [&str; 2] = ["bin/mariadb-tzinfo-to-sql", "bin/mysql_tzinfo_to_sql"];
+
+/// A way to fill the time zone tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeZones {
+    program: PathBuf,
+    zone_files: PathBuf,
+}
+
+impl TimeZones {
+    /// Looks for `server`'s program and the system's zone files.
+    pub fn find(server: &Server) -> Result<Self, NoTimeZones> {
+        Self::find_in(server, Path::new(ZONE_FILES))
+    }
+
+    fn find_in(server: &Server, zone_files: &Path) -> Result<Self, NoTimeZones> {
+        let program = PROGRAMS
+            .iter()
+            .map(|name| server.basedir.join(name))
+            .find(|path| path.is_file())
+            .ok_or(NoTimeZones::Program)?;
+        let path = zone_files.to_owned();
+        if !path.join("UTC").is_file() {
+            return Err(NoTimeZones::ZoneFiles { path });
+        }
+        Ok(Self {
+            program,
+            zone_files: path,
+        })
+    }
+
+    /// The SQL that fills the tables: 5 MB for 1,800 zones.
+    pub fn sql(&self, layout: &Layout) -> Result<Vec<u8>, CommandError> {
+        // It takes no option file.
+        let mut command = bare_command(layout, &self.program);
+        command.arg(&self.zone_files);
+        let tables = hook::run(&mut command, b"")?.stdout;
+        Ok([b"USE mysql;\n", &tables[..], b"\n"].concat())
+    }
+}
+
+/// Why the time zone tables stay empty.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NoTimeZones {
+    /// The release cannot read zone files.
+    #[error("the tarball has no mysql_tzinfo_to_sql")]
+    Program,
+    /// There are none.
+    #[error("this machine has no zone files in {path} (package tzdata)", path = path.display())]
+    ZoneFiles {
+        /// Where they should be.
+        path: PathBuf,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::server::{Flavour, Version};
+
+    #[test]
+    fn find_what_is_missing_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let basedir = dir.path().join("release");
+        fs::create_dir_all(basedir.join("bin")).unwrap();
+        let server = Server {
+            executable: basedir.join("bin/mysqld"),
+            basedir,
+            flavour: Flavour::MySql,
+            version: Version::new(9, 7, 4),
+        };
+        let text = || {
+            let found = TimeZones::find_in(&server, dir.path());
+            found.map_err(|error| error.to_string())
+        };
+        let program = "the tarball has no mysql_tzinfo_to_sql".to_owned();
+        assert_eq!(text(), Err(program));
+        fs::write(server.basedir.join("bin/mysql_tzinfo_to_sql"), "").unwrap();
+        let path = dir.path().display();
+        let zones = format!("this machine has no zone files in {path} (package tzdata)");
+        assert_eq!(text(), Err(zones));
+        fs::write(dir.path().join("UTC"), "").unwrap();
+        text().unwrap();
+    }
+}
