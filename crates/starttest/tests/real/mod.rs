@@ -235,11 +235,12 @@ pub fn release(server: Server) -> PathBuf {
 /// A port that nobody has: not one of those that the system gives to clients, of which any may take it
 /// while its server is down (ip_local_port_range begins at 32768).
 fn free_port() -> u16 {
-    let random = |()| 15_000 + u16::try_from(RandomState::new().hash_one(()) % 17_000).unwrap();
-    std::iter::repeat(())
-        .map(random)
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .unwrap()
+    loop {
+        let port = 15_000 + u16::try_from(RandomState::new().hash_one(()) % 17_000).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A hook or the server it became; killed with the test.
