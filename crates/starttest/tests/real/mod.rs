@@ -233,7 +233,7 @@ pub fn release(server: Server) -> PathBuf {
 }
 
 /// A port that nobody has: not one of those that the system gives to clients, of which any may take it
-/// while its server is down (ip_local_port_range begins at 32768).
+/// while its server is down (`ip_local_port_range` begins at 32768).
 fn free_port() -> u16 {
     loop {
         let port = 15_000 + u16::try_from(RandomState::new().hash_one(()) % 17_000).unwrap();
