@@ -2,8 +2,8 @@
 //! through the inherited descriptor, the server or initialiser it starts.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -53,10 +53,10 @@ impl DataLock {
                 }
             }
         }
-        // An exec keeps the process id, so this stays true when the hook becomes the server.
-        file.set_len(0).map_err(error)?;
-        file.rewind().map_err(error)?;
-        writeln!(file, "{}", std::process::id()).map_err(error)?;
+        // An exec keeps the process id, so this stays true when the hook becomes the server. Always of
+        // the same length: to truncate a file waits for the filesystem's journal on a busy disk.
+        let holder = format!("{:<11}\n", std::process::id());
+        file.write_all_at(holder.as_bytes(), 0).map_err(error)?;
         fcntl_setfd(&file, FdFlags::empty()).map_err(|errno| error(io::Error::from(errno)))?;
         Ok(Self { _file: file })
     }

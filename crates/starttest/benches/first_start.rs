@@ -221,8 +221,13 @@ impl Bench {
             .stdin(fs::File::open(path).unwrap())
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{:?}: {said}", self.server);
+        let said = [output.stdout, output.stderr].map(|b| String::from_utf8_lossy(&b).into_owned());
+        let log = fs::read_to_string(self.instance.home().join("data/logs/error.log"));
+        assert!(
+            output.status.success(),
+            "{:?}: {said:?} {log:?}",
+            self.server
+        );
     }
 
     fn mysqld(&self) -> Command {

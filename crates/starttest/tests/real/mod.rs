@@ -9,6 +9,7 @@
 )]
 
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -258,9 +259,15 @@ pub fn release(server: Server) -> PathBuf {
         .unwrap()
 }
 
+/// A port that nobody has: not one of those that the system gives to clients, of which any may take it
+/// while its server is down (`ip_local_port_range` begins at 32768).
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    loop {
+        let port = 15_000 + u16::try_from(RandomState::new().hash_one(()) % 17_000).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A hook or the server it became; killed with the test.
