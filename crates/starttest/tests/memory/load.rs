@@ -137,7 +137,8 @@ fn fill(root: &mut Conn, bytes: u64) -> u32 {
 
 /// One client's work; `number` gives each other rows, so that nobody waits for somebody's lock.
 fn client(connection: &mut Conn, number: u32, rows: u32, rounds: u32) -> mysql::Result<()> {
-    let first = 1 + (rows - SPAN) / CLIENTS * number;
+    let share = (rows - SPAN) / CLIENTS;
+    let first = 1 + share * number;
     let span = format!("id BETWEEN {first} AND {}", first + SPAN);
     let sorted = format!("SELECT id, b FROM t WHERE {span} ORDER BY b LIMIT 10");
     let grouped =
@@ -147,13 +148,17 @@ fn client(connection: &mut Conn, number: u32, rows: u32, rounds: u32) -> mysql::
          AND y.id BETWEEN {first} AND {first} + 600"
     );
     let updated = format!("UPDATE t SET b = {TEXT} WHERE id BETWEEN {first} AND {first} + 99");
+    // All clients together read the whole table, through the pool.
+    let scanned = format!(
+        "SELECT MAX(b) FROM t WHERE id BETWEEN {first} AND {}",
+        first + share.max(SPAN)
+    );
     for _ in 0..rounds {
         let _: Vec<(u32, String)> = connection.query(&sorted)?;
         let _: Vec<(String, u64)> = connection.query(&grouped)?;
         let _: Option<u64> = connection.query_first(&joined)?;
         connection.query_drop(&updated)?;
-        // The whole table, through the pool.
-        let _: Option<Option<String>> = connection.query_first("SELECT MAX(b) FROM t")?;
+        let _: Option<Option<String>> = connection.query_first(&scanned)?;
     }
     Ok(())
 }

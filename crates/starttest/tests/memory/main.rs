@@ -17,13 +17,15 @@ mod sandbox;
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::symlink;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use cgroup::Cgroup;
 use load::Seen;
-use real::{Instance, Server, builder, fill_approot};
-use sandbox::{Sandbox, assert_refused, hand_over};
+use mysql::Conn;
+use real::{Instance, Running, Server, builder, fill_approot};
+use sandbox::{Sandbox, assert_refused, wait_for};
 
 const MIB: u64 = 1 << 20;
 const PASSWORD: &str = "x";
@@ -44,40 +46,71 @@ fn hook(instance: &Instance, name: &str) -> Command {
     command
 }
 
-/// Runs `server` in a cgroup of `limit` bytes through a first start, the load, a stop. `None`, said
-/// loudly, where there are no cgroups.
-fn lives(server: Server, limit: u64, with_seed: bool, rounds: u32) -> Option<Seen> {
+/// Runs `server` beside a supervisord in a cgroup of `limit` bytes: a first start, the load, a kill, the recovery, a stop. `None`, said loudly, where there
+/// are no cgroups.
+fn lives(server: Server, limit: u64, seed: Seed, rounds: u32) -> Option<Seen> {
     let what = format!("{server:?} under {} MiB", limit / MIB);
     let cgroup = Cgroup::new(limit, &what)?;
     let instance = Instance::new(server);
-    if !with_seed {
+    let _supervisord = supervisord(&instance, &cgroup);
+    if seed == Seed::Without {
         fs::remove_dir_all(instance.home().join("mysql/seed")).unwrap();
     }
-    let running = instance.start(&mut cgroup.command(&hook(&instance, "starttest")));
-    let seen = load::work(&instance, &running, &cgroup, PASSWORD, rounds);
+    let start = || instance.start(&mut cgroup.command(&hook(&instance, "starttest")));
+    let running = start();
+    let peaks = load::work(&instance, &running, &cgroup, PASSWORD, rounds);
     assert_eq!(cgroup.oom_kills(), 0, "{what}");
     let pid = fs::read_to_string(instance.home().join("mysql/run/mysqld.pid")).unwrap();
     assert_eq!(pid.trim(), running.0.id().to_string(), "the same process");
+    running.signal("KILL");
+    running.end();
+    let running = start();
+    let _: Conn = instance.connect(PASSWORD);
     running.signal("TERM");
     let status = running.end();
     assert!(status.success(), "{what}: {status:?}");
-    assert_eq!(cgroup.oom_kills(), 0, "{what}, stopping");
-    Some(seen)
+    assert_eq!(cgroup.oom_kills(), 0, "{what}, recovering");
+    Some(peaks)
+}
+
+/// How the database is made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seed {
+    /// By unpacking the one that builder made.
+    With,
+    /// By the server's own initialiser.
+    Without,
+}
+
+/// A real one, as it is in every container; without a program of its own.
+fn supervisord(instance: &Instance, cgroup: &Cgroup) -> Running {
+    let log = instance.sandbox.path().join("home/supervisord.log");
+    let config = format!(
+        "[supervisord]\nnodaemon = true\nlogfile = {0}\npidfile = {0}.pid\n",
+        log.display()
+    );
+    let config = instance.sandbox.write("supervisord.conf", config);
+    let mut command = instance.sandbox.command(Path::new("supervisord"));
+    command.arg("-c").arg(config);
+    let mut command = cgroup.command(&command);
+    let child = command.stdout(Stdio::null()).spawn().unwrap();
+    wait_for("supervisord", || log.exists().then_some(()));
+    Running(child)
 }
 
 #[test]
 fn l2_mariadb_lives_at_its_floor() {
-    lives(Server::MariaDb, floor(Server::MariaDb).0, false, 1);
+    lives(Server::MariaDb, floor(Server::MariaDb).0, Seed::Without, 1);
 }
 
 #[test]
 fn l2_mysql_5_6_lives_at_its_floor() {
-    lives(Server::MySql56, floor(Server::MySql56).0, false, 1);
+    lives(Server::MySql56, floor(Server::MySql56).0, Seed::Without, 1);
 }
 
 #[test]
 fn l2_mysql_9_lives_at_its_floor() {
-    lives(Server::MySql9, floor(Server::MySql9).0, false, 1);
+    lives(Server::MySql9, floor(Server::MySql9).0, Seed::Without, 1);
 }
 
 /// The long form, for `make torture`: `MEMORY_LIMITS`, in MiB, for each server that runs in it.
@@ -95,7 +128,7 @@ fn l2_every_server_lives_at_every_limit() {
                 continue;
             }
             let began = Instant::now();
-            if let Some(seen) = lives(server, limit * MIB, true, 3) {
+            if let Some(seen) = lives(server, limit * MIB, Seed::With, 3) {
                 // Not captured by the test harness.
                 let _ = writeln!(
                     io::stderr(),
@@ -112,28 +145,42 @@ fn l2_every_server_lives_at_every_limit() {
     }
 }
 
+/// Runs builder in a home directory that has all but the seed: unpacking again would show nothing.
+fn builder_makes_the_seed(server: Server) {
+    let (limit, name) = floor(server);
+    let Some(cgroup) = Cgroup::new(limit, &format!("the seed of {name}")) else {
+        return;
+    };
+    let sandbox = Sandbox::new();
+    let releases = sandbox.home().join("mysql/releases");
+    fs::create_dir_all(releases.parent().unwrap()).unwrap();
+    symlink(server.built_home().join("mysql/releases"), releases).unwrap();
+    fill_approot(&sandbox.approot(), &server.tarball());
+    sandbox.hand_over();
+    let builder = builder(&sandbox.home(), &sandbox.approot());
+    let outcome = sandbox.outcome(&mut cgroup.command(&builder));
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert_eq!(cgroup.oom_kills(), 0, "{name}");
+    assert!(
+        outcome.stderr.contains("- initialised a database"),
+        "{}",
+        outcome.stderr
+    );
+}
+
 #[test]
-fn l2_builder_makes_the_seed_at_the_servers_floor() {
-    for server in real::SERVERS {
-        let (limit, name) = floor(server);
-        let Some(cgroup) = Cgroup::new(limit, &format!("the seed of {name}")) else {
-            continue;
-        };
-        let sandbox = Sandbox::new();
-        // All but the seed is there: unpacking the release again would show nothing.
-        let releases = sandbox.home().join("mysql/releases");
-        fs::create_dir_all(releases.parent().unwrap()).unwrap();
-        symlink(server.built_home().join("mysql/releases"), releases).unwrap();
-        fill_approot(&sandbox.approot(), &server.tarball());
-        hand_over(sandbox.path());
-        let mut command = builder(&sandbox.home(), &sandbox.approot());
-        command.env("HOME", sandbox.home());
-        let status = cgroup.command(&command).status().unwrap();
-        assert!(status.success(), "{name}: {status:?}");
-        assert_eq!(cgroup.oom_kills(), 0, "{name}");
-        let seeds = fs::read_dir(sandbox.home().join("mysql/seed")).unwrap();
-        assert_eq!(seeds.count(), 1, "{name}");
-    }
+fn l2_builder_makes_the_seed_of_mariadb_at_its_floor() {
+    builder_makes_the_seed(Server::MariaDb);
+}
+
+#[test]
+fn l2_builder_makes_the_seed_of_mysql_5_6_at_its_floor() {
+    builder_makes_the_seed(Server::MySql56);
+}
+
+#[test]
+fn l2_builder_makes_the_seed_of_mysql_9_at_its_floor() {
+    builder_makes_the_seed(Server::MySql9);
 }
 
 #[test]
