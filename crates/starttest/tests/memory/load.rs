@@ -4,7 +4,7 @@
 use std::fs;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{park_timeout, scope};
+use std::thread::{ScopedJoinHandle, park_timeout, scope};
 use std::time::Duration;
 
 use mysql::prelude::Queryable;
@@ -57,22 +57,19 @@ pub(crate) fn work(
         });
         let clients: Vec<_> = (0..CLIENTS)
             .map(|number| {
-                let (together, done) = (&together, &done);
+                let together = &together;
                 scope.spawn(move || {
                     let connection = connect(instance, password);
-                    // Nobody waits for one that could not.
+                    // Those that could not as well: nobody waits for them.
                     together.wait();
-                    let worked = connection.and_then(|mut c| client(&mut c, number, rows, rounds));
-                    if worked.is_err() {
-                        done.store(true, Ordering::Relaxed);
-                    }
-                    worked
+                    client(&mut connection?, number, rows, rounds)
                 })
             })
             .collect();
-        let worked: Vec<_> = clients.into_iter().map(|c| c.join().unwrap()).collect();
+        let worked: Vec<_> = clients.into_iter().map(ScopedJoinHandle::join).collect();
         done.store(true, Ordering::Relaxed);
         for worked in worked {
+            let worked = worked.unwrap();
             let log = instance.home().join("data/logs/error.log");
             let log = || fs::read_to_string(&log).unwrap_or_default();
             assert!(worked.is_ok(), "{:?}\n{}", worked.unwrap_err(), log());
