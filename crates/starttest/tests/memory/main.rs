@@ -46,48 +46,58 @@ fn hook(instance: &Instance, name: &str) -> Command {
     command
 }
 
-/// Runs `server` beside a supervisord in a cgroup of `limit` bytes: a first start, the load, a kill,
-/// the recovery, a stop. `None`, said loudly, where there are no cgroups.
-fn lives(server: Server, limit: u64, seed: Seed, rounds: u32) -> Option<Seen> {
+/// How much is done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// The server's own initialiser makes the database; one round of the load, a kill, the recovery.
+    Short,
+    /// The database comes from the seed; three rounds.
+    Long,
+}
+
+/// Runs `server` beside a supervisord in a cgroup of `limit` bytes: a first start and the load. `None`,
+/// said loudly, where there are no cgroups.
+fn lives(server: Server, limit: u64, form: Form) -> Option<Seen> {
     let what = format!("{server:?} under {} MiB", limit / MIB);
     let cgroup = Cgroup::new(limit, &what)?;
     let instance = Instance::new(server);
     let _supervisord = supervisord(&instance, &cgroup);
-    let made = match seed {
-        Seed::With => ", from the seed\n",
-        Seed::Without => {
+    let (made, rounds) = match form {
+        Form::Long => (", from the seed\n", 3),
+        Form::Short => {
             fs::remove_dir_all(instance.home().join("mysql/seed")).unwrap();
-            "data/mysqldb\n"
+            ("data/mysqldb\n", 1)
         }
     };
     let mut postinstall = cgroup.command(&hook(&instance, "postinstall"));
     let prepared = instance.sandbox.outcome(&mut postinstall);
     assert_eq!(prepared.code, Some(0), "{}", prepared.stderr);
     assert!(prepared.stderr.contains(made), "{}", prepared.stderr);
-    let start = || instance.start(&mut cgroup.command(&hook(&instance, "starttest")));
-    let running = start();
+    let running = start(&instance, &cgroup);
     let peaks = load::work(&instance, &running, &cgroup, PASSWORD, rounds);
     assert_eq!(cgroup.oom_kills(), 0, "{what}");
     let pid = fs::read_to_string(instance.home().join("mysql/run/mysqld.pid")).unwrap();
     assert_eq!(pid.trim(), running.0.id().to_string(), "the same process");
-    running.signal("KILL");
-    running.end();
-    let running = start();
-    let _: Conn = instance.connect(PASSWORD);
-    running.signal("TERM");
-    let status = running.end();
-    assert!(status.success(), "{what}: {status:?}");
-    assert_eq!(cgroup.oom_kills(), 0, "{what}, recovering");
+    if form == Form::Short {
+        recovers(&instance, &cgroup, running);
+    }
     Some(peaks)
 }
 
-/// How the database is made.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Seed {
-    /// By unpacking the one that builder made.
-    With,
-    /// By the server's own initialiser.
-    Without,
+fn start(instance: &Instance, cgroup: &Cgroup) -> Running {
+    instance.start(&mut cgroup.command(&hook(instance, "starttest")))
+}
+
+/// Kills the server in the middle of its dirty pages; the next one has no more memory.
+fn recovers(instance: &Instance, cgroup: &Cgroup, running: Running) {
+    running.signal("KILL");
+    running.end();
+    let running = start(instance, cgroup);
+    let _: Conn = instance.connect(PASSWORD);
+    running.signal("TERM");
+    let status = running.end();
+    assert!(status.success(), "{status:?}");
+    assert_eq!(cgroup.oom_kills(), 0, "recovering");
 }
 
 /// A real one, as it is in every container; without a program of its own.
@@ -108,17 +118,17 @@ fn supervisord(instance: &Instance, cgroup: &Cgroup) -> Running {
 
 #[test]
 fn l2_mariadb_lives_at_its_floor() {
-    lives(Server::MariaDb, floor(Server::MariaDb).0, Seed::Without, 1);
+    lives(Server::MariaDb, floor(Server::MariaDb).0, Form::Short);
 }
 
 #[test]
 fn l2_mysql_5_6_lives_at_its_floor() {
-    lives(Server::MySql56, floor(Server::MySql56).0, Seed::Without, 1);
+    lives(Server::MySql56, floor(Server::MySql56).0, Form::Short);
 }
 
 #[test]
 fn l2_mysql_9_lives_at_its_floor() {
-    lives(Server::MySql9, floor(Server::MySql9).0, Seed::Without, 1);
+    lives(Server::MySql9, floor(Server::MySql9).0, Form::Short);
 }
 
 /// At the limits of `MEMORY_LIMITS`, in MiB, that each server runs in; prints the table of docs/hooks.md.
@@ -135,7 +145,7 @@ fn l2_every_server_lives_at_every_limit() {
                 continue;
             }
             let began = Instant::now();
-            let Some(seen) = lives(server, limit * MIB, Seed::With, 3) else {
+            let Some(seen) = lives(server, limit * MIB, Form::Long) else {
                 continue;
             };
             let schema = if seen.performance_schema { "on" } else { "off" };
