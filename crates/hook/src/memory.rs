@@ -158,6 +158,8 @@ mod tests {
                       36 31 0:33 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n";
     const V2: &str = "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n";
 
+    // Case L1: v1, v2, both, nested cgroups, no limit.
+
     /// A machine of 8 GiB, with the files given by name and content.
     fn find(files: &[(&str, &str)]) -> (u64, Option<String>) {
         let root = tempfile::tempdir().unwrap();
@@ -185,12 +187,12 @@ mod tests {
     }
 
     #[test]
-    fn find_without_a_cgroup_is_the_machines_memory() {
+    fn l1_find_without_a_cgroup_is_the_machines_memory() {
         assert_eq!(find(&[]), (8 * GIB, None));
     }
 
     #[test]
-    fn find_v1_smallest_up_the_path() {
+    fn l1_find_v1_smallest_up_the_path() {
         let own = ("proc/self/cgroup", "5:cpu:/x\n4:memory:/a/b\n0::/\n");
         let mounts = ("proc/self/mountinfo", V1);
         let none = ("sys/fs/cgroup/memory/memory.limit_in_bytes", V1_NONE);
@@ -217,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn find_v2_smallest_up_the_path() {
+    fn l1_find_v2_smallest_up_the_path() {
         let own = ("proc/self/cgroup", "0::/a/b\n");
         let mounts = ("proc/self/mountinfo", V2);
         let outer = ("sys/fs/cgroup/a/memory.max", "268435456\n");
@@ -236,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn find_hybrid_memory_is_v1s() {
+    fn l1_find_hybrid_memory_is_v1s() {
         let own = ("proc/self/cgroup", "4:memory:/a\n0::/\n");
         let v2 = "41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
         let mounts = format!("{V1}{v2}");
@@ -251,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn find_path_of_another_view_is_the_mounts_top() {
+    fn l1_find_path_of_another_view_is_the_mounts_top() {
         let limit = "134217728\n";
         // A container without a cgroup namespace: its own group is what is mounted.
         let own = ("proc/self/cgroup", "4:memory:/docker/c1/sub\n");

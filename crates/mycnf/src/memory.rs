@@ -17,22 +17,28 @@ const BLOCK: u64 = 32 * MIB;
 
 /// What the page cache and the kernel get of the limit: the executable's own pages must not be
 /// evicted all the time.
-const HEADROOM: u64 = 8;
+const HEADROOM: u64 = 16;
+
+/// What else is in the container: supervisord takes 21 MiB.
+const BESIDE: u64 = 24 * MIB;
 
 /// As many as the servers are measured with at their smallest limits, and a few.
-const FEWEST_CONNECTIONS: u64 = 40;
+const FEWEST_CONNECTIONS: u64 = 36;
 
 /// Every server's default.
 const CONNECTIONS: u64 = 151;
 
-/// The least pool that we choose.
-const LEAST_POOL: u64 = 8 * MIB;
+/// A pool that we choose is a multiple of this.
+const POOL_UNIT: u64 = 8 * MIB;
 
 /// Control blocks, hash tables and locks of a pool, as a part of it.
 const POOL_OVERHEAD: u64 = 10;
 
 /// The servers round a pool up to chunks of this size, of which eight or more make up one of 1 GiB.
 const CHUNK: u64 = 128 * MIB;
+
+/// No machine has as much: sums of it do not overflow.
+const ABSURD: u64 = 1 << 50;
 
 /// How much memory to plan for, and how much must not be exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,16 +180,12 @@ impl MemoryPlan {
         (self.total() > self.memory.bound).then(|| self.needed())
     }
 
-    /// The headroom grows with the limit.
+    /// The limit at which the sum fits, of which the page cache gets more then.
     fn needed(&self) -> u64 {
-        let used: u64 = self.total() - self.budget_headroom();
-        (used * HEADROOM)
-            .div_ceil(HEADROOM - 1)
-            .next_multiple_of(BLOCK)
-    }
-
-    fn budget_headroom(&self) -> u64 {
-        self.memory.budget.max(self.floor).min(self.memory.bound) / HEADROOM
+        let budget = self.memory.budget.max(self.floor).min(self.memory.bound);
+        let used = self.total() - budget / HEADROOM;
+        let limit = (used * HEADROOM).div_ceil(HEADROOM - 1);
+        limit.next_multiple_of(BLOCK)
     }
 }
 
@@ -199,6 +201,7 @@ struct Planning<U> {
 
 impl<U: Fn(&str) -> Option<Value>> Planning<U> {
     fn sum_up(&mut self, flavour: Flavour, version: Version) {
+        self.fixed("supervisord".to_owned(), BESIDE);
         self.fixed("the server itself".to_owned(), self.class.baseline);
         self.schema_and_caches();
         let per_connection = self.buffers();
@@ -214,6 +217,7 @@ impl<U: Fn(&str) -> Option<Value>> Planning<U> {
     }
 
     fn part(&mut self, what: String, bytes: u64, fixed: bool) {
+        let bytes = bytes.min(ABSURD);
         self.plan.parts.push(Part { what, bytes, fixed });
     }
 
@@ -228,7 +232,7 @@ impl<U: Fn(&str) -> Option<Value>> Planning<U> {
     /// What the user set a number or size to; the server itself refuses what is neither.
     fn number(&self, option: &str) -> Option<u64> {
         let value = (self.user)(option)?.value?;
-        parse_size(std::str::from_utf8(&value).ok()?)
+        Some(parse_size(std::str::from_utf8(&value).ok()?)?.min(ABSURD))
     }
 
     fn schema_and_caches(&mut self) {
@@ -267,14 +271,11 @@ impl<U: Fn(&str) -> Option<Value>> Planning<U> {
                 ..
             } = buffer;
             let bytes = self.number(option).or(chosen).unwrap_or(default);
-            if buffer.per_connection {
-                per_connection += bytes;
-            } else {
-                self.fixed(option.to_owned(), bytes);
-            }
             let why = if buffer.per_connection {
+                per_connection += bytes;
                 CONNECTION_WHY
             } else {
+                self.fixed(option.to_owned(), bytes);
                 BUFFER_WHY
             };
             if let Some(chosen) = chosen.filter(|chosen| *chosen != default) {
@@ -308,7 +309,7 @@ impl<U: Fn(&str) -> Option<Value>> Planning<U> {
         };
         if chunked && pool > CHUNK && pool < GIB {
             let option = "innodb-buffer-pool-chunk-size";
-            self.set(option, exact_size(LEAST_POOL), CHUNK_WHY);
+            self.set(option, exact_size(POOL_UNIT), CHUNK_WHY);
         }
         self.add_pool(pool);
     }
@@ -323,8 +324,8 @@ impl<U: Fn(&str) -> Option<Value>> Planning<U> {
 
 /// Servers round up, so that we round down first: to chunks of ours, from 1 GiB on to eight of theirs.
 fn rounded_pool(bytes: u64) -> u64 {
-    let unit = if bytes < GIB { LEAST_POOL } else { 8 * CHUNK };
-    (bytes - bytes % unit).max(LEAST_POOL)
+    let unit = if bytes < GIB { POOL_UNIT } else { 8 * CHUNK };
+    (bytes - bytes % unit).max(POOL_UNIT)
 }
 
 /// `bytes` as a round number: whole M, below that a multiple of 64K.

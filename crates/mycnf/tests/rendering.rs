@@ -80,7 +80,7 @@ fn render_small_file_is_filled_in() {
          # the pool would be rounded up to a multiple of 128M\n\
          innodb-buffer-pool-chunk-size = 8M\n\
          # what the memory limit leaves beside the server itself and its connections\n\
-         innodb-buffer-pool-size = 256M\n\
+         innodb-buffer-pool-size = 288M\n\
          \n# mine\n[mysql]\nquick\n\
          \n[client]\n\
          # given by the platform; this file is rendered at every start, edit the my.cnf you \

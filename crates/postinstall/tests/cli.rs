@@ -39,10 +39,10 @@ const RENDERED: &str = " {dir}/home/.my.cnf, with port 42800 from PORT_TESTBEDDB
   - innodb-log-buffer-size = 4M (its share of the memory limit)
   - key-buffer-size = 2M (its share of the memory limit)
   - temptable-max-ram = 8M (its share of the memory limit)
-  - max-connections = 40 (all connections together must stay below the memory limit)
+  - max-connections = 36 (all connections together must stay below the memory limit)
   - innodb-buffer-pool-size = 32M (what the memory limit leaves beside the server itself and its connections)
 - memory 256M, from MYSQL_MEMORY
-  - the server itself 120M + innodb-log-buffer-size 4M + key-buffer-size 2M + temptable-max-ram 8M + the page cache 32M + 40 connections of 1.3M 51.3M + innodb-buffer-pool-size 32M with its overhead 35.2M = 253M
+  - supervisord 24M + the server itself 120M + innodb-log-buffer-size 4M + key-buffer-size 2M + temptable-max-ram 8M + the page cache 16M + 36 connections of 1.3M 46.2M + innodb-buffer-pool-size 32M with its overhead 35.2M = 256M
 ";
 
 #[test]
@@ -131,6 +131,40 @@ fn b11_narration_shows_no_password() {
     let sandbox = built();
     let narrated = sandbox.outcome(postinstall(&sandbox).env("HOOK_LOG", "debug"));
     assert!(!narrated.stderr.contains("secret"), "{}", narrated.stderr);
+}
+
+/// Case L6, for options of the user's; the servers' floors are tested with real servers.
+#[test]
+fn l6_pool_that_cannot_fit_is_refused_and_nothing_changes() {
+    let sandbox = built();
+    sandbox.write(
+        "home/mysql/my.cnf",
+        "[mysqld]\ninnodb_buffer_pool_size = 1G\n",
+    );
+    let before = sandbox.listing();
+    let sum = "supervisord 24M + the server itself 120M + innodb-log-buffer-size 4M + key-buffer-size \
+               2M + temptable-max-ram 8M + the page cache 16M + innodb-buffer-pool-size 1G with its \
+               overhead 1127M + 36 connections of 1.3M 46.2M = 1347M";
+    let stderr = format!(
+        "- server MySQL 9.7.4, from {{dir}}/home/mysql/install\n\
+         postinstall: error: with the options of my.cnf the server needs 1440M of memory, and the \
+         limit is 256M, from MYSQL_MEMORY\n  | {sum}\n  \
+         next: lower them, or set MYSQL_MEMORY to 1440M or more, push again\n"
+    );
+    let outcome = sandbox.outcome(&mut postinstall(&sandbox));
+    sandbox::assert_refused(&outcome, "postinstall", &stderr);
+    assert_eq!(sandbox.listing(), before);
+}
+
+#[test]
+fn connections_that_may_not_fit_are_warned_about() {
+    let sandbox = built();
+    sandbox.write("home/mysql/my.cnf", "[mysqld]\nmax_connections = 500\n");
+    let outcome = sandbox.outcome(&mut postinstall(&sandbox));
+    let warning = "- warning: clients that use all they may have get the server killed: lower \
+                   max_connections or the buffers in my.cnf, or set MYSQL_MEMORY to 864M or more\n";
+    assert!(outcome.stderr.contains(warning), "{}", outcome.stderr);
+    assert_eq!(outcome.code, Some(0));
 }
 
 #[test]

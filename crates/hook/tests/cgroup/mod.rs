@@ -131,8 +131,13 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
+        let empty = || fs::remove_dir(&self.dir).ok();
         // Its last process may still be on its way out.
-        wait_for("an empty cgroup", || fs::remove_dir(&self.dir).ok());
+        if !std::thread::panicking() {
+            wait_for("an empty cgroup", empty);
+        } else if empty().is_none() {
+            let _ = writeln!(io::stderr(), "\nleft behind: {}", self.dir.display());
+        }
     }
 }
 

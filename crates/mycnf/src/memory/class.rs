@@ -69,7 +69,7 @@ const MARIADB: Class = Class {
     baseline: 32 * MIB,
     connection: 256 * KIB,
     schema_by_default: false,
-    schema: (128 * MIB, 128 * MIB),
+    schema: (96 * MIB, 96 * MIB),
     schema_from: 0,
     caches_from: GIB,
 };
@@ -104,7 +104,7 @@ impl Class {
         let log = share(64, MIB, 16 * MIB);
         let mut buffers = vec![once("innodb-log-buffer-size", log, 64 * MIB)];
         if maria {
-            let (key, aria) = (share(64, 2 * MIB, 128 * MIB), share(32, 4 * MIB, 128 * MIB));
+            let (key, aria) = (share(128, MIB, 128 * MIB), share(32, 4 * MIB, 128 * MIB));
             buffers.push(once("key-buffer-size", key, 128 * MIB));
             buffers.push(once("aria-pagecache-buffer-size", aria, 128 * MIB));
         } else {
@@ -117,7 +117,11 @@ impl Class {
             each("sort-buffer-size", chosen(sort), sort),
             each("join-buffer-size", chosen(256 * KIB), 256 * KIB),
             each("read-rnd-buffer-size", chosen(256 * KIB), 256 * KIB),
-            each("read-buffer-size", None, 128 * KIB),
+            each(
+                "read-buffer-size",
+                share(2048, 64 * KIB, 128 * KIB),
+                128 * KIB,
+            ),
             each("binlog-cache-size", None, 32 * KIB),
         ]);
         if self.kind == Kind::MySql8 {

@@ -71,6 +71,7 @@ fn l1_options_at_the_floors() {
         "sort-buffer-size = 128K",
         "join-buffer-size = 128K",
         "read-rnd-buffer-size = 128K",
+        "read-buffer-size = 64K",
         "tmp-table-size = 256K",
     ];
     assert_eq!(
@@ -83,7 +84,7 @@ fn l1_options_at_the_floors() {
                 "key-buffer-size = 1M"
             ],
             &clients,
-            &["max-connections = 44", "innodb-buffer-pool-size = 40M"],
+            &["max-connections = 39", "innodb-buffer-pool-size = 32M"],
         ]
         .concat()
     );
@@ -93,11 +94,11 @@ fn l1_options_at_the_floors() {
             &caches[..],
             &[
                 "innodb-log-buffer-size = 2M",
-                "key-buffer-size = 2M",
+                "key-buffer-size = 1M",
                 "aria-pagecache-buffer-size = 4M"
             ],
             &clients,
-            &["max-connections = 40", "innodb-buffer-pool-size = 24M"],
+            &["max-connections = 36", "innodb-buffer-pool-size = 16M"],
         ]
         .concat()
     );
@@ -110,7 +111,7 @@ fn l1_options_at_the_floors() {
                 "innodb-log-buffer-size = 4M",
                 "key-buffer-size = 2M",
                 "temptable-max-ram = 8M",
-                "max-connections = 40",
+                "max-connections = 36",
                 "innodb-buffer-pool-size = 32M"
             ],
         ]
@@ -126,7 +127,7 @@ fn l1_large_limit_leaves_the_servers_defaults() {
         [
             "innodb-log-buffer-size = 16M",
             "temptable-max-ram = 256M",
-            "innodb-buffer-pool-size = 5G"
+            "innodb-buffer-pool-size = 6G"
         ]
     );
 }
@@ -140,10 +141,10 @@ fn pool_is_what_the_server_does_not_round_up() {
     };
     for (server, limit, expected, reason) in [
         (MYSQL_9, 256, (32, None), "below one chunk"),
-        (MYSQL_9, 1024, (256, Some(8 * MIB)), "smaller chunks"),
+        (MYSQL_9, 1024, (288, Some(8 * MIB)), "smaller chunks"),
         (MYSQL_9, 4096, (2048, None), "eight chunks to a gibibyte"),
-        (MYSQL_5_6, 1024, (368, None), "no chunks before 5.7.5"),
-        (MARIADB, 1024, (360, None), "chunks of its own from 10.8"),
+        (MYSQL_5_6, 1024, (392, None), "no chunks before 5.7.5"),
+        (MARIADB, 1024, (384, None), "chunks of its own from 10.8"),
     ] {
         assert_eq!(pool(server, limit), expected, "{reason}");
     }
@@ -196,20 +197,20 @@ fn options_of_the_users_are_counted() {
 
 #[test]
 fn pool_of_the_users_that_cannot_fit_is_refused_with_the_sum() {
-    let sum = "the server itself 120M + innodb-log-buffer-size 4M + key-buffer-size 2M + \
-               temptable-max-ram 8M + the page cache 64M + innodb-buffer-pool-size 1G with its \
-               overhead 1127M + 40 connections of 1.3M 51.3M = 1376M";
+    let sum = "supervisord 24M + the server itself 120M + innodb-log-buffer-size 4M + key-buffer-size 2M + \
+               temptable-max-ram 8M + the page cache 32M + innodb-buffer-pool-size 1G with its \
+               overhead 1127M + 36 connections of 1.3M 46.2M = 1363M";
     let own = "innodb_buffer_pool_size=1G";
     let error = plan(MYSQL_9, within(512 * MIB), own).check().unwrap_err();
     assert_eq!(
         error,
         MemoryError::OptionsTooLarge {
-            needed: 1504 * MIB,
+            needed: 1440 * MIB,
             limit: 512 * MIB,
             sum: sum.to_owned()
         }
     );
-    let plan = plan(MYSQL_9, within(1504 * MIB), own);
+    let plan = plan(MYSQL_9, within(1440 * MIB), own);
     plan.check().unwrap();
     assert_eq!(plan.shortage(), None, "what is told is enough");
 }
@@ -218,7 +219,21 @@ fn pool_of_the_users_that_cannot_fit_is_refused_with_the_sum() {
 fn connections_that_may_not_fit_are_a_shortage_and_no_refusal() {
     let plan = plan(MARIADB, within(128 * MIB), "max_connections=500");
     plan.check().unwrap();
-    assert_eq!(plan.shortage(), Some(672 * MIB));
+    assert_eq!(plan.shortage(), Some(608 * MIB));
+}
+
+#[test]
+fn absurd_values_do_not_overflow() {
+    let most = u64::MAX;
+    for option in [
+        POOL,
+        "max_connections",
+        "sort_buffer_size",
+        "key_buffer_size",
+    ] {
+        let plan = plan(MYSQL_9, within(512 * MIB), &format!("{option}={most}"));
+        assert!(plan.shortage() > Some(512 * MIB), "{option}");
+    }
 }
 
 #[test]

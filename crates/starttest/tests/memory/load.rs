@@ -4,7 +4,7 @@
 use std::fs;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{park_timeout, scope};
+use std::thread::{ScopedJoinHandle, park_timeout, scope};
 use std::time::Duration;
 
 use mysql::prelude::Queryable;
@@ -57,22 +57,19 @@ pub(crate) fn work(
         });
         let clients: Vec<_> = (0..CLIENTS)
             .map(|number| {
-                let (together, done) = (&together, &done);
+                let together = &together;
                 scope.spawn(move || {
                     let connection = connect(instance, password);
-                    // Nobody waits for one that could not.
+                    // Those that could not as well: nobody waits for them.
                     together.wait();
-                    let worked = connection.and_then(|mut c| client(&mut c, number, rows, rounds));
-                    if worked.is_err() {
-                        done.store(true, Ordering::Relaxed);
-                    }
-                    worked
+                    client(&mut connection?, number, rows, rounds)
                 })
             })
             .collect();
-        let worked: Vec<_> = clients.into_iter().map(|c| c.join().unwrap()).collect();
+        let worked: Vec<_> = clients.into_iter().map(ScopedJoinHandle::join).collect();
         done.store(true, Ordering::Relaxed);
         for worked in worked {
+            let worked = worked.unwrap();
             let log = instance.home().join("data/logs/error.log");
             let log = || fs::read_to_string(&log).unwrap_or_default();
             assert!(worked.is_ok(), "{:?}\n{}", worked.unwrap_err(), log());
@@ -137,7 +134,8 @@ fn fill(root: &mut Conn, bytes: u64) -> u32 {
 
 /// One client's work; `number` gives each other rows, so that nobody waits for somebody's lock.
 fn client(connection: &mut Conn, number: u32, rows: u32, rounds: u32) -> mysql::Result<()> {
-    let first = 1 + (rows - SPAN) / CLIENTS * number;
+    let share = (rows - SPAN) / CLIENTS;
+    let first = 1 + share * number;
     let span = format!("id BETWEEN {first} AND {}", first + SPAN);
     let sorted = format!("SELECT id, b FROM t WHERE {span} ORDER BY b LIMIT 10");
     let grouped =
@@ -147,13 +145,17 @@ fn client(connection: &mut Conn, number: u32, rows: u32, rounds: u32) -> mysql::
          AND y.id BETWEEN {first} AND {first} + 600"
     );
     let updated = format!("UPDATE t SET b = {TEXT} WHERE id BETWEEN {first} AND {first} + 99");
+    // All clients together read the whole table, through the pool.
+    let scanned = format!(
+        "SELECT MAX(b) FROM t WHERE id BETWEEN {first} AND {}",
+        first + share.max(SPAN)
+    );
     for _ in 0..rounds {
         let _: Vec<(u32, String)> = connection.query(&sorted)?;
         let _: Vec<(String, u64)> = connection.query(&grouped)?;
         let _: Option<u64> = connection.query_first(&joined)?;
         connection.query_drop(&updated)?;
-        // The whole table, through the pool.
-        let _: Option<Option<String>> = connection.query_first("SELECT MAX(b) FROM t")?;
+        let _: Option<Option<String>> = connection.query_first(&scanned)?;
     }
     Ok(())
 }
