@@ -260,3 +260,51 @@ pub(crate) fn is_archive(start: &[u8]) -> bool {
     let first = start.first_chunk::<BLOCK>();
     first.is_some_and(|block| has_checksum(Header::from_byte_slice(block)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The others are shown as causes, and the tests of the executable see them.
+    #[test]
+    fn error_that_is_told_in_other_words_has_exact_text_too() {
+        let source = io::Error::other("x");
+        assert_eq!(read(source).to_string(), "cannot read the archive");
+        assert_eq!(ArchiveError::CutOff.to_string(), "the archive ends early");
+    }
+
+    #[test]
+    fn archive_of_small_reads_is_the_same() {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = Header::new_gnu();
+        header.set_size(700);
+        builder
+            .append_data(&mut header, "a".repeat(300), &[b'x'; 700][..])
+            .unwrap();
+        header.set_size(0);
+        builder
+            .append_link(&mut header, "link", "b".repeat(200))
+            .unwrap();
+        let bytes = builder.into_inner().unwrap();
+        let mut archive = Archive::new(OneByOne(&bytes));
+        let first = archive.next().unwrap().unwrap();
+        assert_eq!((first.name, first.size), ("a".repeat(300).into(), 700));
+        let mut content = Vec::new();
+        archive.read_to_end(&mut content).unwrap();
+        assert_eq!(content, [b'x'; 700]);
+        let second = archive.next().unwrap().unwrap();
+        assert_eq!(second.target, Some("b".repeat(200).into()));
+        assert!(archive.next().unwrap().is_none() && archive.ended());
+        assert!(archive.rest_is_zeros(&mut [0; 100]).unwrap());
+    }
+
+    /// Gives a byte at a time.
+    struct OneByOne<'a>(&'a [u8]);
+
+    impl Read for OneByOne<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let one = buffer.len().min(1);
+            self.0.read(&mut buffer[..one])
+        }
+    }
+}

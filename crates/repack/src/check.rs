@@ -1,6 +1,7 @@
 //! The check of the result before it is put in place: whatever a server needs to initialise and
 //! start, and every library that something in it loads. What the vendor never packed is not missed here.
 
+use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
@@ -8,7 +9,7 @@ use mycnf::{LIBRARY_DIRECTORIES, SERVER_EXECUTABLES, is_system_library};
 
 use crate::prune::Pruner;
 use crate::refusal::StreamError;
-use crate::tree::{Kind, Tree, View};
+use crate::tree::{Kind, MAX_LINKS_FOLLOWED, Tree, View};
 
 /// Where vendors put what is not specific to a machine.
 const SHARE: [&str; 3] = ["share", "share/mysql", "share/mariadb"];
@@ -78,11 +79,11 @@ impl Check<'_> {
             self.one_of(what, &in_share(file), true)?;
         }
         self.initialiser()?;
-        let mut unknown: Vec<Unknown> = Vec::new();
+        let (mut unknown, mut told) = (Vec::new(), HashSet::new());
         for need in needed {
             if !self.finds(need)?
                 && !is_system_library(&need.library)
-                && !unknown.iter().any(|other| other.library == need.library)
+                && told.insert(need.library.as_str())
             {
                 unknown.push(Unknown {
                     library: need.library.clone(),
@@ -171,19 +172,23 @@ impl Check<'_> {
 
     fn lacks(&self, what: String, lost: &Path) -> StreamError {
         // What is left out may be the target of a link, or of a link to that.
-        let mut path = lost.to_path_buf();
-        let mut cause = self.pruner.cause(&path);
-        while cause.is_none()
-            && let Some(Kind::Link(target)) = self.tree.get(&path).map(|node| &node.kind)
-            && let Some(next) = path.parent().and_then(|from| normal(&from.join(target)))
-            && next != lost
-        {
+        let mut file = lost.to_path_buf();
+        let mut cause = self.pruner.cause(&file);
+        for _ in 0..MAX_LINKS_FOLLOWED {
+            let node = self.tree.get(&file).map(|node| &node.kind);
+            let (None, Some(Kind::Link(target)), Some(directory)) = (&cause, node, file.parent())
+            else {
+                break;
+            };
+            let Some(next) = normal(&directory.join(target)) else {
+                break;
+            };
             cause = self.pruner.cause(&next);
-            path = next;
+            file = next;
         }
         StreamError::Lacks {
             what,
-            file: path,
+            file,
             cause: cause.unwrap_or_else(|| "what is left out above it".into()),
         }
     }

@@ -166,4 +166,22 @@ mod tests {
             assert_eq!(Format::of(start), *format, "{start:?}");
         }
     }
+
+    #[test]
+    fn inflate_more_than_the_limit_fails_with_exact_text() {
+        let limited = |limit| {
+            let reader = io::repeat(0).take(100);
+            let left = limit;
+            let mut limited = Limited {
+                reader,
+                left,
+                limit,
+            };
+            limited.read_to_end(&mut Vec::new())
+        };
+        assert_eq!(limited(100).unwrap(), 100);
+        let error = limited(99).unwrap_err();
+        assert_eq!(error.to_string(), "inflates to more than 99 bytes");
+        assert!(cause::<TooLarge>(&error).is_some());
+    }
 }

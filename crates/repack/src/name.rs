@@ -23,7 +23,13 @@ pub(crate) enum NameError {
     Parent,
     #[error("contains a NUL byte")]
     Nul,
+    #[error("is more than 64 directories deep")]
+    Deep,
 }
+
+/// Every directory above a path is judged too, which deep ones could make take for ever. Vendors go
+/// ten deep.
+const DEEPEST: usize = 64;
 
 impl Name {
     /// Reads a name; `None` for `./`, which many tarballs start with.
@@ -39,6 +45,9 @@ impl Name {
                 Component::ParentDir => return Err(NameError::Parent),
                 Component::RootDir | Component::Prefix(_) => return Err(NameError::Absolute),
             }
+        }
+        if parts.len() > DEEPEST + 1 {
+            return Err(NameError::Deep);
         }
         Ok(parts.split_first().map(|(top, inner)| Self {
             top: top.into(),
@@ -81,6 +90,8 @@ mod tests {
         for (bytes, expected, reason) in rows {
             assert_eq!(&Name::parse(bytes), expected, "{reason}");
         }
+        let deep = |depth| Name::parse(&b"d/".repeat(depth)).err();
+        assert_eq!([deep(65), deep(66)], [None, Some(NameError::Deep)]);
     }
 
     #[test]
@@ -88,5 +99,9 @@ mod tests {
         assert_eq!(NameError::Absolute.to_string(), "is an absolute path");
         assert_eq!(NameError::Parent.to_string(), "contains '..'");
         assert_eq!(NameError::Nul.to_string(), "contains a NUL byte");
+        assert_eq!(
+            NameError::Deep.to_string(),
+            "is more than 64 directories deep"
+        );
     }
 }

@@ -16,8 +16,11 @@ use crate::report;
 /// Where the result goes unless told otherwise: IN's name with `-repacked.tar.gz` (or `.xz`),
 /// beside IN.
 pub(crate) fn default_output(input: &Path, compression: Compression) -> PathBuf {
+    const ENDINGS: [&str; 9] = [
+        ".tar.gz", ".tar.xz", ".tar.zst", ".tgz", ".txz", ".gz", ".xz", ".zst", ".tar",
+    ];
     let name = input.file_name().unwrap_or_default().as_bytes();
-    let stem = [".tar.gz", ".tar.xz", ".tgz", ".txz", ".gz", ".xz", ".tar"]
+    let stem = ENDINGS
         .iter()
         .find_map(|suffix| name.strip_suffix(suffix.as_bytes()))
         .filter(|stem| !stem.is_empty())
@@ -208,6 +211,8 @@ mod tests {
             ("a.tar.gz", "a-repacked.tar.gz"),
             ("/srv/a-1.2.tar.xz", "/srv/a-1.2-repacked.tar.gz"),
             ("../a.tgz", "../a-repacked.tar.gz"),
+            ("a.tar.zst", "a-repacked.tar.gz"),
+            ("a.tar", "a-repacked.tar.gz"),
             ("download", "download-repacked.tar.gz"),
             (".tar.gz", ".tar.gz-repacked.tar.gz"),
         ];

@@ -12,7 +12,7 @@ const MEMORY: usize = 20 << 20;
 /// What an entry takes besides its name.
 const OVERHEAD: usize = 160;
 /// As Linux has it.
-const MAX_LINKS_FOLLOWED: usize = 40;
+pub(crate) const MAX_LINKS_FOLLOWED: usize = 40;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {

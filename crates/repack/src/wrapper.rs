@@ -159,3 +159,55 @@ pub(crate) enum WrapperError {
     #[error("goes on after its end")]
     AfterEnd,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(name: &str) -> Entry {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Regular);
+        Entry {
+            name: name.into(),
+            target: None,
+            header,
+            size: 0,
+            sparse: false,
+        }
+    }
+
+    #[test]
+    fn inner_of_each_name_is_told() {
+        let server = |name: &str| matches!(Inner::of(&entry(name)), Inner::Server(_));
+        for name in [
+            "mysql-8.4.6-linux-glibc2.28-x86_64.tar.xz",
+            "./mysql-8.4.6-linux-glibc2.28-x86_64.tar.xz",
+            "mysql-5.7.44-linux-glibc2.12-x86_64.tar.gz",
+            "mysql-8.0.33-linux-glibc2.17-x86_64-minimal.tar.xz",
+            "mysql-cluster-8.0.33-linux-glibc2.12-x86_64.tar.gz",
+            "Percona-XtraDB-Cluster_8.0.36-28.1_Linux.x86_64.glibc2.35.tar.gz",
+            "mariadb-11.4.5-linux-systemd-x86_64.tar.gz",
+            "server.TGZ",
+        ] {
+            assert!(server(name), "{name}");
+        }
+        let other = |name: &str| matches!(Inner::of(&entry(name)), Inner::Other(_));
+        for name in [
+            "mysql-test-8.4.6-linux-glibc2.28-x86_64.tar.xz",
+            "mysql-router-8.4.6-linux-glibc2.28-x86_64.tar.xz",
+            "mysql-shell-8.4.6-linux-glibc2.28-x86-64bit.tar.gz",
+        ] {
+            assert!(other(name), "{name}");
+        }
+        let neither = |name: &str| matches!(Inner::of(&entry(name)), Inner::NoTarball);
+        for name in [
+            "README",
+            "mysql-8.4.6.tar.xz.asc",
+            "mysql-8.4.6/mysql-8.4.6.tar.xz",
+            "../mysql-8.4.6.tar.xz",
+            "./",
+        ] {
+            assert!(neither(name), "{name}");
+        }
+    }
+}
