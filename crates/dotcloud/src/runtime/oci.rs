@@ -31,6 +31,11 @@ use crate::tail;
 /// In the order in which they are tried.
 const ENGINES: [&str; 3] = ["runc", "crun", "youki"];
 const TRIAL_MEMORY: &str = "64M";
+/// What somebody types is killed before the service is. Not every engine passes a score on to a
+/// process beside the first.
+const KILLED_FIRST: &str = "echo 1000 >/proc/self/oom_score_adj; exec \"$@\"";
+/// `CAP_SYS_RESOURCE`, without which a score can only be raised.
+const SYS_RESOURCE: u32 = 24;
 /// Of an engine that fails.
 const LAST_WORDS: usize = 5;
 /// The container's home, below its root.
@@ -161,12 +166,20 @@ impl OciRuntime {
         command
     }
 
-    /// The engine that runs `call` as the one program of the container.
-    fn run(&self, container: &Paths, call: &Call<'_>) -> Result<Command, RuntimeError> {
+    /// The engine that runs `call` as the first program of the container, with the kernel's
+    /// `oom_score_adj`.
+    fn run(
+        &self,
+        container: &Paths,
+        call: &Call<'_>,
+        oom_score: Option<i32>,
+    ) -> Result<Command, RuntimeError> {
         self.forget(container)?;
         let mut spec = load(container)?;
         let process = spec.process().clone().unwrap_or_default();
-        spec.set_process(Some(fill(process, container, call)));
+        let mut process = fill(process, container, call);
+        process.set_oom_score_adj(oom_score);
+        spec.set_process(Some(process));
         save(container, &spec)?;
         let mut command = self.engine(container);
         command.arg("run").arg("--bundle").arg(container.bundle());
@@ -208,6 +221,10 @@ impl Runtime for OciRuntime {
         bundle::inside(container, path)
     }
 
+    fn oom_score(&self) -> Option<i32> {
+        Some(OomScores::here().programs)
+    }
+
     fn furnish(
         &self,
         container: &Paths,
@@ -226,7 +243,7 @@ impl Runtime for OciRuntime {
     }
 
     fn hook(&self, container: &Paths, call: &Call<'_>) -> Result<Command, RuntimeError> {
-        let mut command = self.run(container, call)?;
+        let mut command = self.run(container, call, None)?;
         command.arg(bundle::id(container));
         Ok(command)
     }
@@ -238,7 +255,13 @@ impl Runtime for OciRuntime {
             });
         }
         let spec = load(container)?;
-        let process = fill(spec.process().clone().unwrap_or_default(), container, call);
+        let mut process = fill(spec.process().clone().unwrap_or_default(), container, call);
+        process.set_oom_score_adj(None);
+        let mut words = ["/bin/sh", "-c", KILLED_FIRST, "sh"]
+            .map(str::to_owned)
+            .to_vec();
+        words.extend(process.args().clone().unwrap_or_default());
+        process.set_args(Some(words));
         let mut command = Command::new(&self.engine);
         command
             .env_clear()
@@ -263,7 +286,7 @@ impl Runtime for OciRuntime {
             source,
         };
         let pid_file = container.bundle().join("pid");
-        let mut command = self.run(container, call)?;
+        let mut command = self.run(container, call, OomScores::here().supervisord)?;
         let status = command
             .arg("--detach")
             .arg("--pid-file")
@@ -338,6 +361,41 @@ impl Runtime for OciRuntime {
     }
 }
 
+/// Whom the kernel kills when a container's memory is out: a program and not supervisord, however
+/// small the program, because with the first process all is gone and nobody left to start it again.
+#[derive(Debug, PartialEq, Eq)]
+struct OomScores {
+    supervisord: Option<i32>,
+    programs: i32,
+}
+
+impl OomScores {
+    fn here() -> Self {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        Self::of(&status)
+    }
+
+    /// By our own rights, as /proc/self/status tells them.
+    fn of(status: &str) -> Self {
+        let rights = status
+            .lines()
+            .find_map(|line| line.strip_prefix("CapEff:"))
+            .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+            .unwrap_or(0);
+        if rights >> SYS_RESOURCE & 1 == 1 {
+            Self {
+                supervisord: Some(-900),
+                programs: 0,
+            }
+        } else {
+            Self {
+                supervisord: None,
+                programs: 900,
+            }
+        }
+    }
+}
+
 /// Makes `process` the one of `call`.
 fn fill(mut process: ProcessSpec, container: &Paths, call: &Call<'_>) -> ProcessSpec {
     let text = |word: &OsString| word.to_string_lossy().into_owned();
@@ -388,4 +446,31 @@ fn save(container: &Paths, spec: &Spec) -> Result<(), RuntimeError> {
     let text = serde_json::to_vec_pretty(spec)
         .map_err(|error| files::failed("write", &path)(error.into()))?;
     Ok(files::replace(&path, &text, 0o600)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn oom_scores_lower_supervisords_only_with_the_right_to() {
+        let may = OomScores::of("Name:\tx\nCapEff:\t000001ffffffffff\n");
+        assert_eq!((may.supervisord, may.programs), (Some(-900), 0));
+        for status in ["CapEff:\t000001fffeffffff\n", "CapEff:\t0\n", ""] {
+            let may_not = OomScores::of(status);
+            assert_eq!((may_not.supervisord, may_not.programs), (None, 900));
+        }
+    }
+
+    #[test]
+    fn find_takes_the_first_executable_on_the_path() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("no-such-engine");
+        let environment = [("PATH", directory.path())].into_iter().collect();
+        assert_eq!(find("no-such-engine", &environment), None);
+        fs::write(&path, "").unwrap();
+        assert_eq!(find("no-such-engine", &environment), None);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(find("no-such-engine", &environment), Some(path));
+    }
 }

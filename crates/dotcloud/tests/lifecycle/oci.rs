@@ -8,6 +8,8 @@ mod data;
 mod failures;
 #[path = "first_push.rs"]
 mod first_push;
+#[path = "isolation.rs"]
+mod isolation;
 #[path = "killed.rs"]
 mod killed;
 #[path = "operations.rs"]

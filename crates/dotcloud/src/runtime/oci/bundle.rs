@@ -352,3 +352,115 @@ fn write_etc(root: &Path, host: &str) -> Result<(), FileError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(memory: Option<Memory>) -> (tempfile::TempDir, serde_json::Value) {
+        let directory = tempfile::tempdir().unwrap();
+        let container = Paths::new(directory.path().join("db.0"));
+        files::create_directory(&container.home(), 0o755).unwrap();
+        let contents = Contents {
+            engine: Path::new("/usr/bin/runc"),
+            supervisord: Some(Path::new("/opt/venv/bin/supervisord")),
+            host: "app-default-db-0",
+            memory,
+        };
+        let spec = make(&container, &contents).unwrap();
+        assert_eq!(engine(&spec), Some("/usr/bin/runc".into()));
+        (directory, serde_json::to_value(spec).unwrap())
+    }
+
+    #[test]
+    fn make_gives_the_service_no_right_and_a_read_only_system() {
+        let (directory, spec) = made(None);
+        let process = &spec["process"];
+        assert_eq!(process["user"]["uid"], 1000);
+        assert_eq!(process["user"]["gid"], 33);
+        assert_eq!(process["noNewPrivileges"], true);
+        for set in [
+            "bounding",
+            "effective",
+            "inheritable",
+            "permitted",
+            "ambient",
+        ] {
+            assert_eq!(process["capabilities"][set], serde_json::json!([]), "{set}");
+        }
+        let no_core = serde_json::json!([{ "type": "RLIMIT_CORE", "soft": 0, "hard": 0 }]);
+        assert_eq!(process["rlimits"], no_core);
+        assert_eq!(spec["root"]["readonly"], true);
+        assert_eq!(spec["linux"]["resources"]["pids"]["limit"], PIDS);
+        let writable: Vec<&str> = spec["mounts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|mount| mount["type"] == "bind")
+            .filter(|mount| !mount["options"].as_array().unwrap().contains(&"ro".into()))
+            .map(|mount| mount["destination"].as_str().unwrap())
+            .collect();
+        assert_eq!(writable, [HOME, LOG, RUN, TMP]);
+        let passwd = directory.path().join("db.0/bundle/rootfs/etc/passwd");
+        assert!(
+            fs::read_to_string(passwd)
+                .unwrap()
+                .contains("dotcloud:x:1000:33:")
+        );
+    }
+
+    #[test]
+    fn make_limits_memory_only_if_told() {
+        let (_directory, spec) = made(None);
+        assert_eq!(spec["linux"]["resources"].get("memory"), None);
+        let (_directory, spec) = made("64M".parse().ok());
+        let limit = &spec["linux"]["resources"]["memory"];
+        assert_eq!(
+            (&limit["limit"], &limit["swap"]),
+            (&(64 << 20).into(), &(64 << 20).into())
+        );
+    }
+
+    #[test]
+    fn make_shows_a_supervisor_of_its_own_directory() {
+        let (_directory, spec) = made(None);
+        let mounts = spec["mounts"].as_array().unwrap();
+        let found = mounts.iter().find(|mount| mount["source"] == "/opt/venv");
+        assert_eq!(found.unwrap()["destination"], "/opt/venv");
+        assert_eq!(prefix(Path::new("/usr/local/bin/supervisord")), None);
+    }
+
+    #[test]
+    fn inside_paths_are_the_platforms() {
+        let container = Paths::new("/d/apps/app/db.0/1".into());
+        for (outside, expected) in [
+            ("/d/apps/app/db.0/1/home", "/home/dotcloud"),
+            (
+                "/d/apps/app/db.0/1/home/rsync-1/app",
+                "/home/dotcloud/rsync-1/app",
+            ),
+            ("/d/apps/app/db.0/1/log", "/var/log/supervisor"),
+            (
+                "/d/apps/app/db.0/1/code/app/builder",
+                "/tmp/code/app/builder",
+            ),
+            (
+                "/d/apps/app/db.0/1/supervisord.conf",
+                "/etc/supervisor/supervisord.conf",
+            ),
+            ("/usr/bin/supervisord", "/usr/bin/supervisord"),
+        ] {
+            assert_eq!(
+                inside(&container, Path::new(outside)).to_str(),
+                Some(expected)
+            );
+        }
+    }
+
+    #[test]
+    fn id_differs_from_container_to_container() {
+        let one = id(&Paths::new("/d/apps/app/db.0/1".into()));
+        assert_eq!(one.len(), "dotcloud-0123456789abcdef".len());
+        assert_ne!(one, id(&Paths::new("/e/apps/app/db.0/1".into())));
+    }
+}
