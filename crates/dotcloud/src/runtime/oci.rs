@@ -3,17 +3,20 @@
 //! this machine's network, because its ports are this machine's.
 
 mod bundle;
+mod mounts;
+mod oom;
+mod trial;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::{IntoRawFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use hook::{CommandError, Environment};
+use hook::CommandError;
 use oci_spec::runtime::{Process as ProcessSpec, Spec};
 use rustix::fs::MemfdFlags;
 use rustix::io::Errno;
@@ -25,17 +28,13 @@ use crate::container::{Paths, Variables};
 use crate::files;
 use crate::orphans::{self, MARKER, Process, ProcessError};
 use crate::scaling::Memory;
-use crate::supervisor::Executables;
 use crate::tail;
+use oom::OomScores;
+pub(in crate::runtime) use trial::{discard, probe};
 
-/// In the order in which they are tried.
-const ENGINES: [&str; 3] = ["runc", "crun", "youki"];
-const TRIAL_MEMORY: &str = "64M";
 /// What somebody types is killed before the service is. Not every engine passes a score on to a
 /// process beside the first.
 const KILLED_FIRST: &str = "echo 1000 >/proc/self/oom_score_adj; exec \"$@\"";
-/// `CAP_SYS_RESOURCE`, without which a score can only be raised.
-const SYS_RESOURCE: u32 = 24;
 /// Of an engine that fails.
 const LAST_WORDS: usize = 5;
 /// The container's home, below its root.
@@ -48,64 +47,6 @@ pub(crate) struct OciRuntime {
     /// To be seen by the container, wherever it is.
     supervisord: Option<PathBuf>,
     account: Account,
-}
-
-/// The first OCI runtime that runs a container here: `trial`, of which nothing stays.
-pub(super) fn probe(
-    account: Account,
-    environment: &Environment,
-    trial: &Paths,
-) -> Result<OciRuntime, RuntimeError> {
-    let mut reasons = Vec::new();
-    for name in ENGINES {
-        let Some(engine) = find(name, environment) else {
-            reasons.push(format!("{name} is not installed"));
-            continue;
-        };
-        let runtime = OciRuntime {
-            engine,
-            // Whoever needs it misses it later.
-            supervisord: Executables::find(environment)
-                .ok()
-                .map(|executables| executables.supervisord),
-            account,
-        };
-        match runtime.try_out(trial) {
-            Ok(()) => return Ok(runtime),
-            Err(RuntimeError::Engine { source, .. }) => {
-                let words = source.last_words().lines().last().unwrap_or_default();
-                reasons.push(format!("{source}: {words}"));
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Err(RuntimeError::NoneWorks {
-        reasons: reasons.join("\n"),
-    })
-}
-
-/// Removes a trial's container, maybe one of a killed trial.
-pub(super) fn discard(account: Account, trial: &Paths) -> Result<(), RuntimeError> {
-    if files::look(trial.root())?.is_some() {
-        if let Some(runtime) = OciRuntime::of(account, trial)? {
-            runtime.end(trial, &mut |_| ())?;
-        }
-        files::remove(trial.root())?;
-    }
-    Ok(())
-}
-
-/// On `$PATH`, or where an ordinary user's does not lead.
-fn find(name: &str, environment: &Environment) -> Option<PathBuf> {
-    let path = environment.get("PATH").unwrap_or_default();
-    std::env::split_paths(path)
-        .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from))
-        .map(|directory| directory.join(name))
-        .find(|path| {
-            path.metadata().is_ok_and(|metadata| {
-                metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
-            })
-        })
 }
 
 impl OciRuntime {
@@ -121,36 +62,6 @@ impl OciRuntime {
             supervisord: None,
             account,
         }))
-    }
-
-    /// Does once what a deployment will do.
-    fn try_out(&self, trial: &Paths) -> Result<(), RuntimeError> {
-        trial.create(&self.account)?;
-        self.furnish(trial, "trial", TRIAL_MEMORY.parse().ok())?;
-        let tried = self.try_verbs(trial);
-        discard(self.account, trial)?;
-        tried
-    }
-
-    fn try_verbs(&self, container: &Paths) -> Result<(), RuntimeError> {
-        let variables = Variables::new();
-        let home = container.home();
-        let call = |words: &[&str]| Call {
-            program: OsString::from(words[0]),
-            arguments: words[1..].iter().map(OsString::from).collect(),
-            directory: &home,
-            variables: &variables,
-            terminal: false,
-        };
-        let run = |mut command: Command| {
-            hook::run(&mut command, b"").map_err(|source| Self::failed("try", container, source))
-        };
-        run(self.hook(container, &call(&["/bin/true"]))?)?;
-        let errors = container.errors();
-        let file = File::create(&errors).map_err(files::failed("create", &errors))?;
-        self.start(container, &call(&["/bin/sleep", "60"]), file)?;
-        run(self.beside(container, &call(&["/bin/true"]))?)?;
-        Ok(())
     }
 
     /// `ENGINE --root STATE`, to which a verb is to be added.
@@ -361,41 +272,6 @@ impl Runtime for OciRuntime {
     }
 }
 
-/// Whom the kernel kills when a container's memory is out: a program and not supervisord, however
-/// small the program, because with the first process all is gone and nobody left to start it again.
-#[derive(Debug, PartialEq, Eq)]
-struct OomScores {
-    supervisord: Option<i32>,
-    programs: i32,
-}
-
-impl OomScores {
-    fn here() -> Self {
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        Self::of(&status)
-    }
-
-    /// By our own rights, as /proc/self/status tells them.
-    fn of(status: &str) -> Self {
-        let rights = status
-            .lines()
-            .find_map(|line| line.strip_prefix("CapEff:"))
-            .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
-            .unwrap_or(0);
-        if rights >> SYS_RESOURCE & 1 == 1 {
-            Self {
-                supervisord: Some(-900),
-                programs: 0,
-            }
-        } else {
-            Self {
-                supervisord: None,
-                programs: 900,
-            }
-        }
-    }
-}
-
 /// Makes `process` the one of `call`.
 fn fill(mut process: ProcessSpec, container: &Paths, call: &Call<'_>) -> ProcessSpec {
     let text = |word: &OsString| word.to_string_lossy().into_owned();
@@ -446,31 +322,4 @@ fn save(container: &Paths, spec: &Spec) -> Result<(), RuntimeError> {
     let text = serde_json::to_vec_pretty(spec)
         .map_err(|error| files::failed("write", &path)(error.into()))?;
     Ok(files::replace(&path, &text, 0o600)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn oom_scores_lower_supervisords_only_with_the_right_to() {
-        let may = OomScores::of("Name:\tx\nCapEff:\t000001ffffffffff\n");
-        assert_eq!((may.supervisord, may.programs), (Some(-900), 0));
-        for status in ["CapEff:\t000001fffeffffff\n", "CapEff:\t0\n", ""] {
-            let may_not = OomScores::of(status);
-            assert_eq!((may_not.supervisord, may_not.programs), (None, 900));
-        }
-    }
-
-    #[test]
-    fn find_takes_the_first_executable_on_the_path() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("no-such-engine");
-        let environment = [("PATH", directory.path())].into_iter().collect();
-        assert_eq!(find("no-such-engine", &environment), None);
-        fs::write(&path, "").unwrap();
-        assert_eq!(find("no-such-engine", &environment), None);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        assert_eq!(find("no-such-engine", &environment), Some(path));
-    }
 }

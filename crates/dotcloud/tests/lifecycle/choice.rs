@@ -1,4 +1,5 @@
-//! Which runtime is taken, on a machine whose OCI runtimes do not work.
+//! Which runtime is taken on a machine whose OCI runtimes do not work, and what plain processes do
+//! not enforce.
 
 use std::path::PathBuf;
 
@@ -55,4 +56,34 @@ fn oci_that_does_not_work_touches_nothing_that_runs() {
     push.position("\n  next: install one that does");
     assert_eq!(world.ask("db.0").matches("started").count(), 1);
     assert!(!world.state("trial").exists());
+}
+
+#[test]
+fn memory_of_plain_processes_is_recorded_without_a_deployment() {
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
+    world.push(0);
+    let scale = world.dotcloud(["scale", "db:memory=500M"]).with_status(0);
+    assert_eq!(
+        scale.stdout,
+        "Warning: the process runtime enforces no limit: the memory is recorded and shown, and a \
+         service can use more\n==> The scale is recorded\n"
+    );
+    assert!(
+        scale
+            .stderr
+            .contains("==> Changing memory of db to 512.0 M"),
+        "{}",
+        scale.stderr
+    );
+    let info = world.dotcloud(["info", "db"]).stdout;
+    assert!(info.contains("\nreserved memory: 512.0 M\n"), "{info}");
+    world.push(0);
+    let info = world.dotcloud(["info"]).stdout;
+    assert!(
+        info.contains("| db   | custom | 1          | 512.0 M "),
+        "{info}"
+    );
+    assert_eq!(world.ask("db.0").matches("started").count(), 2);
 }

@@ -4,6 +4,8 @@ pub(crate) const RUNTIME: crate::world::Runtime = crate::world::Runtime::Oci;
 
 #[path = "data.rs"]
 mod data;
+#[path = "env.rs"]
+mod env;
 #[path = "failures.rs"]
 mod failures;
 #[path = "first_push.rs"]
@@ -14,3 +16,5 @@ mod isolation;
 mod killed;
 #[path = "operations.rs"]
 mod operations;
+#[path = "scale.rs"]
+mod scale;
