@@ -33,6 +33,9 @@ pub(crate) trait Runtime {
     /// The name that processes of the container know `path` by, which lies in it.
     fn inside(&self, container: &Paths, path: &Path) -> PathBuf;
 
+    /// The kernel's `oom_score_adj` of programs, where it is not to be supervisord's.
+    fn oom_score(&self) -> Option<i32>;
+
     /// Prepares a container that is filled, and was never run.
     fn furnish(
         &self,

@@ -34,6 +34,7 @@ pub(crate) fn ensure(platform: &Platform, application: &Application) -> Result<(
         run_dir: &paths.run(),
         log_dir: &paths.log(),
         home: &paths.home(),
+        oom_score: None,
         programs: &programs(application, &paths, &executable),
     })?;
     let executables = platform.executables()?;

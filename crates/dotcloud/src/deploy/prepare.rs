@@ -173,6 +173,7 @@ pub(super) fn furnish(
         run_dir: &runtime.inside(&paths, &paths.run()),
         log_dir: &runtime.inside(&paths, &paths.log()),
         home: &runtime.inside(&paths, &paths.home()),
+        oom_score: runtime.oom_score(),
         programs: &service.programs,
     })?;
     let memory = application

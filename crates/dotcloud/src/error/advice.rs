@@ -1,5 +1,7 @@
 //! The advice itself, one function per kind of failure, each exhaustive.
 
+mod machine;
+
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -17,16 +19,14 @@ use crate::gateway::GatewayError;
 use crate::handover::HandoverError;
 use crate::hook_run::HookError;
 use crate::launch::LaunchError;
-use crate::orphans::ProcessError;
 use crate::ports::PortError;
 use crate::project::ProjectError;
 use crate::revisions::RevisionError;
-use crate::runtime::RuntimeError;
 use crate::store::StoreError;
-use crate::supervisor::SupervisorError;
 use crate::system_packages::PackageError;
 use crate::upload::{GitError, IgnoreError, UploadError};
 use crate::wiring::WiringError;
+use machine::{process, runtime, supervisor};
 
 fn configuration(next: impl Into<String>) -> Advice {
     Advice::new(Kind::Configuration, next)
@@ -367,38 +367,6 @@ fn wiring(error: &WiringError) -> Advice {
     }
 }
 
-fn runtime(error: &RuntimeError) -> Advice {
-    match error {
-        RuntimeError::NoneWorks { reasons } => environment(
-            "install one that does (apt-get install runc), as root if need be; --runtime process \
-             does without",
-        )
-        .detail(reasons.as_str()),
-        RuntimeError::Read { .. } => {
-            environment("push again: every container gets a new one; its ~/data stays")
-        }
-        RuntimeError::Engine { source, .. } => command(
-            source,
-            "see to it that the OCI runtime works; DOTCLOUD_RUNTIME=process dotcloud push does \
-             without",
-        ),
-        RuntimeError::Start { .. } => environment("see to it that it can be run"),
-        RuntimeError::NotRunning { .. } => environment("start it: 'dotcloud restart SERVICE.N'"),
-        RuntimeError::Process(error) => process(error),
-        RuntimeError::File(error) => file(error),
-    }
-}
-
-fn process(error: &ProcessError) -> Advice {
-    match error {
-        ProcessError::Read { .. } => environment("mount /proc"),
-        ProcessError::Unkillable { pid, .. } => environment(format!(
-            "find out what process {pid} hangs on (ps -o stat,wchan {pid}), end it, then call it \
-             again; its data was not touched"
-        )),
-    }
-}
-
 fn port(error: &PortError) -> Advice {
     match error {
         PortError::Exhausted { .. } => {
@@ -410,37 +378,6 @@ fn port(error: &PortError) -> Advice {
 fn gateway(error: &GatewayError) -> Advice {
     match error {
         GatewayError::Bind { .. } => environment("end whatever listens there"),
-    }
-}
-
-fn supervisor(error: &SupervisorError) -> Advice {
-    match error {
-        SupervisorError::NotFound => environment(
-            "install it (apt-get install supervisor), or set DOTCLOUD_SUPERVISORD to its path",
-        ),
-        SupervisorError::NotExecutable { .. } => environment(
-            "install supervisor completely, supervisorctl beside supervisord; \
-             DOTCLOUD_SUPERVISORD may say where",
-        ),
-        SupervisorError::SocketTooLong { .. } => environment("set DOTCLOUD_HOME to a shorter path"),
-        SupervisorError::Unwritable { .. } => {
-            environment("set DOTCLOUD_HOME to a path of plain characters")
-        }
-        SupervisorError::WriteConfig { path, source } => file_failed("write", path, source),
-        SupervisorError::Connect { .. } => {
-            environment("call it as the user who pushed the application")
-        }
-        SupervisorError::NotRunning { .. } => environment("start it: 'dotcloud restart SERVICE.N'"),
-        SupervisorError::Control { source, .. } => {
-            command(source, "look at the container's supervisord.log")
-        }
-        SupervisorError::Silent { .. } => {
-            environment("call it again when the machine is less busy")
-        }
-        SupervisorError::Wait { .. } => environment("call it again"),
-        SupervisorError::StillThere { pid, .. } => {
-            environment(format!("find out what process {pid} hangs on, end it"))
-        }
     }
 }
 

@@ -3,17 +3,20 @@
 //! this machine's network, because its ports are this machine's.
 
 mod bundle;
+mod mounts;
+mod oom;
+mod trial;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::{IntoRawFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use hook::{CommandError, Environment};
+use hook::CommandError;
 use oci_spec::runtime::{Process as ProcessSpec, Spec};
 use rustix::fs::MemfdFlags;
 use rustix::io::Errno;
@@ -25,12 +28,13 @@ use crate::container::{Paths, Variables};
 use crate::files;
 use crate::orphans::{self, MARKER, Process, ProcessError};
 use crate::scaling::Memory;
-use crate::supervisor::Executables;
 use crate::tail;
+use oom::OomScores;
+pub(in crate::runtime) use trial::{discard, probe};
 
-/// In the order in which they are tried.
-const ENGINES: [&str; 3] = ["runc", "crun", "youki"];
-const TRIAL_MEMORY: &str = "64M";
+/// What somebody types is killed before the service is. Not every engine passes a score on to a
+/// process beside the first.
+const KILLED_FIRST: &str = "echo 1000 >/proc/self/oom_score_adj; exec \"$@\"";
 /// Of an engine that fails.
 const LAST_WORDS: usize = 5;
 /// The container's home, below its root.
@@ -43,64 +47,6 @@ pub(crate) struct OciRuntime {
     /// To be seen by the container, wherever it is.
     supervisord: Option<PathBuf>,
     account: Account,
-}
-
-/// The first OCI runtime that runs a container here: `trial`, of which nothing stays.
-pub(super) fn probe(
-    account: Account,
-    environment: &Environment,
-    trial: &Paths,
-) -> Result<OciRuntime, RuntimeError> {
-    let mut reasons = Vec::new();
-    for name in ENGINES {
-        let Some(engine) = find(name, environment) else {
-            reasons.push(format!("{name} is not installed"));
-            continue;
-        };
-        let runtime = OciRuntime {
-            engine,
-            // Whoever needs it misses it later.
-            supervisord: Executables::find(environment)
-                .ok()
-                .map(|executables| executables.supervisord),
-            account,
-        };
-        match runtime.try_out(trial) {
-            Ok(()) => return Ok(runtime),
-            Err(RuntimeError::Engine { source, .. }) => {
-                let words = source.last_words().lines().last().unwrap_or_default();
-                reasons.push(format!("{source}: {words}"));
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Err(RuntimeError::NoneWorks {
-        reasons: reasons.join("\n"),
-    })
-}
-
-/// Removes a trial's container, maybe one of a killed trial.
-pub(super) fn discard(account: Account, trial: &Paths) -> Result<(), RuntimeError> {
-    if files::look(trial.root())?.is_some() {
-        if let Some(runtime) = OciRuntime::of(account, trial)? {
-            runtime.end(trial, &mut |_| ())?;
-        }
-        files::remove(trial.root())?;
-    }
-    Ok(())
-}
-
-/// On `$PATH`, or where an ordinary user's does not lead.
-fn find(name: &str, environment: &Environment) -> Option<PathBuf> {
-    let path = environment.get("PATH").unwrap_or_default();
-    std::env::split_paths(path)
-        .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from))
-        .map(|directory| directory.join(name))
-        .find(|path| {
-            path.metadata().is_ok_and(|metadata| {
-                metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
-            })
-        })
 }
 
 impl OciRuntime {
@@ -118,36 +64,6 @@ impl OciRuntime {
         }))
     }
 
-    /// Does once what a deployment will do.
-    fn try_out(&self, trial: &Paths) -> Result<(), RuntimeError> {
-        trial.create(&self.account)?;
-        self.furnish(trial, "trial", TRIAL_MEMORY.parse().ok())?;
-        let tried = self.try_verbs(trial);
-        discard(self.account, trial)?;
-        tried
-    }
-
-    fn try_verbs(&self, container: &Paths) -> Result<(), RuntimeError> {
-        let variables = Variables::new();
-        let home = container.home();
-        let call = |words: &[&str]| Call {
-            program: OsString::from(words[0]),
-            arguments: words[1..].iter().map(OsString::from).collect(),
-            directory: &home,
-            variables: &variables,
-            terminal: false,
-        };
-        let run = |mut command: Command| {
-            hook::run(&mut command, b"").map_err(|source| Self::failed("try", container, source))
-        };
-        run(self.hook(container, &call(&["/bin/true"]))?)?;
-        let errors = container.errors();
-        let file = File::create(&errors).map_err(files::failed("create", &errors))?;
-        self.start(container, &call(&["/bin/sleep", "60"]), file)?;
-        run(self.beside(container, &call(&["/bin/true"]))?)?;
-        Ok(())
-    }
-
     /// `ENGINE --root STATE`, to which a verb is to be added.
     fn engine(&self, container: &Paths) -> Command {
         let mut command = Command::new(&self.engine);
@@ -161,12 +77,20 @@ impl OciRuntime {
         command
     }
 
-    /// The engine that runs `call` as the one program of the container.
-    fn run(&self, container: &Paths, call: &Call<'_>) -> Result<Command, RuntimeError> {
+    /// The engine that runs `call` as the first program of the container, with the kernel's
+    /// `oom_score_adj`.
+    fn run(
+        &self,
+        container: &Paths,
+        call: &Call<'_>,
+        oom_score: Option<i32>,
+    ) -> Result<Command, RuntimeError> {
         self.forget(container)?;
         let mut spec = load(container)?;
         let process = spec.process().clone().unwrap_or_default();
-        spec.set_process(Some(fill(process, container, call)));
+        let mut process = fill(process, container, call);
+        process.set_oom_score_adj(oom_score);
+        spec.set_process(Some(process));
         save(container, &spec)?;
         let mut command = self.engine(container);
         command.arg("run").arg("--bundle").arg(container.bundle());
@@ -208,6 +132,10 @@ impl Runtime for OciRuntime {
         bundle::inside(container, path)
     }
 
+    fn oom_score(&self) -> Option<i32> {
+        Some(OomScores::here().programs)
+    }
+
     fn furnish(
         &self,
         container: &Paths,
@@ -226,7 +154,7 @@ impl Runtime for OciRuntime {
     }
 
     fn hook(&self, container: &Paths, call: &Call<'_>) -> Result<Command, RuntimeError> {
-        let mut command = self.run(container, call)?;
+        let mut command = self.run(container, call, None)?;
         command.arg(bundle::id(container));
         Ok(command)
     }
@@ -238,7 +166,13 @@ impl Runtime for OciRuntime {
             });
         }
         let spec = load(container)?;
-        let process = fill(spec.process().clone().unwrap_or_default(), container, call);
+        let mut process = fill(spec.process().clone().unwrap_or_default(), container, call);
+        process.set_oom_score_adj(None);
+        let mut words = ["/bin/sh", "-c", KILLED_FIRST, "sh"]
+            .map(str::to_owned)
+            .to_vec();
+        words.extend(process.args().clone().unwrap_or_default());
+        process.set_args(Some(words));
         let mut command = Command::new(&self.engine);
         command
             .env_clear()
@@ -263,7 +197,7 @@ impl Runtime for OciRuntime {
             source,
         };
         let pid_file = container.bundle().join("pid");
-        let mut command = self.run(container, call)?;
+        let mut command = self.run(container, call, OomScores::here().supervisord)?;
         let status = command
             .arg("--detach")
             .arg("--pid-file")

@@ -53,6 +53,10 @@ impl Runtime for ProcessRuntime {
         path.to_owned()
     }
 
+    fn oom_score(&self) -> Option<i32> {
+        None
+    }
+
     fn furnish(&self, _: &Paths, _: &str, _: Option<Memory>) -> Result<(), RuntimeError> {
         Ok(())
     }

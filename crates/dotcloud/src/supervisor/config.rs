@@ -27,6 +27,8 @@ pub(crate) struct Container<'a> {
     pub(crate) log_dir: &'a Path,
     /// Where programs start.
     pub(crate) home: &'a Path,
+    /// The kernel's `oom_score_adj` of the programs, where it is not to be supervisord's.
+    pub(crate) oom_score: Option<i32>,
     /// Program name to command line, as the build file's reader leaves them.
     pub(crate) programs: &'a BTreeMap<String, String>,
 }
@@ -89,7 +91,7 @@ fn render(container: &Container<'_>) -> Result<String, SupervisorError> {
              exitcodes=0,2\n\
              stdout_logfile={log_dir}/{name}.log\n\
              stderr_logfile={log_dir}/{name}_error.log\n",
-            command = command(line),
+            command = command(line, container.oom_score),
         );
     }
     Ok(text)
@@ -100,9 +102,13 @@ fn render(container: &Container<'_>) -> Result<String, SupervisorError> {
 ///
 /// Without the profiles of /etc and of other login shells: they belong to this machine, not to the
 /// container, and Debian's replaces the `PATH` that the runtime chose.
-fn command(line: &str) -> String {
+fn command(line: &str, oom_score: Option<i32>) -> String {
+    let set = oom_score.map_or(String::new(), |score| {
+        format!("echo {score} >/proc/self/oom_score_adj; ")
+    });
     format!(
-        "/bin/bash --noprofile --login -c \"if [ -f ~/profile ]; then . ~/profile; fi; exec {}\"",
+        "/bin/bash --noprofile --login -c \"{set}if [ -f ~/profile ]; then . ~/profile; fi; exec \
+         {}\"",
         quoted(line)
     )
 }
@@ -155,6 +161,7 @@ mod tests {
             run_dir: path,
             log_dir: Path::new("/var/log/supervisor"),
             home: Path::new("/home/dotcloud"),
+            oom_score: None,
             programs,
         }
     }
@@ -192,6 +199,15 @@ exitcodes=0,2
 stdout_logfile=/var/log/supervisor/db.log
 stderr_logfile=/var/log/supervisor/db_error.log
 "
+        );
+    }
+
+    #[test]
+    fn command_with_an_oom_score_sets_it_first() {
+        let text = command("~/run", Some(900));
+        assert!(
+            text.contains("-c \"echo 900 >/proc/self/oom_score_adj; if ["),
+            "{text}"
         );
     }
 

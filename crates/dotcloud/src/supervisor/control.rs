@@ -236,6 +236,7 @@ mod tests {
                 run_dir: &run_dir,
                 log_dir: &log_dir,
                 home: &home,
+                oom_score: None,
                 programs: &programs,
             })
             .unwrap();

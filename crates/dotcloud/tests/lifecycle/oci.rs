@@ -4,15 +4,21 @@ pub(crate) const RUNTIME: crate::world::Runtime = crate::world::Runtime::Oci;
 
 #[path = "data.rs"]
 mod data;
+#[path = "env.rs"]
+mod env;
 #[path = "failures.rs"]
 mod failures;
 #[path = "first_push.rs"]
 mod first_push;
+#[path = "isolation.rs"]
+mod isolation;
 #[path = "killed.rs"]
 mod killed;
 #[path = "operations.rs"]
 mod operations;
 #[path = "rollback.rs"]
 mod rollback;
+#[path = "scale.rs"]
+mod scale;
 #[path = "up.rs"]
 mod up;

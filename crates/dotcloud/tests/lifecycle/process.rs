@@ -2,6 +2,8 @@
 
 pub(crate) const RUNTIME: crate::world::Runtime = crate::world::Runtime::Process;
 
+#[path = "choice.rs"]
+mod choice;
 #[path = "data.rs"]
 mod data;
 #[path = "env.rs"]

@@ -1,4 +1,4 @@
-//! `scale`: instances come and go with their data; memory is only recorded.
+//! `scale`: instances come and go with their data.
 
 use super::RUNTIME;
 use crate::world::{BUILD_FILE, World, processes_below};
@@ -68,36 +68,6 @@ fn scale_down_whose_deployment_fails_removes_nothing_yet() {
     world.dotcloud(["scale", "db=2"]).with_status(0);
     world.dotcloud(["env", "unset", "BREAK"]).with_status(0);
     assert_eq!(world.ask("db.1").matches("started").count(), 2);
-}
-
-#[test]
-fn scale_memory_is_recorded_without_a_deployment() {
-    let Some(world) = World::new(RUNTIME) else {
-        return;
-    };
-    world.push(0);
-    let scale = world.dotcloud(["scale", "db:memory=500M"]).with_status(0);
-    assert_eq!(
-        scale.stdout,
-        "Warning: the process runtime enforces no limit: the memory is recorded and shown, and a \
-         service can use more\n==> The scale is recorded\n"
-    );
-    assert!(
-        scale
-            .stderr
-            .contains("==> Changing memory of db to 512.0 M"),
-        "{}",
-        scale.stderr
-    );
-    let info = world.dotcloud(["info", "db"]).stdout;
-    assert!(info.contains("\nreserved memory: 512.0 M\n"), "{info}");
-    world.push(0);
-    let info = world.dotcloud(["info"]).stdout;
-    assert!(
-        info.contains("| db   | custom | 1          | 512.0 M "),
-        "{info}"
-    );
-    assert_eq!(world.ask("db.0").matches("started").count(), 2);
 }
 
 #[test]

@@ -23,55 +23,81 @@ struct Server {
     ready: &'static str,
 }
 
+const MYSQL_9: Server = Server {
+    fixture: "mysql-9",
+    version: "9.",
+    has_mysqladmin: true,
+    stopping: "Received SHUTDOWN from user",
+    stopped: "Shutdown complete",
+    ready: "ready for connections",
+};
+
+const MYSQL_5_6: Server = Server {
+    fixture: "mysql-5.6",
+    version: "5.6.",
+    has_mysqladmin: false,
+    stopping: "Normal shutdown",
+    stopped: "Shutdown complete",
+    ready: "ready for connections",
+};
+
+const MARIADB: Server = Server {
+    fixture: "mariadb",
+    version: "10.",
+    has_mysqladmin: true,
+    stopping: "Normal shutdown",
+    stopped: "Shutdown complete",
+    ready: "ready for connections",
+};
+
 #[test]
 fn mysql_9_keeps_every_row() {
-    main_job(&Server {
-        fixture: "mysql-9",
-        version: "9.",
-        has_mysqladmin: true,
-        stopping: "Received SHUTDOWN from user",
-        stopped: "Shutdown complete",
-        ready: "ready for connections",
-    });
+    main_job(&World::new(MYSQL_9.fixture), &MYSQL_9);
 }
 
 #[test]
 fn mysql_5_6_keeps_every_row() {
-    main_job(&Server {
-        fixture: "mysql-5.6",
-        version: "5.6.",
-        has_mysqladmin: false,
-        stopping: "Normal shutdown",
-        stopped: "Shutdown complete",
-        ready: "ready for connections",
-    });
+    main_job(&World::new(MYSQL_5_6.fixture), &MYSQL_5_6);
 }
 
 #[test]
 fn mariadb_keeps_every_row() {
-    main_job(&Server {
-        fixture: "mariadb",
-        version: "10.",
-        has_mysqladmin: true,
-        stopping: "Normal shutdown",
-        stopped: "Shutdown complete",
-        ready: "ready for connections",
-    });
+    main_job(&World::new(MARIADB.fixture), &MARIADB);
 }
 
-fn main_job(server: &Server) {
-    let world = World::new(server.fixture);
-    first_push(&world, server);
-    if server.has_mysqladmin {
-        recipes_own_commands(&world, "mysqladmin", "");
-    } else {
-        command_through_the_containers_name(&world);
+#[test]
+fn mysql_9_in_a_container_keeps_every_row() {
+    main_job_in_container(&MYSQL_9);
+}
+
+#[test]
+fn mysql_5_6_in_a_container_keeps_every_row() {
+    main_job_in_container(&MYSQL_5_6);
+}
+
+#[test]
+fn mariadb_in_a_container_keeps_every_row() {
+    main_job_in_container(&MARIADB);
+}
+
+fn main_job_in_container(server: &Server) {
+    if let Some(world) = World::in_containers(server.fixture) {
+        main_job(&world, server);
     }
-    insert_rows(&world);
-    second_push(&world, server);
-    killed_server_comes_back(&world);
-    failing_hooks_leave_the_old_instance_serving(&world);
-    stop_and_start(&world);
+}
+
+fn main_job(world: &World, server: &Server) {
+    first_push(world, server);
+    if server.has_mysqladmin {
+        recipes_own_commands(world, "mysqladmin", "");
+    } else {
+        command_through_the_containers_name(world);
+    }
+    insert_rows(world);
+    second_push(world, server);
+    killed_server_comes_back(world);
+    failing_hooks_leave_the_old_instance_serving(world);
+    stop_and_start(world);
 }
 
 fn first_push(world: &World, server: &Server) {
@@ -126,8 +152,8 @@ fn recipes_own_commands(world: &World, mysqladmin: &str, host: &str) {
         .unwrap();
 }
 
-/// MySQL 5.x has an account for root on the container's own host; this machine's resolver does not
-/// know that name, so it is taught it for the one command.
+/// MySQL 5.x has an account for root on the container's own host. A container knows that name; this
+/// machine's resolver does not, so without one it is taught it for the one command.
 fn command_through_the_containers_name(world: &World) {
     let mut conn = world.connect(0);
     let hosts = "SELECT Host FROM mysql.user WHERE User='root' AND Password<>'' ORDER BY Host";
@@ -135,24 +161,25 @@ fn command_through_the_containers_name(world: &World) {
         column(&mut conn, hosts),
         ["127.0.0.1", "::1", "app-default-testbed-0", "localhost"]
     );
-    world.run(
-        "testbed.0",
-        "echo 127.0.0.1 app-default-testbed-0 > ~/hosts",
-    );
     // This server ships no client; MariaDB's knows its protocol.
     let unpacked = Command::new("tar")
         .args(["-xz", "--wildcards", "--strip-components=2", "-f"])
         .arg(tarball("mariadb"))
         .arg("*/bin/mariadb-admin")
-        .current_dir(world.code(".."))
+        .current_dir(world.home(0, ""))
         .status()
         .unwrap();
     assert!(unpacked.success());
-    let environment = "LD_PRELOAD=libnss_wrapper.so NSS_WRAPPER_HOSTS=$HOME/hosts";
-    let mysqladmin = world.code("../mariadb-admin");
+    let environment = if world.runtime == "oci" {
+        ""
+    } else {
+        let hosts = "echo 127.0.0.1 app-default-testbed-0 > ~/hosts";
+        world.run("testbed.0", hosts);
+        "LD_PRELOAD=libnss_wrapper.so NSS_WRAPPER_HOSTS=$HOME/hosts"
+    };
     recipes_own_commands(
         world,
-        &format!("{environment} {}", mysqladmin.display()),
+        &format!("{environment} ~/mariadb-admin"),
         "-h app-default-testbed-0",
     );
 }
@@ -182,10 +209,10 @@ fn assert_rows(world: &World) {
 /// The error log shows the order: the old server was told to stop, ended, and only then the new one
 /// was started; the deployment log shows that the data moved in between.
 fn second_push(world: &World, server: &Server) {
-    let (old_pid, port) = (world.server_pid(0), world.public_port(0));
+    let (old, port) = (world.server_start(0).unwrap(), world.public_port(0));
     let pushed = world.push(0);
     assert_rows(world);
-    assert_ne!(world.server_pid(0), old_pid);
+    assert_ne!(world.server_start(0).unwrap(), old);
     assert_eq!(world.public_port(0), port, "stable until destroy");
 
     let log = world.run("testbed.0", "cat ~/data/logs/error.log");
@@ -227,12 +254,10 @@ fn second_push(world: &World, server: &Server) {
 }
 
 fn killed_server_comes_back(world: &World) {
-    let pid = world.server_pid(0);
-    world.run("testbed.0", &format!("kill -9 {pid}"));
+    let old = world.server_start(0);
+    world.run("testbed.0", "kill -9 $(cat ~/mysql/run/mysqld.pid)");
     eventually("new server", || {
-        let printed = world.dotcloud(["run", "testbed.0", "cat ~/mysql/run/mysqld.pid"]);
-        let new: i32 = printed.stdout.trim().parse().ok()?;
-        (new != pid).then_some(())
+        world.server_start(0).filter(|new| Some(*new) != old)
     });
     assert_rows(world);
 }
@@ -240,13 +265,17 @@ fn killed_server_comes_back(world: &World) {
 fn failing_hooks_leave_the_old_instance_serving(world: &World) {
     for hook in ["builder", "postinstall"] {
         let (path, kept) = (world.code(&format!("hooks/{hook}")), world.code("kept"));
-        let pid = world.server_pid(0);
+        let server = world.server_start(0).unwrap();
         fs::rename(&path, &kept).unwrap();
         fs::write(&path, "#!/bin/sh\necho this hook fails\nexit 7\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         let pushed = world.push(2);
         assert!(pushed.all().contains("this hook fails"), "{}", pushed.all());
-        assert_eq!(world.server_pid(0), pid, "{hook}: the same server serves");
+        assert_eq!(
+            world.server_start(0),
+            Some(server),
+            "{hook}: the same server serves"
+        );
         assert_rows(world);
         fs::rename(&kept, &path).unwrap();
     }

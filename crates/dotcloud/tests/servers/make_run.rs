@@ -44,7 +44,6 @@ fn run(place: &Place, program: &str, args: &[&OsStr]) -> String {
         .current_dir(&code)
         .env("DOTCLOUD_HOME", place.path().join("d"))
         .env("HOME", place.path())
-        .env("DOTCLOUD_RUNTIME", "process")
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -39,18 +40,48 @@ impl Printed {
 /// The application `app` and its platform. Dropped, it destroys both.
 pub(crate) struct World {
     dir: Place,
+    /// `--runtime`
+    pub(crate) runtime: &'static str,
 }
 
 impl World {
-    /// A created, not yet pushed application with the tarball of `fixture`.
+    /// A created, not yet pushed application with the tarball of `fixture`, on plain processes.
     pub(crate) fn new(fixture: &str) -> Self {
         Self::with_tarball(&tarball(fixture))
     }
 
     /// The same with a tarball of one's own.
     pub(crate) fn with_tarball(tarball: &Path) -> Self {
+        Self::with(tarball, "process")
+    }
+
+    /// The same in containers. None, after saying so past the harness, where there can be none.
+    pub(crate) fn in_containers(fixture: &str) -> Option<Self> {
+        let world = Self::with(&tarball(fixture), "oci");
+        let yml = fs::read_to_string(world.code("dotcloud.yml")).unwrap();
+        // A file that fails in the first place after the runtime was tried out.
+        fs::write(
+            world.code("dotcloud.yml"),
+            yml.replace("buildscript: ", "buildscript: no-"),
+        )
+        .unwrap();
+        let tried = world.push_any();
+        fs::write(world.code("dotcloud.yml"), yml).unwrap();
+        if tried.status == 2 {
+            return Some(world);
+        }
+        let _ = writeln!(
+            std::io::stderr(),
+            "\n*** NOT TESTED: {fixture} in the oci runtime. This machine cannot run \
+             containers:\n{}",
+            tried.stdout
+        );
+        None
+    }
+
+    fn with(tarball: &Path, runtime: &'static str) -> Self {
         let dir = Place::new();
-        let world = Self { dir };
+        let world = Self { dir, runtime };
         let hooks = world.code("hooks");
         fs::create_dir_all(&hooks).unwrap();
         fs::copy(root().join("dotcloud.yml"), world.code("dotcloud.yml")).unwrap();
@@ -84,7 +115,7 @@ impl World {
             .current_dir(self.code(""))
             .env("DOTCLOUD_HOME", self.home())
             .env("HOME", self.dir.path())
-            .env("DOTCLOUD_RUNTIME", "process")
+            .env("DOTCLOUD_RUNTIME", self.runtime)
             .stdin(Stdio::null());
         command
     }
@@ -102,7 +133,19 @@ impl World {
     /// Pushes, expecting `status`.
     #[track_caller]
     pub(crate) fn push(&self, status: i32) -> Printed {
-        self.dotcloud(["push"]).with_status(status)
+        self.push_any().with_status(status)
+    }
+
+    fn push_any(&self) -> Printed {
+        self.dotcloud(["push"])
+    }
+
+    /// A path in the home of `instance`, as this machine calls it.
+    pub(crate) fn home(&self, instance: usize, path: &str) -> PathBuf {
+        let text = self.dotcloud(["info", "testbed", "--json"]).stdout;
+        let info: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let container = info["instances"][instance]["container"].as_str().unwrap();
+        Path::new(container).join("home").join(path)
     }
 
     /// What `script` prints in the container of `instance`.
@@ -138,11 +181,13 @@ impl World {
         })
     }
 
-    /// The process id of the server of `instance`.
-    pub(crate) fn server_pid(&self, instance: u32) -> i32 {
-        self.run(&format!("testbed.{instance}"), "cat ~/mysql/run/mysqld.pid")
-            .parse()
-            .unwrap()
+    /// When the server of `instance` was started, in ticks since boot: containers number their
+    /// processes alike. None while there is none.
+    pub(crate) fn server_start(&self, instance: u32) -> Option<u64> {
+        let script = "cut -d ' ' -f 22 /proc/$(cat ~/mysql/run/mysqld.pid)/stat";
+        let instance = format!("testbed.{instance}");
+        let printed = self.dotcloud(["run", &instance, script]);
+        printed.stdout.trim().parse().ok()
     }
 }
 

@@ -1,8 +1,7 @@
-//! What an OCI runtime is told of one container: its config.json, and the root file system that
-//! the parts of this machine which a service may see are mounted in. No secret of the machine is one.
+//! What an OCI runtime is told of one container: its config.json, and the root file system that what
+//! it sees is mounted in.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -12,10 +11,11 @@ use std::path::{Path, PathBuf};
 use oci_spec::runtime::{
     Linux, LinuxCapabilities, LinuxDeviceCgroup, LinuxMemory, LinuxNamespace, LinuxNamespaceType,
     LinuxPids, LinuxResources, Mount, PosixRlimitBuilder, PosixRlimitType, Process, Root, Spec,
-    User, get_default_mounts,
+    User,
 };
 use sha2::{Digest, Sha256};
 
+use super::mounts;
 use crate::container::Paths;
 use crate::files::{self, FileError};
 use crate::scaling::Memory;
@@ -30,37 +30,11 @@ const ENGINE: &str = "dotcloud.engine";
 
 /// Where a container's own directories are in it.
 pub(super) const HOME: &str = "/home/dotcloud";
-const LOG: &str = "/var/log/supervisor";
-const RUN: &str = "/var/dotcloud";
-const TMP: &str = "/tmp";
-const CODE: &str = "/tmp/code";
-const CONFIG: &str = "/etc/supervisor/supervisord.conf";
-
-/// Links into /usr on most machines.
-const MERGED: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
-/// What programs of /usr need of /etc. Neither what configures this machine's own services, nor
-/// the login shells' profiles.
-const ETC: [&str; 19] = [
-    "alternatives",
-    "ca-certificates",
-    "debian_version",
-    "gai.conf",
-    "host.conf",
-    "inputrc",
-    "ld.so.cache",
-    "ld.so.conf",
-    "ld.so.conf.d",
-    "localtime",
-    "mime.types",
-    "os-release",
-    "protocols",
-    "resolv.conf",
-    "services",
-    "ssl/certs",
-    "ssl/openssl.cnf",
-    "terminfo",
-    "timezone",
-];
+pub(super) const LOG: &str = "/var/log/supervisor";
+pub(super) const RUN: &str = "/var/dotcloud";
+pub(super) const TMP: &str = "/tmp";
+pub(super) const CODE: &str = "/tmp/code";
+pub(super) const CONFIG: &str = "/etc/supervisor/supervisord.conf";
 
 /// What differs from container to container.
 pub(super) struct Contents<'a> {
@@ -74,17 +48,17 @@ pub(super) struct Contents<'a> {
 pub(super) fn make(container: &Paths, contents: &Contents<'_>) -> Result<Spec, FileError> {
     let root = container.bundle().join("rootfs");
     files::create_directory(&root, 0o755)?;
-    let mut mounts = system(&root)?;
-    mounts.extend(contents.supervisord.and_then(prefix));
-    mounts.extend(own(container));
+    let mut mounts = mounts::system(&root)?;
+    mounts.extend(contents.supervisord.and_then(mounts::prefix));
+    mounts.extend(mounts::own(container));
     for mount in &mounts {
         make_mount_point(&root, mount)?;
     }
     write_etc(&root, contents.host)?;
     // The kernel's own file systems first: nothing of theirs may cover ours.
-    let mut all = kernel();
+    let mut all = mounts::kernel();
     all.extend(mounts);
-    for mount in kernel() {
+    for mount in mounts::kernel() {
         files::create_directory(&below(&root, mount.destination()), 0o755)?;
     }
     for (link, target) in [
@@ -219,89 +193,6 @@ fn process() -> Process {
     process
 }
 
-/// /proc, /dev, /sys and the control groups, the last two read-only; not the network's.
-fn kernel() -> Vec<Mount> {
-    let mut mounts = get_default_mounts();
-    for mount in &mut mounts {
-        let destination = mount.destination();
-        if destination.starts_with("/sys")
-            && let Some(options) = mount.options_mut()
-            && !options.iter().any(|option| option == "ro")
-        {
-            options.push("ro".to_owned());
-        }
-    }
-    mounts
-}
-
-/// What programs of this machine need of it, read-only.
-fn system(root: &Path) -> Result<Vec<Mount>, FileError> {
-    let mut mounts = vec![bind(Path::new("/usr"), Path::new("/usr"), "ro")];
-    for name in MERGED {
-        let path = Path::new("/").join(name);
-        match files::look(&path)? {
-            Some(found) if found.is_symlink() => {
-                let link = root.join(name);
-                let target = fs::read_link(&path).map_err(files::failed("read", &path))?;
-                symlink(target, &link).map_err(files::failed("create", &link))?;
-            }
-            Some(_) => mounts.push(bind(&path, &path, "ro")),
-            None => {}
-        }
-    }
-    let etc = Path::new("/etc");
-    let pythons = fs::read_dir(etc)
-        .map_err(files::failed("read", etc))?
-        .flatten()
-        .map(|entry| entry.file_name())
-        .filter(|name| name.as_bytes().starts_with(b"python"));
-    let names: Vec<OsString> = ETC.iter().map(OsString::from).chain(pythons).collect();
-    for name in names {
-        let path = etc.join(name);
-        // Some are links to where a service cannot look.
-        if let Ok(source) = path.canonicalize() {
-            mounts.push(bind(&source, &path, "ro"));
-        }
-    }
-    Ok(mounts)
-}
-
-/// A supervisor that was not installed into /usr, with its own Python packages.
-fn prefix(supervisord: &Path) -> Option<Mount> {
-    let path = supervisord.parent()?.parent()?;
-    let seen = path.starts_with("/usr") || path == Path::new("/");
-    (!seen).then(|| bind(path, path, "ro"))
-}
-
-/// What belongs to the container.
-fn own(container: &Paths) -> Vec<Mount> {
-    let mut mounts = vec![
-        bind(&container.home(), Path::new(HOME), "rw"),
-        bind(&container.log(), Path::new(LOG), "rw"),
-        bind(&container.run(), Path::new(RUN), "rw"),
-        bind(&container.temporary(), Path::new(TMP), "rw"),
-    ];
-    // Of a build container only.
-    if container.code().exists() {
-        mounts.push(bind(&container.code(), Path::new(CODE), "rw"));
-    }
-    if container.config().exists() {
-        mounts.push(bind(&container.config(), Path::new(CONFIG), "ro"));
-    }
-    mounts
-}
-
-fn bind(source: &Path, destination: &Path, access: &str) -> Mount {
-    let options = ["rbind", "nosuid", "nodev", access].map(str::to_owned);
-    let mut mount = Mount::default();
-    mount
-        .set_destination(destination.to_owned())
-        .set_typ(Some("bind".to_owned()))
-        .set_source(Some(source.to_owned()))
-        .set_options(Some(options.into()));
-    mount
-}
-
 fn below(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
 }
@@ -351,4 +242,107 @@ fn write_etc(root: &Path, host: &str) -> Result<(), FileError> {
         write_file(&etc.join(name), &content)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(memory: Option<Memory>) -> (tempfile::TempDir, serde_json::Value) {
+        let directory = tempfile::tempdir().unwrap();
+        let container = Paths::new(directory.path().join("db.0"));
+        files::create_directory(&container.home(), 0o755).unwrap();
+        let contents = Contents {
+            engine: Path::new("/usr/bin/runc"),
+            supervisord: Some(Path::new("/opt/venv/bin/supervisord")),
+            host: "app-default-db-0",
+            memory,
+        };
+        let spec = make(&container, &contents).unwrap();
+        assert_eq!(engine(&spec), Some("/usr/bin/runc".into()));
+        (directory, serde_json::to_value(spec).unwrap())
+    }
+
+    #[test]
+    fn make_gives_the_service_no_right_and_a_read_only_system() {
+        let (directory, spec) = made(None);
+        let process = &spec["process"];
+        assert_eq!(process["user"]["uid"], 1000);
+        assert_eq!(process["user"]["gid"], 33);
+        assert_eq!(process["noNewPrivileges"], true);
+        for set in [
+            "bounding",
+            "effective",
+            "inheritable",
+            "permitted",
+            "ambient",
+        ] {
+            assert_eq!(process["capabilities"][set], serde_json::json!([]), "{set}");
+        }
+        let no_core = serde_json::json!([{ "type": "RLIMIT_CORE", "soft": 0, "hard": 0 }]);
+        assert_eq!(process["rlimits"], no_core);
+        assert_eq!(spec["root"]["readonly"], true);
+        assert_eq!(spec["linux"]["resources"]["pids"]["limit"], PIDS);
+        let writable: Vec<&str> = spec["mounts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|mount| mount["type"] == "bind")
+            .filter(|mount| !mount["options"].as_array().unwrap().contains(&"ro".into()))
+            .map(|mount| mount["destination"].as_str().unwrap())
+            .collect();
+        assert_eq!(writable, [HOME, LOG, RUN, TMP]);
+        let passwd = directory.path().join("db.0/bundle/rootfs/etc/passwd");
+        assert!(
+            fs::read_to_string(passwd)
+                .unwrap()
+                .contains("dotcloud:x:1000:33:")
+        );
+    }
+
+    #[test]
+    fn make_limits_memory_only_if_told() {
+        let (_directory, spec) = made(None);
+        assert_eq!(spec["linux"]["resources"].get("memory"), None);
+        let (_directory, spec) = made("64M".parse().ok());
+        let limit = &spec["linux"]["resources"]["memory"];
+        assert_eq!(
+            (&limit["limit"], &limit["swap"]),
+            (&(64 << 20).into(), &(64 << 20).into())
+        );
+    }
+
+    #[test]
+    fn inside_paths_are_the_platforms() {
+        let container = Paths::new("/d/apps/app/db.0/1".into());
+        for (outside, expected) in [
+            ("/d/apps/app/db.0/1/home", "/home/dotcloud"),
+            (
+                "/d/apps/app/db.0/1/home/rsync-1/app",
+                "/home/dotcloud/rsync-1/app",
+            ),
+            ("/d/apps/app/db.0/1/log", "/var/log/supervisor"),
+            (
+                "/d/apps/app/db.0/1/code/app/builder",
+                "/tmp/code/app/builder",
+            ),
+            (
+                "/d/apps/app/db.0/1/supervisord.conf",
+                "/etc/supervisor/supervisord.conf",
+            ),
+            ("/usr/bin/supervisord", "/usr/bin/supervisord"),
+        ] {
+            assert_eq!(
+                inside(&container, Path::new(outside)).to_str(),
+                Some(expected)
+            );
+        }
+    }
+
+    #[test]
+    fn id_differs_from_container_to_container() {
+        let one = id(&Paths::new("/d/apps/app/db.0/1".into()));
+        assert_eq!(one.len(), "dotcloud-0123456789abcdef".len());
+        assert_ne!(one, id(&Paths::new("/e/apps/app/db.0/1".into())));
+    }
 }
