@@ -10,7 +10,7 @@ use crate::writer::{Writer, make_table};
 
 /// The servers that have the application's data open, in whatever container.
 fn servers(world: &World) -> usize {
-    let home = world.home();
+    let home = world.state();
     let has_data = |process: &std::fs::DirEntry| {
         let open = std::fs::read_dir(process.path().join("fd"));
         open.into_iter().flatten().flatten().any(|descriptor| {
@@ -64,6 +64,6 @@ fn pushes_killed_at_random_lose_no_acknowledged_row() {
     let rows = writer.check(&mut world.connect(0));
     assert!(rows > 0);
     assert_eq!(world.password(0), password);
-    let containers = std::fs::read_dir(world.home().join("apps/app/testbed.0")).unwrap();
+    let containers = std::fs::read_dir(world.state().join("apps/app/testbed.0")).unwrap();
     assert_eq!(containers.count(), 1);
 }

@@ -103,7 +103,7 @@ impl World {
     }
 
     /// The platform's state directory.
-    pub(crate) fn home(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.dir.path().join("d")
     }
 
@@ -113,7 +113,7 @@ impl World {
         command
             .args(args)
             .current_dir(self.code(""))
-            .env("DOTCLOUD_HOME", self.home())
+            .env("DOTCLOUD_HOME", self.state())
             .env("HOME", self.dir.path())
             .env("DOTCLOUD_RUNTIME", self.runtime)
             .stdin(Stdio::null());
