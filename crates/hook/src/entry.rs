@@ -5,6 +5,7 @@ use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
+use crate::process::Leash;
 use crate::{Environment, ExitStatus, Explain, Report, render, stop};
 
 /// Who a hook is, for `--version` and `--help`.
@@ -19,7 +20,7 @@ pub struct Program {
 }
 
 /// Runs a hook: answers `--help` and `--version`, refuses other arguments, else takes the
-/// environment's snapshot, calls `run`, and renders its failure.
+/// environment's snapshot, calls `run`, and renders its failure. What `run` starts dies with the hook.
 ///
 /// A hook that becomes another program never returns from `run` when all goes well; its `T` is
 /// `Infallible`.
@@ -28,6 +29,9 @@ pub fn main<T, E: Explain>(
     run: impl FnOnce(&Environment, &mut Report) -> Result<T, E>,
 ) -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if let Some(status) = Leash::stage(&arguments) {
+        return status.into();
+    }
     let status = match &arguments[..] {
         [] => run_hook(program, run),
         [only] if only == "--version" || only == "-V" => {
@@ -69,6 +73,7 @@ fn run_hook<T, E: Explain>(
     if let Err(error) = stop::watch() {
         report.debug(format!("TERM will not wait for a running program: {error}"));
     }
+    Leash::offer();
     let outcome = catch_unwind(AssertUnwindSafe(|| run(&environment, &mut report)));
     if let Some(signal) = stop::signal() {
         let text = format!(

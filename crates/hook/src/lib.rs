@@ -16,5 +16,5 @@ pub use environment::{Environment, EnvironmentError};
 pub use exit::ExitStatus;
 pub use failure::{Advice, Explain, Kind, render};
 pub use inherit::Inherited;
-pub use process::{CommandError, Finished, exec, run};
+pub use process::{Background, CommandError, Finished, exec, feed, run};
 pub use report::Report;

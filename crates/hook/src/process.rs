@@ -1,5 +1,8 @@
 //! Running another program to its end, or becoming it. Errors keep the program and its last words.
 
+mod background;
+mod leash;
+
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -11,6 +14,9 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use thiserror::Error;
 
 use crate::stop;
+
+pub use background::Background;
+pub(crate) use leash::Leash;
 
 /// How often a program is looked after.
 const POLL: Duration = Duration::from_millis(5);
@@ -79,30 +85,36 @@ impl CommandError {
 
 /// Runs `command` to its end with `stdin` as its standard input, keeping what it writes.
 ///
-/// When a hook is told to stop meanwhile, the program and all it started are killed first.
+/// When a hook is told to stop meanwhile, the program and all it started are killed first; when
+/// the hook is killed, the program is too. A hook's program sees only the variables that `command`
+/// sets.
 pub fn run(command: &mut Command, stdin: &[u8]) -> Result<Finished, CommandError> {
+    feed(command, stdin)
+}
+
+/// [`run`] with what `stdin` yields as the program's standard input, which ends early if it fails.
+pub fn feed(command: &mut Command, stdin: impl Read + Send) -> Result<Finished, CommandError> {
     let program = command.get_program().to_owned();
     let talk = |source| CommandError::Talk {
         program: program.clone(),
         source,
     };
+    let start = |source| CommandError::Start {
+        program: program.clone(),
+        source,
+    };
     let busy = stop::Busy::new();
-    if stop::is_watched() {
-        command.process_group(0);
-    }
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|source| CommandError::Start {
-            program: program.clone(),
-            source,
-        })?;
+    let mut child = spawn(command, |command| {
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+    })
+    .map_err(start)?;
     let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     // All three at once: a program blocked on a full pipe would never end.
     let (status, written, stdout, stderr) = std::thread::scope(|scope| {
-        let writer = scope.spawn(move || input.map_or(Ok(()), |mut pipe| pipe.write_all(stdin)));
+        let writer = scope.spawn(move || pour(stdin, input));
         let readers = (
             scope.spawn(move || read_all(output)),
             scope.spawn(move || read_all(errors)),
@@ -121,6 +133,9 @@ pub fn run(command: &mut Command, stdin: &[u8]) -> Result<Finished, CommandError
         stdout.map_err(talk)?,
         stderr.map_err(talk)?,
     );
+    if let Some(source) = Leash::failure(status, &stderr) {
+        return Err(start(source));
+    }
     if !status.success() {
         let spoken = if stderr.is_empty() { &stdout } else { &stderr };
         return Err(CommandError::Fail {
@@ -134,6 +149,17 @@ pub fn run(command: &mut Command, stdin: &[u8]) -> Result<Finished, CommandError
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(talk(error)),
         _ => Ok(Finished { stdout, stderr }),
     }
+}
+
+/// Starts `command` on a leash, if this process is a hook, and where [`kill`] reaches all it starts.
+fn spawn(command: &mut Command, streams: impl FnOnce(&mut Command)) -> io::Result<Child> {
+    let mut leashed = Leash::put_on(command);
+    let command = leashed.as_mut().unwrap_or(command);
+    streams(command);
+    if stop::is_watched() {
+        command.process_group(0);
+    }
+    command.spawn()
 }
 
 /// Waits for `child`, and for whatever it started, which shows in `done`: its output has ended.
@@ -176,6 +202,12 @@ pub fn exec(command: &mut Command) -> CommandError {
         program: command.get_program().to_owned(),
         source,
     }
+}
+
+fn pour(mut source: impl Read, pipe: Option<impl Write>) -> io::Result<()> {
+    pipe.map_or(Ok(()), |mut pipe| {
+        io::copy(&mut source, &mut pipe).map(drop)
+    })
 }
 
 fn read_all(pipe: Option<impl Read>) -> io::Result<Vec<u8>> {

@@ -20,8 +20,7 @@ struct Watch {
     signal: Arc<AtomicUsize>,
 }
 
-/// From now on TERM, INT and HUP end a program that [`crate::run`] runs. For a process that runs
-/// one program at a time.
+/// From now on TERM, INT and HUP end the programs that run for us.
 pub(crate) fn watch() -> io::Result<()> {
     let watch = WATCH.get_or_init(|| Watch {
         idle: Arc::new(AtomicBool::new(true)),
@@ -42,11 +41,16 @@ pub(crate) fn is_watched() -> bool {
     WATCH.get().is_some()
 }
 
-/// As long as it exists, a signal is remembered instead of ending us.
+/// How many programs run for us.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// As long as one exists, a signal is remembered instead of ending us.
+#[derive(Debug)]
 pub(crate) struct Busy(());
 
 impl Busy {
     pub(crate) fn new() -> Self {
+        RUNNING.fetch_add(1, Ordering::SeqCst);
         Self::set_idle(false);
         Self(())
     }
@@ -60,7 +64,9 @@ impl Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        Self::set_idle(true);
+        if RUNNING.fetch_sub(1, Ordering::SeqCst) == 1 {
+            Self::set_idle(true);
+        }
     }
 }
 

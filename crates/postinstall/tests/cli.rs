@@ -205,6 +205,27 @@ fn term_ends_the_initialiser_and_the_hook_and_a_new_start_succeeds() {
 }
 
 #[test]
+fn killed_hook_takes_its_initialiser_along() {
+    let sandbox = built();
+    let endless = sandbox.write("home/endless", "");
+    let mut child = postinstall(&sandbox).stderr(Stdio::null()).spawn().unwrap();
+    let ibdata = sandbox.home().join("data/mysqldb.initialising/ibdata1");
+    wait_for("the initialiser", || ibdata.exists().then_some(()));
+    let lock = fs::File::open(sandbox.home().join("data/mysqldb.lock")).unwrap();
+    lock.try_lock().unwrap_err();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // Held by the hook and everything it started.
+    wait_for("the initialiser's end", || lock.try_lock().ok());
+    drop(lock);
+    fs::remove_file(endless).unwrap();
+    let next = sandbox.outcome(&mut postinstall(&sandbox));
+    let removed = "- removed a data directory whose initialisation had not finished\n";
+    assert!(next.stderr.contains(removed), "{}", next.stderr);
+    assert_eq!(next.code, Some(0));
+}
+
+#[test]
 fn term_does_not_wait_for_what_it_need_not() {
     let sandbox = built();
     fs::create_dir(sandbox.home().join("data")).unwrap();

@@ -14,7 +14,8 @@ use std::process::Command;
 use crate::sandbox::Sandbox;
 
 /// Records its pid, arguments and environment in ~/record and makes a data directory when told to.
-/// With ~/slow it goes on for long, through a child, with ~/broken it fails; as a server it waits.
+/// With ~/slow it goes on for long, through a child, with ~/endless by itself, with ~/broken it fails;
+/// as a server it waits.
 const SERVER: &str = r#"#!/bin/sh
 {
     echo "pid $$"
@@ -37,6 +38,7 @@ done
 if [ -n "$dir" ]; then
     echo data >"$dir/ibdata1"
     [ ! -e "$HOME/slow" ] || { /bin/sleep 3600; echo; }
+    [ ! -e "$HOME/endless" ] || exec /bin/sleep 3600
     [ ! -e "$HOME/broken" ] || { /bin/cat "$HOME/broken" >&2; exit 1; }
     echo data >"$dir/mysql.ibd"
     exit 0
