@@ -14,7 +14,7 @@ use crate::accounts::locking_sql;
 use crate::layout::Layout;
 use crate::seed::unpack;
 use crate::server::{Flavour, Server, Version};
-use crate::write::{WriteError, write_private};
+use crate::write::{WriteError, discard_unfinished, write_private};
 
 /// The first release with `--initialize` (manual 5.7, section 2.9.1).
 const INITIALIZE: Version = Version::new(5, 7, 6);
@@ -82,7 +82,7 @@ impl Initialisation<'_> {
                 self.start(&mut self.bootstrap(dir), sql.as_bytes())
             }
             (_, version) if version >= INITIALIZE => {
-                let file = self.layout.run_dir().join("initialise.sql");
+                let file = accounts_file(self.layout);
                 write_private(&file, sql.as_bytes())?;
                 let result = self.start(&mut self.initialize(dir, &file), b"");
                 let removed = remove_file_if_there(&file);
@@ -227,6 +227,11 @@ impl Initialisation<'_> {
     }
 }
 
+/// What `--initialize` runs at its end.
+fn accounts_file(layout: &Layout) -> PathBuf {
+    layout.run_dir().join("initialise.sql")
+}
+
 fn with_path(option: &str, path: &Path) -> std::ffi::OsString {
     let mut argument = std::ffi::OsString::from(option);
     argument.push(path);
@@ -236,6 +241,9 @@ fn with_path(option: &str, path: &Path) -> std::ffi::OsString {
 /// Removes what a killed initialisation left. Ours by its name, and nobody writes it: we hold the
 /// lock, which every initialiser inherits.
 pub fn remove_unfinished(layout: &Layout) -> Result<bool, InitialiseError> {
+    let path = accounts_file(layout);
+    discard_unfinished(&path)?;
+    remove_file_if_there(&path).map_err(|source| InitialiseError::Prepare { path, source })?;
     let path = layout.unfinished_data_dir();
     remove_dir_if_there(&path).map_err(|source| InitialiseError::Prepare { path, source })
 }

@@ -34,6 +34,12 @@ impl Layout {
         self.home.join("mysql/my.cnf")
     }
 
+    /// `~/mysql/my.cnf.accepted`, a digest of the option file that the server accepted last.
+    #[must_use]
+    pub fn accepted_options(&self) -> PathBuf {
+        self.home.join("mysql/my.cnf.accepted")
+    }
+
     /// `~/mysql/install`, a symbolic link to the current release.
     #[must_use]
     pub fn install(&self) -> PathBuf {

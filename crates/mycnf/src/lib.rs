@@ -1,5 +1,6 @@
 //! Everything that knows MySQL.
 
+mod accepted;
 mod accounts;
 mod credentials;
 mod data_dir;
@@ -12,6 +13,7 @@ mod seed;
 mod server;
 mod write;
 
+pub use accepted::Accepted;
 pub use accounts::{Accounts, SESSION_RESET};
 pub use credentials::{Credentials, CredentialsError, Password, PasswordError};
 pub use data_dir::{DataDirState, InspectError, Lineage, inspect};
@@ -25,4 +27,4 @@ pub use option_file::{
 pub use rendering::{Choice, Origin, Rendered, Settings, render_my_cnf, server_groups};
 pub use seed::{Seed, pack};
 pub use server::{Flavour, ProbeError, SERVER_EXECUTABLES, Server, Version};
-pub use write::{WriteError, write_private};
+pub use write::{WriteError, discard_unfinished, is_private_copy, write_private};

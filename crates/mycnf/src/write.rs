@@ -1,7 +1,10 @@
-//! Files that hold secrets: private from the first byte, whole or not there.
+//! Files that hold secrets: private from the first byte, whole or not there. Whoever writes one holds
+//! the lock on what it belongs to.
 
-use std::fs::File;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -9,26 +12,56 @@ use thiserror::Error;
 /// Puts `bytes` in place as `path`, readable by its owner only.
 ///
 /// Written beside (mode 0600 from creation), synced, renamed, and the directory synced: whenever it
-/// is interrupted, `path` is the old file or the new one.
+/// is interrupted, `path` is the old file or the new one, and [`discard_unfinished`] removes what is
+/// left.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    let fail = |source| WriteError {
-        path: path.to_owned(),
-        source,
-    };
-    // `tempfile` creates with mode 0600.
-    let mut beside = tempfile::Builder::new()
-        .prefix(".mysql-on-dotcloud.")
-        .tempfile_in(directory)
-        .map_err(fail)?;
-    write_and_sync(beside.as_file_mut(), bytes).map_err(fail)?;
-    beside.persist(path).map_err(|error| fail(error.error))?;
-    File::open(directory)
-        .and_then(|directory| directory.sync_all())
-        .map_err(fail)
+    discard_unfinished(path)?;
+    let beside = beside(path);
+    let result = write_and_sync(&beside, bytes)
+        .and_then(|()| fs::rename(&beside, path))
+        .and_then(|()| File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all());
+    result.map_err(|source| {
+        // It may be what filled the disk.
+        let _ = fs::remove_file(&beside);
+        WriteError {
+            path: path.to_owned(),
+            source,
+        }
+    })
 }
 
-fn write_and_sync(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+/// Whether [`write_private`] would change nothing.
+#[must_use]
+pub fn is_private_copy(path: &Path, bytes: &[u8]) -> bool {
+    let private = |metadata: fs::Metadata| metadata.is_file() && metadata.mode() & 0o7777 == 0o600;
+    fs::symlink_metadata(path).is_ok_and(private)
+        && fs::read(path).is_ok_and(|found| found == bytes)
+}
+
+/// Removes what a [`write_private`] of `path` that was killed left: ours by its name.
+pub fn discard_unfinished(path: &Path) -> Result<(), WriteError> {
+    match fs::remove_file(beside(path)) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(WriteError {
+            path: path.to_owned(),
+            source,
+        }),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Always the same name, so that what was left can be found.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
+    name.push(".mysql-on-dotcloud");
+    path.with_file_name(name)
+}
+
+fn write_and_sync(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
@@ -63,6 +96,37 @@ mod tests {
             0o600
         );
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn discard_unfinished_removes_what_a_killed_writer_left() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("credentials.cnf");
+        write_private(&path, b"old").unwrap();
+        fs::write(beside(&path), "ne").unwrap();
+        discard_unfinished(&path).unwrap();
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        fs::write(beside(&path), "ne").unwrap();
+        write_private(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        fs::create_dir(beside(&path)).unwrap();
+        assert_eq!(
+            discard_unfinished(&path).unwrap_err().to_string(),
+            format!("cannot write {}", path.display())
+        );
+    }
+
+    #[test]
+    fn is_private_copy_same_bytes_and_mode_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("my.cnf");
+        assert!(!is_private_copy(&path, b"x"), "absent");
+        write_private(&path, b"x").unwrap();
+        assert!(is_private_copy(&path, b"x"));
+        assert!(!is_private_copy(&path, b"y"));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(!is_private_copy(&path, b"x"), "others may read it");
     }
 
     #[test]

@@ -98,6 +98,9 @@ impl Explain for PrepareError {
             Self::Lock(LockError::Open { .. }) => {
                 environment("make its directory writable for this user, start again")
             }
+            Self::PortTaken { .. } => environment(
+                "stop the process that listens there ('ss -ltnp' shows it), start again",
+            ),
             Self::ReadCredentials { .. } => {
                 environment("make it readable for this user (mode 0600), start again")
             }

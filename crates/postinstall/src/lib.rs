@@ -12,7 +12,7 @@ use hook::{Environment, Report};
 
 pub use accounts::{AccountInputs, AccountsError};
 pub use error::Error;
-pub use prepare::{PrepareError, Prepared, prepare};
+pub use prepare::{PrepareError, Prepared, Purpose, prepare};
 pub use rendering::{RenderError, server_command};
 pub use settings::{Port, Settings, SettingsError};
 
@@ -48,6 +48,6 @@ arguments; 70 a defect of postinstall.
 /// Prepares the container.
 pub fn run(environment: &Environment, report: &mut Report) -> Result<(), Error> {
     let settings = Settings::from_environment(environment)?;
-    prepare(&settings, report)?;
+    prepare(&settings, Purpose::Later, report)?;
     Ok(())
 }

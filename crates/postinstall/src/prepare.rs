@@ -3,6 +3,7 @@
 
 use std::fs::{self, DirBuilder};
 use std::io;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,12 +12,13 @@ use hook::Report;
 use mycnf::{
     Accounts, Credentials, CredentialsError, DataDirState, DataLock, Initialisation,
     InitialiseError, InspectError, Layout, Lineage, LockError, OptionFile, Password, PasswordError,
-    ProbeError, Seed, Server, WriteError, inspect, remove_unfinished, write_private,
+    ProbeError, Seed, Server, WriteError, discard_unfinished, inspect, remove_unfinished,
+    write_private,
 };
 use thiserror::Error;
 
 use crate::rendering::{self, RenderError};
-use crate::settings::Settings;
+use crate::settings::{Port, Settings};
 
 /// Longest path of a Unix socket (unix(7): 108 bytes with the closing NUL).
 const SOCKET_PATH_MAX: usize = 107;
@@ -40,8 +42,21 @@ pub struct Prepared {
     pub lock: DataLock,
 }
 
+/// What is prepared for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A server that starts at once: its port has to be free.
+    Serve,
+    /// One that starts later; until then the port may be another's.
+    Later,
+}
+
 /// Does what is missing, and nothing twice.
-pub fn prepare(settings: &Settings, report: &mut Report) -> Result<Prepared, PrepareError> {
+pub fn prepare(
+    settings: &Settings,
+    purpose: Purpose,
+    report: &mut Report,
+) -> Result<Prepared, PrepareError> {
     let layout = Layout::new(&settings.home);
     check_socket_path(&layout)?;
     let server = Server::stamped(&layout.install())?;
@@ -56,11 +71,16 @@ pub fn prepare(settings: &Settings, report: &mut Report) -> Result<Prepared, Pre
     Found::look(settings, &layout, &server, &data_dir)?;
     make_directories(&layout)?;
     let lock = DataLock::acquire(&layout.lock(), LOCK_PATIENCE)?;
+    if purpose == Purpose::Serve {
+        // After the lock: of an orphaned server, which has both, the lock tells the process id.
+        check_port(&settings.port)?;
+    }
+    discard_unfinished_writes(&layout)?;
     let found = Found::look(settings, &layout, &server, &data_dir)?;
     let fresh = !found.database;
     let root_password = credentials(settings, &layout, found, report)?;
     rendering::write(&rendered, settings, &layout, report)?;
-    rendering::validate(&layout, &server)?;
+    rendering::validate(&rendered, &layout, &server)?;
     if remove_unfinished(&layout)? {
         report.bullet("removed a data directory whose initialisation had not finished");
     }
@@ -176,6 +196,23 @@ fn check_socket_path(layout: &Layout) -> Result<(), PrepareError> {
     Ok(())
 }
 
+/// A server that finds its port taken says so after half a minute of retries, in its own log.
+fn check_port(port: &Port) -> Result<(), PrepareError> {
+    TcpListener::bind((Ipv4Addr::UNSPECIFIED, port.number))
+        .map(drop)
+        .map_err(|source| PrepareError::PortTaken {
+            port: port.clone(),
+            source,
+        })
+}
+
+/// What killed hooks left of the files that are written under the lock.
+fn discard_unfinished_writes(layout: &Layout) -> Result<(), WriteError> {
+    discard_unfinished(&layout.credentials())?;
+    discard_unfinished(&layout.option_file())?;
+    discard_unfinished(&layout.accepted_options())
+}
+
 fn make_directories(layout: &Layout) -> Result<(), PrepareError> {
     let paths = [
         layout.data(),
@@ -251,6 +288,14 @@ pub enum PrepareError {
     /// Somebody else has the data directory.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// Somebody else has the port.
+    #[error("cannot listen on port {number}, from {variable}", number = port.number, variable = port.variable)]
+    PortTaken {
+        /// The port.
+        port: Port,
+        /// Why.
+        source: io::Error,
+    },
     /// The credentials file cannot be read.
     #[error("cannot read {path}", path = path.display())]
     ReadCredentials {

@@ -10,8 +10,8 @@ use std::process::Command;
 
 use hook::{CommandError, Report};
 use mycnf::{
-    Flavour, IncludeError, Layout, OptionFile, OptionFileError, Origin, Place, Rendered, Server,
-    Version, WriteError, render_my_cnf, server_groups, write_private,
+    Accepted, Flavour, IncludeError, Layout, OptionFile, OptionFileError, Origin, Place, Rendered,
+    Server, Version, WriteError, is_private_copy, render_my_cnf, server_groups, write_private,
 };
 use thiserror::Error;
 
@@ -49,10 +49,16 @@ pub(crate) fn write(
     layout: &Layout,
     report: &mut Report,
 ) -> Result<(), RenderError> {
-    write_private(&layout.option_file(), &rendered.file.render())?;
+    let (path, bytes) = (layout.option_file(), rendered.file.render());
+    let done = if is_private_copy(&path, &bytes) {
+        "kept"
+    } else {
+        write_private(&path, &bytes)?;
+        "wrote"
+    };
     report.bullet(format!(
-        "wrote {}, with port {} from {}",
-        layout.option_file().display(),
+        "{done} {}, with port {} from {}",
+        path.display(),
         settings.port.number,
         settings.port.variable
     ));
@@ -90,9 +96,17 @@ fn origin(origin: &Origin, layout: &Layout) -> String {
 }
 
 /// Asks the server itself, where it can tell without starting (8.0.16, manual 8.0 section 7.1.3):
-/// an option it does not know would stop it after everything else is done.
-pub(crate) fn validate(layout: &Layout, server: &Server) -> Result<(), RenderError> {
+/// an option it does not know would stop it after everything else is done. Once is enough.
+pub(crate) fn validate(
+    rendered: &Rendered,
+    layout: &Layout,
+    server: &Server,
+) -> Result<(), RenderError> {
     if server.flavour == Flavour::MariaDb || server.version < Version::new(8, 0, 16) {
+        return Ok(());
+    }
+    let accepted = Accepted::of(&rendered.file, layout, server);
+    if accepted.as_ref().is_some_and(Accepted::is_recorded) {
         return Ok(());
     }
     let mut command = server_command(layout, server);
@@ -101,8 +115,9 @@ pub(crate) fn validate(layout: &Layout, server: &Server) -> Result<(), RenderErr
         .env("HOME", layout.home())
         .arg("--validate-config");
     match hook::run(&mut command, b"") {
+        Ok(_) => Ok(accepted.map_or(Ok(()), |accepted| accepted.record())?),
         // A server that cannot be run has no opinion; whoever needs it next will tell.
-        Ok(_) | Err(CommandError::Start { .. }) => Ok(()),
+        Err(CommandError::Start { .. }) => Ok(()),
         Err(source) => Err(RenderError::ValidateConfig { source }),
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use hook::{Advice, CommandError, ExitStatus, Explain, Kind};
-use postinstall::{Port, PrepareError, SettingsError};
+use postinstall::{PrepareError, SettingsError};
 use thiserror::Error;
 
 /// Why starttest did not become the server.
@@ -16,14 +16,6 @@ pub enum Error {
     /// What comes before the server.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
-    /// The port.
-    #[error("cannot listen on port {number}, from {variable}", number = port.number, variable = port.variable)]
-    PortTaken {
-        /// The port.
-        port: Port,
-        /// Why.
-        source: io::Error,
-    },
     /// The user's init-file.
     #[error("cannot read {path}, the init-file of my.cnf", path = path.display())]
     ReadInitFile {
@@ -51,10 +43,6 @@ impl Explain for Error {
         match self {
             Self::Settings(error) => error.advice(),
             Self::Prepare(error) => error.advice(),
-            Self::PortTaken { .. } => Advice::new(
-                Kind::Environment,
-                "stop the process that listens there ('ss -ltnp' shows it), start again",
-            ),
             Self::ReadInitFile { .. } => Advice::new(
                 Kind::Configuration,
                 "put that file there, as UTF-8 text, or take init-file out of my.cnf, push again",
@@ -87,6 +75,8 @@ fn exec_status(error: &CommandError) -> ExitStatus {
 
 #[cfg(test)]
 mod tests {
+    use postinstall::Port;
+
     use super::*;
 
     /// What the reader sees, and the status.
@@ -94,21 +84,6 @@ mod tests {
         let mut out = Vec::new();
         let status = hook::render("starttest", error, &mut out);
         (status, String::from_utf8(out).unwrap())
-    }
-
-    #[test]
-    fn port_taken_has_exact_text() {
-        let taken = Error::PortTaken {
-            port: Port {
-                number: 42800,
-                variable: "PORT_TESTBEDDB".to_owned(),
-            },
-            source: io::Error::other("taken"),
-        };
-        let text = "starttest: error: cannot listen on port 42800, from PORT_TESTBEDDB\n  \
-                    cause: taken\n  next: stop the process that listens there ('ss -ltnp' shows \
-                    it), start again\n";
-        assert_eq!(rendered(&taken), (ExitStatus::Failed, text.to_owned()));
     }
 
     #[test]
@@ -176,6 +151,18 @@ mod tests {
                 "starttest: error: there is no data directory /d, and MYSQL_REQUIRE_DATA forbids a \
                  fresh one\n  next: put the data back, or unset MYSQL_REQUIRE_DATA to begin with a \
                  fresh database\n",
+            ),
+            (
+                Error::Prepare(PrepareError::PortTaken {
+                    port: Port {
+                        number: 42800,
+                        variable: "PORT_TESTBEDDB".to_owned(),
+                    },
+                    source: io::Error::other("taken"),
+                }),
+                "starttest: error: cannot listen on port 42800, from PORT_TESTBEDDB\n  cause: \
+                 taken\n  next: stop the process that listens there ('ss -ltnp' shows it), start \
+                 again\n",
             ),
         ] {
             assert_eq!(rendered(&error), (ExitStatus::Failed, text.to_owned()));

@@ -6,12 +6,11 @@ mod error;
 use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 
 use hook::{Environment, Inherited, Report};
 use mycnf::SESSION_RESET;
-use postinstall::{Prepared, Settings, prepare, server_command};
+use postinstall::{Prepared, Purpose, Settings, prepare, server_command};
 
 pub use error::Error;
 
@@ -48,8 +47,7 @@ pub fn run(environment: &Environment, report: &mut Report) -> Result<Infallible,
         opening_sql,
         init_file,
         lock: _lock,
-    } = prepare(&settings, report)?;
-    check_port(&settings)?;
+    } = prepare(&settings, Purpose::Serve, report)?;
     report.bullet(format!(
         "becoming {server}; its log is {}",
         layout.error_log().display()
@@ -84,16 +82,6 @@ fn with_init_file(sql: String, init_file: Option<PathBuf>) -> Result<String, Err
         Ok(own) => Ok(format!("{sql}{SESSION_RESET}{own}")),
         Err(source) => Err(Error::ReadInitFile { path, source }),
     }
-}
-
-/// A server that finds its port taken says so after half a minute of retries, in its own log.
-fn check_port(settings: &Settings) -> Result<(), Error> {
-    TcpListener::bind((Ipv4Addr::UNSPECIFIED, settings.port.number))
-        .map(drop)
-        .map_err(|source| Error::PortTaken {
-            port: settings.port.clone(),
-            source,
-        })
 }
 
 fn is_kept(name: &OsStr) -> bool {

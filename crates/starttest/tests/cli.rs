@@ -165,19 +165,54 @@ fn second_start_is_refused_by_the_servers_lock() {
     running(&sandbox, &mut starttest(&sandbox));
 }
 
+/// Before anything is prepared: the next start may be on another port, with other settings.
 #[test]
-fn port_taken_is_refused() {
-    let sandbox = with_database();
+fn i6_port_taken_is_refused_before_anything_is_made() {
+    let sandbox = fake::built();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let outcome = sandbox.outcome(&mut fake::hook(&sandbox, STARTTEST, port));
-    let end = format!(
-        "starttest: error: cannot listen on port {port}, from PORT_TESTBEDDB\n  \
+    let error = format!(
+        "- server MySQL 9.7.4, from {{dir}}/home/mysql/install\n\
+         starttest: error: cannot listen on port {port}, from PORT_TESTBEDDB\n  \
          cause: address already in use (os error 98)\n  \
          next: stop the process that listens there ('ss -ltnp' shows it), start again\n"
     );
-    assert!(outcome.stderr.ends_with(&end), "{}", outcome.stderr);
-    assert_eq!(outcome.code, Some(1));
+    sandbox::assert_refused(&outcome, "starttest", &error);
+    assert!(calls(&sandbox).is_empty(), "no server was run");
+    let made: Vec<_> = sandbox::walk(&sandbox.home().join("data"))
+        .iter()
+        .map(|path| path.file_name().unwrap().to_owned())
+        .collect();
+    assert_eq!(made, ["logs", "mysqldb.lock"]);
+}
+
+/// The server's own check takes longer than all the rest.
+#[test]
+fn option_file_is_checked_once_and_again_when_it_changes() {
+    let sandbox = with_database();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    drop(listener);
+    let checks = |password: &str| {
+        let mut command = starttest(&sandbox);
+        command
+            .env("PORT_TESTBEDDB", &port)
+            .env("MYSQL_ROOT_PASSWORD", password);
+        let (server, _) = running(&sandbox, &mut command);
+        drop(server);
+        let calls = calls(&sandbox);
+        fs::remove_file(sandbox.home().join("record")).unwrap();
+        calls.iter().filter(|call| !is_start(call)).count()
+    };
+    assert_eq!((checks("a"), checks("a")), (1, 0));
+    assert_eq!((checks("b"), checks("b")), (1, 0), "it is included");
+    sandbox.write("home/mysql/my.cnf", "[mysqld]\nmax-connections = 10\n");
+    assert_eq!((checks("b"), checks("b")), (1, 0));
+    let server = sandbox.home().join("mysql/install/bin/mysqld");
+    let kept = fs::read_to_string(&server).unwrap();
+    sandbox.write_executable("home/mysql/install/bin/mysqld", format!("{kept}# newer\n"));
+    assert_eq!(checks("b"), 1, "another server");
 }
 
 #[test]

@@ -115,6 +115,11 @@ impl OptionFile {
 }
 
 impl Resolved {
+    /// Every option of every group, in the order the servers read them.
+    pub fn all(&self) -> impl Iterator<Item = &Value> {
+        self.options.iter()
+    }
+
     /// The options of `groups` in the order the servers read them: what `my_print_defaults` prints.
     pub fn options(&self, groups: &[&str]) -> impl Iterator<Item = &Value> {
         self.options
