@@ -340,16 +340,16 @@ impl InitialiseError {
         let Self::RunInitialiser { log, source } = self else {
             return String::new();
         };
-        let text = fs::read(log).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let mut errors: Vec<&str> = text.lines().filter(|line| line.contains("ERROR")).collect();
-        if errors.is_empty() {
-            return source.last_words().to_owned();
-        }
-        // The first ones: what follows is their consequence.
-        errors.truncate(6);
-        errors.join("\n")
+        errors_in(log).unwrap_or_else(|| source.last_words().to_owned())
     }
+}
+
+/// The first errors in a server's log, if there are any: what follows is their consequence.
+pub(crate) fn errors_in(log: &Path) -> Option<String> {
+    let text = fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let errors: Vec<&str> = text.lines().filter(|line| line.contains("ERROR")).collect();
+    (!errors.is_empty()).then(|| errors[..errors.len().min(6)].join("\n"))
 }
 
 #[cfg(test)]

@@ -11,12 +11,14 @@ mod option_file;
 mod rendering;
 mod seed;
 mod server;
+mod transition;
+mod upgrade;
 mod write;
 
 pub use accepted::Accepted;
 pub use accounts::{Accounts, SESSION_RESET};
 pub use credentials::{Credentials, CredentialsError, Password, PasswordError};
-pub use data_dir::{DataDirState, InspectError, Lineage, inspect};
+pub use data_dir::{DataDirState, Database, InspectError, Shutdown, inspect, last_shutdown};
 pub use initialise::{Initialisation, InitialiseError, remove_unfinished};
 pub use layout::Layout;
 pub use lock::{DataLock, LockError};
@@ -26,5 +28,7 @@ pub use option_file::{
 };
 pub use rendering::{Choice, Origin, Rendered, Settings, render_my_cnf, server_groups};
 pub use seed::{Seed, pack};
-pub use server::{Flavour, ProbeError, SERVER_EXECUTABLES, Server, Version};
+pub use server::{Family, Flavour, ProbeError, SERVER_EXECUTABLES, Series, Server, Version};
+pub use transition::{Transition, TransitionError, transition};
+pub use upgrade::{Journal, JournalError, Upgrade, UpgradeError};
 pub use write::{WriteError, discard_unfinished, is_private_copy, write_private};

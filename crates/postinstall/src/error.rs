@@ -111,10 +111,7 @@ impl Explain for PrepareError {
             Self::Password(_) => environment("set MYSQL_ROOT_PASSWORD to a password, push again"),
             Self::Render(error) => render(error),
             Self::Inspect(_) => environment("make it readable for this user, start again"),
-            Self::OtherLineage { .. } => configuration(
-                "the data is untouched: push a tarball of the server that made it, and move the \
-                 data with a dump",
-            ),
+            Self::TakeOver(error) => error.advice(),
             Self::Unrecognised { .. } => environment(
                 "nothing was touched: move these files away to get a fresh database, or put the \
                  real data directory there",
@@ -218,7 +215,11 @@ fn initialise(error: &InitialiseError) -> Advice {
     }
 }
 
+mod take_over;
+
 #[cfg(test)]
 mod account_tests;
+#[cfg(test)]
+mod take_over_tests;
 #[cfg(test)]
 mod tests;

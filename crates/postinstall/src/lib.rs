@@ -7,6 +7,7 @@ mod error;
 mod prepare;
 mod rendering;
 mod settings;
+mod take_over;
 
 use hook::{Environment, Report};
 
@@ -15,6 +16,7 @@ pub use error::Error;
 pub use prepare::{PrepareError, Prepared, Purpose, prepare};
 pub use rendering::{RenderError, server_command};
 pub use settings::{Port, Settings, SettingsError};
+pub use take_over::TakeOverError;
 
 /// The text of `--help`.
 pub const ABOUT: &str = "\

@@ -11,7 +11,7 @@ use std::time::Duration;
 use hook::Report;
 use mycnf::{
     Accounts, Credentials, CredentialsError, DataDirState, DataLock, Initialisation,
-    InitialiseError, InspectError, Layout, Lineage, LockError, OptionFile, Password, PasswordError,
+    InitialiseError, InspectError, Journal, Layout, LockError, OptionFile, Password, PasswordError,
     ProbeError, Seed, Server, WriteError, discard_unfinished, inspect, remove_unfinished,
     write_private,
 };
@@ -19,6 +19,7 @@ use thiserror::Error;
 
 use crate::rendering::{self, RenderError};
 use crate::settings::{Port, Settings};
+use crate::take_over::{TakeOver, TakeOverError};
 
 /// Longest path of a Unix socket (unix(7): 108 bytes with the closing NUL).
 const SOCKET_PATH_MAX: usize = 107;
@@ -68,7 +69,7 @@ pub fn prepare(
     let data_dir = rendering::data_dir(&rendered, &server, &layout)?;
     // Before the first write, so that a refusal changes nothing, and again once nobody else can
     // change the answer.
-    Found::look(settings, &layout, &server, &data_dir)?;
+    Found::look(settings, &layout, &server, &data_dir, purpose)?;
     make_directories(&layout)?;
     let lock = DataLock::acquire(&layout.lock(), LOCK_PATIENCE)?;
     if purpose == Purpose::Serve {
@@ -76,18 +77,26 @@ pub fn prepare(
         check_port(&settings.port)?;
     }
     discard_unfinished_writes(&layout)?;
-    let found = Found::look(settings, &layout, &server, &data_dir)?;
-    let fresh = !found.database;
+    let found = Found::look(settings, &layout, &server, &data_dir, purpose)?;
+    let database = found.database;
     let root_password = credentials(settings, &layout, found, report)?;
     rendering::write(&rendered, settings, &layout, report)?;
     rendering::validate(&rendered, &layout, &server)?;
     if remove_unfinished(&layout)? {
         report.bullet("removed a data directory whose initialisation had not finished");
     }
-    if fresh {
-        initialise(&server, &layout, &template, &data_dir, report)?;
-    } else {
-        report.bullet(format!("kept the data directory {}", data_dir.display()));
+    match database {
+        None => {
+            // Of an upgrade whose data is not there any more.
+            Journal::remove(&data_dir).map_err(TakeOverError::from)?;
+            initialise(&server, &layout, &template, &data_dir, report)?;
+        }
+        Some(take_over) => {
+            report.bullet(format!("kept the data directory {}", data_dir.display()));
+            if purpose == Purpose::Serve {
+                take_over.act(&data_dir, &server, &layout, report)?;
+            }
+        }
     }
     let inputs = &settings.accounts;
     let accounts = root_password.as_ref().map(|root_password| Accounts {
@@ -144,8 +153,8 @@ fn initialise(
 
 /// What earlier runs left.
 struct Found {
-    /// There is a database of the server's lineage.
-    database: bool,
+    /// There is a database, and what has to be done before the server starts on it.
+    database: Option<TakeOver>,
     /// The credentials file's password.
     password: Option<Password>,
 }
@@ -157,17 +166,12 @@ impl Found {
         layout: &Layout,
         server: &Server,
         data_dir: &Path,
+        purpose: Purpose,
     ) -> Result<Self, PrepareError> {
         let path = data_dir.to_owned();
         let database = match inspect(data_dir)? {
-            DataDirState::Ready(lineage) if lineage == Lineage::of(server) => true,
-            DataDirState::Ready(found) => {
-                let server = server.to_string();
-                return Err(PrepareError::OtherLineage {
-                    path,
-                    found,
-                    server,
-                });
+            DataDirState::Database(found) => {
+                Some(TakeOver::decide(data_dir, &found, server, purpose)?)
             }
             DataDirState::Unrecognised(names) => {
                 return Err(PrepareError::Unrecognised { path, names });
@@ -175,7 +179,7 @@ impl Found {
             DataDirState::Absent if settings.require_data => {
                 return Err(PrepareError::DataRequired { path });
             }
-            DataDirState::Absent => false,
+            DataDirState::Absent => None,
         };
         let path = layout.credentials();
         let password = match fs::read(&path) {
@@ -240,7 +244,7 @@ fn credentials(
 ) -> Result<Option<Password>, PrepareError> {
     let path = layout.credentials();
     let wanted = settings.accounts.root_password.as_ref();
-    if found.database && (wanted.is_none() || wanted == found.password.as_ref()) {
+    if found.database.is_some() && (wanted.is_none() || wanted == found.password.as_ref()) {
         if found.password.is_some() {
             report.bullet(format!("kept root's password in {}", path.display()));
         } else {
@@ -319,16 +323,9 @@ pub enum PrepareError {
     /// The data directory cannot be looked at.
     #[error(transparent)]
     Inspect(#[from] InspectError),
-    /// Another kind of server made it.
-    #[error("the data directory {path} belongs to {found}, and the server is {server}", path = path.display())]
-    OtherLineage {
-        /// The data directory.
-        path: PathBuf,
-        /// Who made it.
-        found: Lineage,
-        /// The server that was pushed.
-        server: String,
-    },
+    /// The server must not have the database that is there, or cannot upgrade it.
+    #[error(transparent)]
+    TakeOver(#[from] TakeOverError),
     /// Nothing we know.
     #[error("{path} is not a data directory: it holds {list}", path = path.display(), list = names.join(", "))]
     Unrecognised {
