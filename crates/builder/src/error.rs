@@ -3,10 +3,11 @@
 use std::io;
 
 use hook::{Advice, Explain, Kind};
-use mycnf::ProbeError;
+use mycnf::{FirstRunFileError, ProbeError};
 use thiserror::Error;
 
 use crate::files::FilesError;
+use crate::first_run::FirstRunError;
 use crate::libraries::{LibrariesError, package_of};
 use crate::release::ReleaseError;
 use crate::seed::SeedError;
@@ -26,6 +27,9 @@ pub enum Error {
     /// The approot's files.
     #[error(transparent)]
     Files(#[from] FilesError),
+    /// The first-run files.
+    #[error(transparent)]
+    FirstRun(#[from] FirstRunError),
     /// Installing the release.
     #[error(transparent)]
     Release(#[from] ReleaseError),
@@ -40,6 +44,7 @@ impl Explain for Error {
             Self::Settings(error) => settings(error),
             Self::Tarball(error) => tarball(error),
             Self::Files(error) => files(error),
+            Self::FirstRun(error) => first_run(error),
             Self::Release(error) => release(error),
             Self::Seed(error) => seed(error),
         }
@@ -107,6 +112,28 @@ fn files(error: &FilesError) -> Advice {
     }
 }
 
+fn first_run(error: &FirstRunError) -> Advice {
+    let configuration = |next: &str| Advice::new(Kind::Configuration, next);
+    match error {
+        FirstRunError::File(FirstRunFileError::Name { .. }) => configuration(
+            "name first-run files *.sql, *.sql.gz, *.sql.xz or *.sql.zst, in lower case, move \
+             everything else elsewhere (no scripts are run), push again",
+        ),
+        FirstRunError::File(FirstRunFileError::List { .. } | FirstRunFileError::Read { .. }) => {
+            Advice::new(
+                Kind::Environment,
+                "make it readable for this user, push again",
+            )
+        }
+        FirstRunError::FindClient { .. } => configuration(
+            "push the vendor's whole tarball, with bin/mysql or bin/mariadb, or take the files out \
+             of initdb.d",
+        ),
+        FirstRunError::Libraries(error) => libraries(error),
+        FirstRunError::Write { .. } => room_or_rights(),
+    }
+}
+
 fn release(error: &ReleaseError) -> Advice {
     match error {
         ReleaseError::Prepare { .. } | ReleaseError::PutInPlace { .. } => room_or_rights(),
@@ -149,7 +176,7 @@ fn libraries(error: &LibrariesError) -> Advice {
             Kind::Configuration,
             format!("put the vendor's tarball for Linux on {here} there, push again"),
         ),
-        LibrariesError::Missing { libraries } => Advice::new(
+        LibrariesError::Missing { libraries, .. } => Advice::new(
             Kind::Configuration,
             "list the packages that have them under systempackages in dotcloud.yml, push again",
         )

@@ -19,8 +19,6 @@ pub(crate) struct Files {
     copies: Vec<(Copy, Vec<u8>)>,
     /// The user's option file.
     pub my_cnf: OptionFile,
-    /// The names of the first-run SQL in `initdb.d`, sorted.
-    pub first_run: Vec<String>,
 }
 
 impl Files {
@@ -45,11 +43,7 @@ impl Files {
             }
             copies.push((copy, content));
         }
-        Ok(Self {
-            copies,
-            my_cnf,
-            first_run: first_run_files(approot)?,
-        })
+        Ok(Self { copies, my_cnf })
     }
 
     /// Writes them all beside their final names, then renames: a disk that fills up meanwhile does
@@ -69,30 +63,6 @@ impl Files {
         }
         Ok(())
     }
-}
-
-fn first_run_files(approot: &Path) -> Result<Vec<String>, FilesError> {
-    let path = approot.join("initdb.d");
-    let read = |source| FilesError::Read {
-        path: path.clone(),
-        source,
-    };
-    let entries = match path.read_dir() {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(read(error)),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(read)?.file_name();
-        let name = name.to_string_lossy();
-        // Compressed ones too.
-        if name.contains(".sql") {
-            names.push(name.into_owned());
-        }
-    }
-    names.sort();
-    Ok(names)
 }
 
 fn write_beside(path: &Path, mode: u32, content: &[u8]) -> io::Result<NamedTempFile> {

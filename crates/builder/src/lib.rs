@@ -3,6 +3,7 @@
 
 mod error;
 mod files;
+mod first_run;
 mod inflate;
 mod libraries;
 mod release;
@@ -18,6 +19,7 @@ use mycnf::Layout;
 
 pub use error::Error;
 pub use files::FilesError;
+pub use first_run::FirstRunError;
 pub use libraries::LibrariesError;
 pub use release::ReleaseError;
 pub use seed::SeedError;
@@ -26,6 +28,7 @@ pub use tarball::TarballError;
 pub use unpack::UnpackError;
 
 use files::Files;
+use first_run::FirstRunFiles;
 use settings::Settings;
 use tarball::Tarball;
 
@@ -33,8 +36,8 @@ use tarball::Tarball;
 pub const ABOUT: &str = "\
 Builds the service: unpacks the MySQL or MariaDB tarball of the approot into
 ~/mysql/releases, checks that this machine can run it, initialises a database as
-the seed of every first start, and copies postinstall, starttest, profile and
-my.cnf to ~. Run twice, it does the work once.
+the seed of every first start, and copies postinstall, starttest, profile, my.cnf
+and the first-run files initdb.d/*.sql, *.sql.gz, *.sql.xz and *.sql.zst to ~. Run twice, it does the work once.
 
 Reads:
   HOME             where to build
@@ -57,17 +60,13 @@ pub fn run(code_root: &Path, environment: &Environment, report: &mut Report) -> 
     let tarball = Tarball::find(&settings.approot, settings.tarball.as_deref())?;
     report.bullet(format!("tarball {}", tarball.path.display()));
     let files = Files::read(&settings.approot, &layout)?;
-    if !files.first_run.is_empty() {
-        report.warning(format!(
-            "initdb.d holds {}, which this release does not run yet: load it yourself once the \
-             server is up",
-            files.first_run.join(", ")
-        ));
-    }
+    let first_run = FirstRunFiles::read(&settings.approot)?;
     let id = tarball.release_id()?;
     let server = release::install(&tarball.path, &id, &layout, report)?;
+    first_run.check(&server)?;
     seed::make(&id, &server, &files.my_cnf, &layout, report)?;
     files.write()?;
+    first_run.write(&layout, report)?;
     release::activate(&id, &layout, report)?;
     report.bullet(format!("{server} is ready in {}", settings.home.display()));
     Ok(())

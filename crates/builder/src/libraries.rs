@@ -60,14 +60,24 @@ pub(crate) fn check(basedir: &Path) -> Result<(), LibrariesError> {
     for name in SERVER_EXECUTABLES {
         let path = basedir.join(name);
         if path.is_file() {
-            let unresolved = unresolved_libraries(basedir, &path)?;
-            missing.extend(unresolved);
+            missing.extend(unresolved_libraries(basedir, &path)?);
         }
     }
+    all_found(missing, "server")
+}
+
+/// Checks the release's `client`.
+pub(crate) fn check_client(basedir: &Path, client: &Path) -> Result<(), LibrariesError> {
+    let missing = unresolved_libraries(basedir, client)?;
+    all_found(missing.into_iter().collect(), "client")
+}
+
+fn all_found(missing: BTreeSet<String>, program: &'static str) -> Result<(), LibrariesError> {
     if missing.is_empty() {
         Ok(())
     } else {
         Err(LibrariesError::Missing {
+            program,
             libraries: missing.into_iter().collect(),
         })
     }
@@ -179,8 +189,10 @@ pub enum LibrariesError {
         here: &'static str,
     },
     /// Libraries that neither the tarball nor the system has.
-    #[error("the server needs {list}, which neither the tarball nor this system has", list = libraries.join(", "))]
+    #[error("the {program} needs {list}, which neither the tarball nor this system has", list = libraries.join(", "))]
     Missing {
+        /// What needs them: server or client.
+        program: &'static str,
         /// Their names, as in the executable.
         libraries: Vec<String>,
     },

@@ -97,7 +97,7 @@ fn make_new(seed: &Seed, server: &Server, seeds: &Path) -> Result<u64, SeedError
     .map_err(|source| SeedError::Initialise {
         // Its log goes with the scratch directory.
         evidence: source.evidence(),
-        source,
+        source: source.into(),
     })?;
     store(&layout.data_dir(), seed.path()).map_err(|source| SeedError::Store {
         path: seed.path().to_owned(),
@@ -159,7 +159,7 @@ pub enum SeedError {
         /// What the server said.
         evidence: String,
         /// Why.
-        source: InitialiseError,
+        source: Box<InitialiseError>,
     },
     /// The archive.
     #[error("cannot write the seed {path}", path = path.display())]

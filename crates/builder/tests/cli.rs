@@ -101,21 +101,6 @@ fn killed_build_is_forgotten_by_the_next() {
 }
 
 #[test]
-fn first_run_sql_is_announced_as_not_run() {
-    let sandbox = service_with(SCRIPT.as_bytes());
-    sandbox.write("code/hooks/initdb.d/.gitkeep", "");
-    let quiet = sandbox.outcome(&mut builder(&sandbox));
-    assert!(!quiet.stderr.contains("initdb.d"), "{}", quiet.stderr);
-    sandbox.write("code/hooks/initdb.d/20-rows.sql.gz", "");
-    sandbox.write("code/hooks/initdb.d/10-tables.sql", "");
-    let warned = sandbox.outcome(&mut builder(&sandbox));
-    let line = "- warning: initdb.d holds 10-tables.sql, 20-rows.sql.gz, which this release does \
-                not run yet: load it yourself once the server is up\n";
-    assert!(warned.stderr.contains(line), "{}", warned.stderr);
-    assert_eq!(warned.code, Some(0));
-}
-
-#[test]
 fn home_unusable_is_refused() {
     let sandbox = service_with(SCRIPT.as_bytes());
     let next =

@@ -11,6 +11,7 @@ use hook::CommandError;
 use thiserror::Error;
 
 use crate::accounts::locking_sql;
+use crate::first_run::{FirstRun, FirstRunError, log_errors};
 use crate::layout::Layout;
 use crate::seed::unpack;
 use crate::server::{Flavour, Server, Version};
@@ -38,8 +39,25 @@ impl Initialisation<'_> {
     /// Killed at any point, it leaves only [`Layout::unfinished_data_dir`], which the next call
     /// removes.
     pub fn run(&self) -> Result<(), InitialiseError> {
+        self.run_then(|_| Ok(()))
+    }
+
+    /// The same with what `first_run` says in it.
+    pub fn run_with(&self, first_run: FirstRun<'_>) -> Result<(), InitialiseError> {
+        self.run_then(|dir| Ok(first_run.run(self.server, self.layout, dir)?))
+    }
+
+    /// `finish` is what the directory needs before it gets its name. (Generic: builder, which has no
+    /// use for them, is not to hold the decoders of first-run files.)
+    fn run_then(
+        &self,
+        finish: impl FnOnce(&Path) -> Result<(), InitialiseError>,
+    ) -> Result<(), InitialiseError> {
         let unfinished = self.layout.unfinished_data_dir();
-        let result = self.make(&unfinished);
+        let result = self
+            .make(&unfinished)
+            .and_then(|()| finish(&unfinished))
+            .and_then(|()| self.put_in_place(&unfinished));
         if result.is_err() {
             // It may be what filled the disk, and its initialiser has ended.
             let _ = remove_dir_if_there(&unfinished);
@@ -47,7 +65,18 @@ impl Initialisation<'_> {
         result
     }
 
-    fn make(&self, unfinished: &Path) -> Result<(), InitialiseError> {
+    /// Asks a server that cannot tell without being started whether it knows every option of the
+    /// option file. Leaves nothing.
+    pub fn check(&self) -> Result<(), InitialiseError> {
+        let unfinished = self.layout.unfinished_data_dir();
+        let result = self
+            .begin(&unfinished)
+            .and_then(|()| self.check_options(&unfinished));
+        let _ = remove_dir_if_there(&unfinished);
+        result
+    }
+
+    fn begin(&self, unfinished: &Path) -> Result<(), InitialiseError> {
         let prepare = |path: &Path| {
             let path = path.to_owned();
             |source| InitialiseError::Prepare { path, source }
@@ -59,8 +88,15 @@ impl Initialisation<'_> {
             .map_err(prepare(unfinished))?;
         // An earlier failure must not be told as this one's.
         let log = self.layout.initialise_log();
-        remove_file_if_there(&log).map_err(prepare(&log))?;
-        self.initialise(unfinished)?;
+        remove_file_if_there(&log).map_err(prepare(&log))
+    }
+
+    fn make(&self, unfinished: &Path) -> Result<(), InitialiseError> {
+        self.begin(unfinished)?;
+        self.initialise(unfinished)
+    }
+
+    fn put_in_place(&self, unfinished: &Path) -> Result<(), InitialiseError> {
         put_in_place(unfinished, self.data_dir).map_err(|source| InitialiseError::PutInPlace {
             path: self.data_dir.to_owned(),
             source,
@@ -148,7 +184,7 @@ impl Initialisation<'_> {
 
     /// The server on the data directory in the making, with its messages in a log of their own.
     fn server_command(&self, dir: &Path) -> Command {
-        let mut command = self.plain_command(&self.server.executable);
+        let mut command = plain_command(self.layout, &self.server.executable);
         command
             .arg(with_path("--datadir=", dir))
             .arg(with_path("--log-error=", &self.layout.initialise_log()));
@@ -182,7 +218,7 @@ impl Initialisation<'_> {
                 path: basedir.clone(),
                 wanted: "scripts/mariadb-install-db",
             })?;
-        let mut command = self.plain_command(&script);
+        let mut command = plain_command(self.layout, &script);
         command
             .arg(with_path("--basedir=", basedir))
             .arg(with_path("--datadir=", dir))
@@ -193,20 +229,6 @@ impl Initialisation<'_> {
             // Neither ask the resolver about this host nor tell people to start by hand.
             .args(["--cross-bootstrap", "--rpm"]);
         Ok(command)
-    }
-
-    /// The option file is the first argument of every call, and nothing of the caller's
-    /// environment (`MYSQL_*`, `MARIADB_*`) reaches a server.
-    fn plain_command(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
-        command
-            .env_clear()
-            .env("HOME", self.layout.home())
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("TMPDIR", self.layout.tmp_dir())
-            .current_dir(self.layout.home())
-            .arg(with_path("--defaults-file=", &self.layout.option_file()));
-        command
     }
 
     /// What `mysql_install_db` of 5.x feeds the server, in one run instead of two.
@@ -232,7 +254,21 @@ fn accounts_file(layout: &Layout) -> PathBuf {
     layout.run_dir().join("initialise.sql")
 }
 
-fn with_path(option: &str, path: &Path) -> std::ffi::OsString {
+/// The option file is the first argument of every call, and nothing of the caller's environment
+/// (`MYSQL_*`, `MARIADB_*`) reaches a server or a client.
+pub(crate) fn plain_command(layout: &Layout, program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .env("HOME", layout.home())
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("TMPDIR", layout.tmp_dir())
+        .current_dir(layout.home())
+        .arg(with_path("--defaults-file=", &layout.option_file()));
+    command
+}
+
+pub(crate) fn with_path(option: &str, path: &Path) -> std::ffi::OsString {
     let mut argument = std::ffi::OsString::from(option);
     argument.push(path);
     argument
@@ -256,7 +292,7 @@ fn remove_dir_if_there(path: &Path) -> io::Result<bool> {
     }
 }
 
-fn remove_file_if_there(path: &Path) -> io::Result<()> {
+pub(crate) fn remove_file_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
@@ -322,6 +358,9 @@ pub enum InitialiseError {
         /// Why.
         source: io::Error,
     },
+    /// The first-run files.
+    #[error(transparent)]
+    FirstRun(#[from] FirstRunError),
     /// Sync or rename failed.
     #[error("cannot put {path} in place", path = path.display())]
     PutInPlace {
@@ -337,19 +376,18 @@ impl InitialiseError {
     /// words. Empty if no server failed.
     #[must_use]
     pub fn evidence(&self) -> String {
-        let Self::RunInitialiser { log, source } = self else {
-            return String::new();
+        let (log, source) = match self {
+            Self::RunInitialiser { log, source } => (log, source),
+            Self::FirstRun(error) => return error.evidence(),
+            Self::Prepare { .. }
+            | Self::PrepareAccounts { .. }
+            | Self::FindInitialiser { .. }
+            | Self::ReadSystemTables { .. }
+            | Self::Unpack { .. }
+            | Self::PutInPlace { .. } => return String::new(),
         };
-        errors_in(log).unwrap_or_else(|| source.last_words().to_owned())
+        log_errors(log).unwrap_or_else(|| source.last_words().to_owned())
     }
-}
-
-/// The first errors in a server's log, if there are any: what follows is their consequence.
-pub(crate) fn errors_in(log: &Path) -> Option<String> {
-    let text = fs::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let errors: Vec<&str> = text.lines().filter(|line| line.contains("ERROR")).collect();
-    (!errors.is_empty()).then(|| errors[..errors.len().min(6)].join("\n"))
 }
 
 #[cfg(test)]

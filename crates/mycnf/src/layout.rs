@@ -89,6 +89,18 @@ impl Layout {
         self.run_dir().join("mysqld.pid")
     }
 
+    /// `~/mysql/run/init.sock`, of a temporary server; a shorter name than that of the usual one.
+    #[must_use]
+    pub fn private_socket(&self) -> PathBuf {
+        self.run_dir().join("init.sock")
+    }
+
+    /// `~/mysql/run/init.pid`, of a temporary server.
+    #[must_use]
+    pub fn private_pid_file(&self) -> PathBuf {
+        self.run_dir().join("init.pid")
+    }
+
     /// `~/data`, the one directory that survives a push.
     #[must_use]
     pub fn data(&self) -> PathBuf {

@@ -141,6 +141,10 @@ pub const SERVER_EXECUTABLES: [&str; 6] = [
     "libexec/mysqld",
 ];
 
+/// Where vendors put the client, below the release's top directory. (MariaDB's `bin/mysql` tells that
+/// its name is of the past.)
+const CLIENT_EXECUTABLES: [&str; 2] = ["bin/mariadb", "bin/mysql"];
+
 /// What `mysqld --version` printed when the release was unpacked, so that later hooks need not
 /// start the server to know it.
 const STAMP: &str = "mysqld-version.txt";
@@ -178,6 +182,15 @@ impl Server {
         };
         let text = format!("mysqld  Ver {} {suffix}\n", self.version);
         (self.basedir.join(STAMP), text)
+    }
+
+    /// The release's own command-line client, if it has one.
+    #[must_use]
+    pub fn client(&self) -> Option<PathBuf> {
+        CLIENT_EXECUTABLES
+            .iter()
+            .map(|name| self.basedir.join(name))
+            .find(|path| path.is_file())
     }
 
     fn from_text(basedir: &Path, executable: PathBuf, text: &[u8]) -> Result<Self, ProbeError> {

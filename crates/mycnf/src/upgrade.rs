@@ -271,7 +271,7 @@ impl UpgradeError {
     pub fn evidence(&self) -> String {
         match self {
             Self::RunServer { log, source } => {
-                crate::initialise::errors_in(log).unwrap_or_else(|| source.last_words().to_owned())
+                crate::first_run::log_errors(log).unwrap_or_else(|| source.last_words().to_owned())
             }
             Self::Save { source } | Self::RunTool { source } => source.last_words().to_owned(),
             Self::FindTool { .. }

@@ -3,7 +3,10 @@
 use std::io;
 
 use hook::{Advice, Explain, Kind};
-use mycnf::{IncludeError, InitialiseError, LockError, ProbeError};
+use mycnf::{
+    FirstRunError, FirstRunFileError, IncludeError, InitialiseError, LockError, ProbeError,
+    TemporaryServerError,
+};
 use thiserror::Error;
 
 use crate::accounts::AccountsError;
@@ -119,6 +122,7 @@ impl Explain for PrepareError {
             Self::DataRequired { .. } => environment(
                 "put the data back, or unset MYSQL_REQUIRE_DATA to begin with a fresh database",
             ),
+            Self::FirstRunFile(error) => first_run_file(error),
             Self::Initialise(error) => initialise(error),
         }
     }
@@ -203,6 +207,7 @@ fn initialise(error: &InitialiseError) -> Advice {
             advice("make room on the disk, start again: nothing was left behind that takes any")
         }
         InitialiseError::Unpack { .. } => advice("push again with --clean: builder makes it anew"),
+        InitialiseError::FirstRun(error) => first_run(error),
         InitialiseError::RunInitialiser { .. } => {
             let evidence = error.evidence();
             let next = if DISK_FULL.iter().any(|words| evidence.contains(words)) {
@@ -215,10 +220,56 @@ fn initialise(error: &InitialiseError) -> Advice {
     }
 }
 
+fn first_run(error: &FirstRunError) -> Advice {
+    let evidence = error.evidence();
+    let next = match error {
+        _ if DISK_FULL.iter().any(|words| evidence.contains(words)) => {
+            "make room on the disk, start again: nothing was left behind that takes any"
+        }
+        FirstRunError::File(error) => return first_run_file(error),
+        FirstRunError::Fail { .. } => {
+            "correct that file, push again: the database is begun anew, with all of them"
+        }
+        FirstRunError::Server(error) => match error {
+            TemporaryServerError::FindClient { .. } => {
+                "push the vendor's tarball, or repack it again: it was cut too short"
+            }
+            TemporaryServerError::Prepare { .. } => {
+                "make room on the disk, or make it writable for this user, start again"
+            }
+            TemporaryServerError::HandOver { .. } => "raise /proc/sys/fs/pipe-max-size",
+            TemporaryServerError::Start { .. }
+            | TemporaryServerError::LogIn { .. }
+            | TemporaryServerError::Stop { .. } => {
+                "correct what it says, start again: nothing was left behind that counts"
+            }
+        },
+    };
+    let kind = match error {
+        FirstRunError::Server(_) => Kind::Environment,
+        FirstRunError::File(_) | FirstRunError::Fail { .. } => Kind::Configuration,
+    };
+    Advice::new(kind, next).detail(evidence)
+}
+
+fn first_run_file(error: &FirstRunFileError) -> Advice {
+    let next = match error {
+        FirstRunFileError::List { .. } | FirstRunFileError::Read { .. } => {
+            "make it readable for this user, or push it again: it may be damaged or cut short"
+        }
+        FirstRunFileError::Name { .. } => {
+            "name first-run files *.sql, *.sql.gz, *.sql.xz or *.sql.zst, push again"
+        }
+    };
+    Advice::new(Kind::Configuration, next)
+}
+
 mod take_over;
 
 #[cfg(test)]
 mod account_tests;
+#[cfg(test)]
+mod first_run_tests;
 #[cfg(test)]
 mod take_over_tests;
 #[cfg(test)]

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use hook::Report;
 use mycnf::{
-    Accounts, Credentials, CredentialsError, DataDirState, DataLock, Initialisation,
-    InitialiseError, InspectError, Journal, Layout, LockError, OptionFile, Password, PasswordError,
-    ProbeError, Seed, Server, WriteError, discard_unfinished, inspect, remove_unfinished,
-    write_private,
+    Accounts, Credentials, CredentialsError, DataDirState, DataLock, FirstRun, FirstRunFile,
+    FirstRunFileError, Initialisation, InitialiseError, InspectError, Journal, Layout, LockError,
+    OptionFile, Password, PasswordError, ProbeError, Seed, Server, WriteError, discard_unfinished,
+    inspect, remove_unfinished, write_private,
 };
 use thiserror::Error;
 
@@ -46,9 +46,10 @@ pub struct Prepared {
 /// What is prepared for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// A server that starts at once: its port has to be free.
+    /// A server that starts at once: its port has to be free, first-run files and upgrades run.
     Serve,
-    /// One that starts later; until then the port may be another's.
+    /// One that starts later; until then the port may be another's, and the platform may be about to
+    /// replace `~/data` by the real one, on which the first-run files ran long ago.
     Later,
 }
 
@@ -70,6 +71,12 @@ pub fn prepare(
     // Before the first write, so that a refusal changes nothing, and again once nobody else can
     // change the answer.
     Found::look(settings, &layout, &server, &data_dir, purpose)?;
+    if purpose == Purpose::Later {
+        // At the start it would be too late: the old instance will have been stopped.
+        for file in FirstRunFile::all(&layout.first_run_files())? {
+            file.check()?;
+        }
+    }
     make_directories(&layout)?;
     let lock = DataLock::acquire(&layout.lock(), LOCK_PATIENCE)?;
     if purpose == Purpose::Serve {
@@ -85,19 +92,6 @@ pub fn prepare(
     if remove_unfinished(&layout)? {
         report.bullet("removed a data directory whose initialisation had not finished");
     }
-    match database {
-        None => {
-            // Of an upgrade whose data is not there any more.
-            Journal::remove(&data_dir).map_err(TakeOverError::from)?;
-            initialise(&server, &layout, &template, &data_dir, report)?;
-        }
-        Some(take_over) => {
-            report.bullet(format!("kept the data directory {}", data_dir.display()));
-            if purpose == Purpose::Serve {
-                take_over.act(&data_dir, &server, &layout, report)?;
-            }
-        }
-    }
     let inputs = &settings.accounts;
     let accounts = root_password.as_ref().map(|root_password| Accounts {
         root_password,
@@ -109,8 +103,35 @@ pub fn prepare(
             .as_ref()
             .map(|(name, password)| (name.as_str(), password)),
     });
+    let opening_sql = accounts.map(|accounts| accounts.opening_sql(&server));
+    match database {
+        Some(take_over) => {
+            report.bullet(format!("kept the data directory {}", data_dir.display()));
+            if purpose == Purpose::Serve {
+                take_over.act(&data_dir, &server, &layout, report)?;
+            }
+        }
+        None => {
+            // Of an upgrade whose data is not there any more.
+            Journal::remove(&data_dir).map_err(TakeOverError::from)?;
+            let files = FirstRunFile::all(&layout.first_run_files())?;
+            let first_run = FirstRun {
+                files: &files,
+                opening_sql: opening_sql.as_deref().unwrap_or_default(),
+                database: inputs.database.as_deref(),
+            };
+            let seed = seed(&server, &layout, &template);
+            let initialisation = Initialisation {
+                server: &server,
+                layout: &layout,
+                data_dir: &data_dir,
+                seed: seed.as_ref().map(Seed::path),
+            };
+            make(&initialisation, first_run, purpose, report)?;
+        }
+    }
     Ok(Prepared {
-        opening_sql: accounts.map(|accounts| accounts.opening_sql(&server)),
+        opening_sql,
         init_file: rendering::init_file(&rendered, &server, &data_dir),
         layout,
         server,
@@ -118,37 +139,73 @@ pub fn prepare(
     })
 }
 
-/// Makes the data directory, from the seed if builder made one for this release and my.cnf.
-fn initialise(
-    server: &Server,
-    layout: &Layout,
-    template: &OptionFile,
-    data_dir: &Path,
+/// The seed that builder made for this release and my.cnf, if it did.
+fn seed(server: &Server, layout: &Layout, template: &OptionFile) -> Option<Seed> {
+    let release = server.basedir.canonicalize().unwrap_or_default();
+    let seed = Seed::of(layout, release.file_name()?, server, template)?;
+    seed.path().is_file().then_some(seed)
+}
+
+/// Makes the database, or leaves that to starttest.
+fn make(
+    initialisation: &Initialisation<'_>,
+    first_run: FirstRun<'_>,
+    purpose: Purpose,
     report: &mut Report,
 ) -> Result<(), PrepareError> {
-    let release = server.basedir.canonicalize().unwrap_or_default();
-    let seed = release
-        .file_name()
-        .and_then(|name| Seed::of(layout, name, server, template))
-        .filter(|seed| seed.path().is_file());
-    let origin = if seed.is_some() {
-        ", from the seed"
-    } else {
-        ""
-    };
-    report.bullet(format!("initialising {}{origin}", data_dir.display()));
-    Initialisation {
-        server,
-        layout,
-        data_dir,
-        seed: seed.as_ref().map(Seed::path),
+    match (first_run.files, purpose) {
+        ([], _) => initialise(initialisation, report),
+        (_, Purpose::Serve) => initialise_with(initialisation, first_run, report),
+        (_, Purpose::Later) => leave(initialisation, report),
     }
-    .run()?;
+}
+
+/// Makes the data directory.
+fn initialise(
+    initialisation: &Initialisation<'_>,
+    report: &mut Report,
+) -> Result<(), PrepareError> {
+    tell_origin(initialisation, report);
+    initialisation.run()?;
     report.bullet(
         "initialised: root is locked until the server gives it its password, nobody else has an \
          account",
     );
     Ok(())
+}
+
+/// Makes it with first-run files.
+fn initialise_with(
+    initialisation: &Initialisation<'_>,
+    first_run: FirstRun<'_>,
+    report: &mut Report,
+) -> Result<(), PrepareError> {
+    tell_origin(initialisation, report);
+    let names: Vec<String> = first_run.files.iter().map(FirstRunFile::name).collect();
+    report.sub_bullet(format!(
+        "running {} before anybody can connect; the temporary server's log is {}",
+        names.join(", "),
+        initialisation.layout.initialise_log().display()
+    ));
+    initialisation.run_with(first_run)?;
+    report.bullet("initialised: root has its password, and the first-run files are in");
+    Ok(())
+}
+
+/// Leaves it to starttest.
+fn leave(initialisation: &Initialisation<'_>, report: &mut Report) -> Result<(), PrepareError> {
+    initialisation.check()?;
+    report.bullet("left the database to starttest, which runs the first-run files if it has none");
+    Ok(())
+}
+
+fn tell_origin(initialisation: &Initialisation<'_>, report: &mut Report) {
+    let origin = match initialisation.seed {
+        Some(_) => ", from the seed",
+        None => "",
+    };
+    let path = initialisation.data_dir.display();
+    report.bullet(format!("initialising {path}{origin}"));
 }
 
 /// What earlier runs left.
@@ -340,6 +397,9 @@ pub enum PrepareError {
         /// Where it should be.
         path: PathBuf,
     },
+    /// The first-run files.
+    #[error(transparent)]
+    FirstRunFile(#[from] FirstRunFileError),
     /// Initialising failed.
     #[error(transparent)]
     Initialise(#[from] InitialiseError),

@@ -260,6 +260,7 @@ fn library_errors_have_exact_texts() {
     let libraries = ["libaio.so.1", "libnuma.so.1", "libx.so.9"].map(str::to_owned);
     assert_rendered(
         library(LibrariesError::Missing {
+            program: "server",
             libraries: libraries.into(),
         }),
         "the server needs libaio.so.1, libnuma.so.1, libx.so.9, which neither the tarball nor this \
@@ -267,6 +268,25 @@ fn library_errors_have_exact_texts() {
          libaio1t64 instead, whose libaio.so.1t64 needs a link of this name)\n  | libnuma.so.1: package libnuma1\n  | libx.so.9: 'apt-file search libx.so.9' \
          names the package\n  next: list the packages that have them under systempackages in \
          dotcloud.yml, push again",
+    );
+}
+
+#[test]
+fn first_run_errors_have_exact_texts() {
+    let write = FirstRunError::Write {
+        path: path(),
+        source: source(),
+    };
+    assert_rendered(write, &format!("cannot write /h/x{ROOM}"));
+    let libraries = LibrariesError::Missing {
+        program: "client",
+        libraries: vec!["libtinfo.so.5".to_owned()],
+    };
+    assert_rendered(
+        FirstRunError::Libraries(libraries),
+        "the client needs libtinfo.so.5, which neither the tarball nor this system has\n  | \
+         libtinfo.so.5: package libtinfo5\n  next: list the packages that have them under \
+         systempackages in dotcloud.yml, push again",
     );
 }
 
@@ -344,10 +364,10 @@ fn seed_errors_have_exact_texts() {
     assert_rendered(
         SeedError::Initialise {
             evidence: "[ERROR] b".to_owned(),
-            source: mycnf::InitialiseError::FindInitialiser {
+            source: Box::new(mycnf::InitialiseError::FindInitialiser {
                 path: path(),
                 wanted: "scripts/mariadb-install-db",
-            },
+            }),
         },
         "cannot make the seed of the first starts\n  cause: no scripts/mariadb-install-db in /h/x\n  \
          | [ERROR] b\n  next: make room on the disk if it is full, else correct what the server says \

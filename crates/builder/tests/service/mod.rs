@@ -79,6 +79,15 @@ pub fn vendors(server: &[u8]) -> Vec<u8> {
     ])
 }
 
+/// The same with a client.
+pub fn vendors_with_client(server: &[u8]) -> Vec<u8> {
+    tarball(&[
+        (EntryType::Directory, &format!("{TOP}/"), b""),
+        (EntryType::Regular, &format!("{TOP}/bin/mysqld"), server),
+        (EntryType::Regular, &format!("{TOP}/bin/mysql"), server),
+    ])
+}
+
 /// A row of a tarball: type, name, and link target or content.
 pub type Row<'a> = (EntryType, &'a str, &'a [u8]);
 

@@ -155,6 +155,33 @@ impl Instance {
         hand_over(&self.home());
     }
 
+    /// For MySQL 5.6, whose fixture brings no client: a release of this instance's own, with a client
+    /// that starts MariaDB's. (Its seed is that of the real one, whose name it keeps.)
+    pub fn lend_client(&self, server: Server) {
+        if server != Server::MySql56 {
+            return;
+        }
+        let release = release(server);
+        let own = self
+            .home()
+            .join("mysql/releases")
+            .join(release.file_name().unwrap());
+        fs::create_dir_all(own.join("bin")).unwrap();
+        for entry in fs::read_dir(&release).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_name() != "bin" {
+                symlink(entry.path(), own.join(entry.file_name())).unwrap();
+            }
+        }
+        symlink(release.join("bin/mysqld"), own.join("bin/mysqld")).unwrap();
+        let client = self::release(Server::MariaDb).join("bin/mariadb");
+        symlink(client, own.join("bin/mysql")).unwrap();
+        let link = self.home().join("mysql/install");
+        fs::remove_file(&link).unwrap();
+        symlink(own, link).unwrap();
+        self.sandbox.hand_over();
+    }
+
     pub fn home(&self) -> PathBuf {
         self.sandbox.home()
     }

@@ -1,0 +1,190 @@
+//! A server for as long as we need it: on a data directory that is not in use yet, on a private socket
+//! only, with its messages in the initialisation's log. It never outlives us.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use hook::{Background, CommandError, Inherited};
+use thiserror::Error;
+
+use crate::initialise::{plain_command, remove_file_if_there, with_path};
+use crate::layout::Layout;
+use crate::server::Server;
+
+/// No way in but the private socket, and no part in a cluster: no TCP port, not that of the X plugin
+/// or its socket either (8.0.11), no group (MySQL), no Galera (MariaDB). `loose-`: no server knows
+/// them all.
+const PRIVATE: [&str; 4] = [
+    "--skip-networking",
+    "--loose-mysqlx=OFF",
+    "--loose-group-replication-start-on-boot=OFF",
+    "--loose-wsrep-on=OFF",
+];
+
+/// A running temporary server, to which root can log in with the password of the credentials file.
+/// Dropped, it is killed.
+#[derive(Debug)]
+pub struct TemporaryServer<'a> {
+    layout: &'a Layout,
+    client: PathBuf,
+    process: Background,
+}
+
+impl<'a> TemporaryServer<'a> {
+    /// Starts `server` on `data_dir` and waits until root can log in. Before it lets anybody in it
+    /// runs `opening_sql`.
+    pub fn start(
+        server: &Server,
+        layout: &'a Layout,
+        data_dir: &Path,
+        opening_sql: &str,
+    ) -> Result<Self, TemporaryServerError> {
+        let client = server
+            .client()
+            .ok_or_else(|| TemporaryServerError::FindClient {
+                path: server.basedir.clone(),
+            })?;
+        let socket = layout.private_socket();
+        let log = layout.initialise_log();
+        for path in [socket.clone(), lock_of(&socket), layout.private_pid_file()] {
+            remove_file_if_there(&path)
+                .map_err(|source| TemporaryServerError::Prepare { path, source })?;
+        }
+        let output = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&log)
+            .map_err(|source| TemporaryServerError::Prepare {
+                path: log.clone(),
+                source,
+            })?;
+        let sql = Inherited::new(opening_sql.as_bytes())
+            .map_err(|source| TemporaryServerError::HandOver { source })?;
+        let mut command = server_command(server, layout, data_dir, &sql.path());
+        let start = |source| TemporaryServerError::Start {
+            log: log.clone(),
+            source,
+        };
+        let mut process = Background::start(&mut command, &output).map_err(start)?;
+        // It listens before it has read the SQL, and answers afterwards.
+        process
+            .wait_until(|| UnixStream::connect(&socket).is_ok())
+            .map_err(start)?;
+        let mut started = Self {
+            layout,
+            client,
+            process,
+        };
+        match started.feed(&b"DO 0;\n"[..], None) {
+            Ok(()) => Ok(started),
+            Err(source) => Err(TemporaryServerError::LogIn { log, source }),
+        }
+    }
+
+    /// Has the release's own client execute `sql`, which ends at the first error. Its output is not
+    /// kept.
+    pub fn feed(
+        &mut self,
+        sql: impl Read + Send,
+        database: Option<&str>,
+    ) -> Result<(), CommandError> {
+        hook::feed(&mut self.client_command(database), sql).map(drop)
+    }
+
+    /// Stops it cleanly.
+    pub fn stop(self) -> Result<(), TemporaryServerError> {
+        let log = self.layout.initialise_log();
+        self.process
+            .stop()
+            .map_err(|source| TemporaryServerError::Stop { log, source })
+    }
+
+    fn client_command(&self, database: Option<&str>) -> Command {
+        let mut command = plain_command(self.layout, &self.client);
+        command
+            .arg(with_path("--socket=", &self.layout.private_socket()))
+            // Whatever my.cnf has for the clients of the real server.
+            .args(["--protocol=SOCKET", "--host=localhost", "--user=root"])
+            .args(["--default-character-set=utf8mb4", "--skip-force"])
+            // As in a file that was dumped: with its comments, and with `source` and `\G`, which
+            // MySQL's client has to be told of from 9.x on.
+            .args(["--comments", "--loose-commands"]);
+        if let Some(database) = database {
+            command.arg(format!("--database={database}"));
+        }
+        command
+    }
+}
+
+fn server_command(server: &Server, layout: &Layout, data_dir: &Path, init_file: &Path) -> Command {
+    let mut command = plain_command(layout, &server.executable);
+    command
+        .arg(with_path("--datadir=", data_dir))
+        .arg(with_path("--log-error=", &layout.initialise_log()))
+        .arg(with_path("--socket=", &layout.private_socket()))
+        .arg(with_path("--pid-file=", &layout.private_pid_file()))
+        .arg(with_path("--init-file=", init_file))
+        .args(PRIVATE);
+    command
+}
+
+/// MySQL's, from 5.7 on; an empty one would stop it.
+fn lock_of(socket: &Path) -> PathBuf {
+    let mut name = socket.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
+}
+
+/// There is no temporary server.
+#[derive(Debug, Error)]
+pub enum TemporaryServerError {
+    /// The release lacks a client.
+    #[error("no bin/mysql or bin/mariadb in {path}", path = path.display())]
+    FindClient {
+        /// The release.
+        path: PathBuf,
+    },
+    /// What an earlier one left, or the log.
+    #[error("cannot prepare {path}", path = path.display())]
+    Prepare {
+        /// What could not be removed or opened.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The accounts' SQL cannot be handed to it.
+    #[error("cannot hand the accounts' SQL to the temporary server")]
+    HandOver {
+        /// Why.
+        source: io::Error,
+    },
+    /// It ended before it answered.
+    #[error("the temporary server did not start")]
+    Start {
+        /// Where it wrote why.
+        log: PathBuf,
+        /// How it ended.
+        source: CommandError,
+    },
+    /// It answers, and does not let root in.
+    #[error("root cannot log in to the temporary server")]
+    LogIn {
+        /// The server's log.
+        log: PathBuf,
+        /// What the client said.
+        source: CommandError,
+    },
+    /// It did not stop as it should.
+    #[error("the temporary server did not stop cleanly")]
+    Stop {
+        /// Where it wrote why.
+        log: PathBuf,
+        /// How it ended.
+        source: CommandError,
+    },
+}

@@ -1,0 +1,254 @@
+//! First-run files on real servers: the cases of the official images' suites that apply (C1 … H7, see
+//! docs/hooks.md), and what is left when one fails.
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy's allowance for tests does not reach their helpers"
+)]
+
+mod real;
+#[path = "../../hook/tests/sandbox/mod.rs"]
+mod sandbox;
+
+use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use mysql::prelude::Queryable;
+use mysql::{Conn, OptsBuilder};
+use real::{Instance, SERVERS, Server};
+use sandbox::{set_mode, wait_for};
+
+const PASSWORD: &str = "it's known";
+
+/// A container of a service with first-run files, and for MySQL 5.6, whose fixture has no client, a
+/// release of its own with MariaDB's.
+fn instance(server: Server, files: &[(&str, &[u8])]) -> Instance {
+    let instance = Instance::new(server);
+    instance.lend_client(server);
+    for (name, content) in files {
+        let name = format!("home/mysql/initdb.d/{name}");
+        instance.sandbox.write(&name, content);
+    }
+    instance
+}
+
+fn hook(instance: &Instance, name: &str) -> Command {
+    let mut command = instance.hook(name);
+    command
+        .env("MYSQL_ROOT_PASSWORD", PASSWORD)
+        .env("MYSQL_DATABASE", "shop");
+    command
+}
+
+fn gz(sql: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(sql.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn xz(sql: &str) -> Vec<u8> {
+    let mut encoder = xz2::write::XzEncoder::new(Vec::new(), 1);
+    encoder.write_all(sql.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn sum(root: &mut Conn) -> u64 {
+    root.query_first("SELECT SUM(i) FROM shop.t")
+        .unwrap()
+        .unwrap()
+}
+
+/// C1: all formats, in name order, once. C2: in `MYSQL_DATABASE`. H7: `source` and `\G` work.
+#[test]
+fn c1_c2_h7_files_of_every_format_run_in_order_once() {
+    for server in SERVERS {
+        let zst = zstd::encode_all(&b"INSERT INTO t VALUES (300)"[..], 1).unwrap();
+        let instance = instance(
+            server,
+            &[
+                ("10-table.sql", b"CREATE TABLE t (i INT PRIMARY KEY);\n"),
+                ("20-row.sql.gz", &gz("INSERT INTO t VALUES (20);\n")),
+                ("30-row.sql.xz", &xz("INSERT INTO t VALUES (4)")),
+                ("40-row.sql.zst", &zst),
+                (
+                    "50-client.sql",
+                    b"DELIMITER //\nCREATE PROCEDURE p() BEGIN INSERT INTO t VALUES (5000); END//\n\
+                      DELIMITER ;\nCALL p();\nSELECT * FROM t\\G\n\
+                      source mysql/initdb.d/../more\n",
+                ),
+            ],
+        );
+        instance
+            .sandbox
+            .write("home/mysql/more", "INSERT INTO t VALUES (60000);\n");
+        let running = instance.start(&mut hook(&instance, "starttest"));
+        let mut root = instance.connect(PASSWORD);
+        assert_eq!(sum(&mut root), 65_324, "{server:?}");
+        root.query_drop("DELETE FROM shop.t WHERE i < 5000")
+            .unwrap();
+        running.signal("TERM");
+        assert!(running.end().success());
+        let running = instance.start(&mut hook(&instance, "starttest"));
+        let mut root = instance.connect(PASSWORD);
+        assert_eq!(sum(&mut root), 65_000, "{server:?}: once");
+        drop(running);
+    }
+}
+
+/// H1: an error in the second of three; after it is corrected all run, on a database begun anew.
+/// C5: what is in is seen by the application's account through TCP.
+#[test]
+fn h1_c5_failing_file_is_told_with_its_line_and_the_next_start_begins_anew() {
+    for server in SERVERS {
+        let files: [(&str, &[u8]); 3] = [
+            (
+                "1.sql",
+                b"CREATE TABLE t (i INT);\nINSERT INTO t VALUES (1);\n",
+            ),
+            (
+                "2.sql.gz",
+                &gz("INSERT INTO t VALUES (20);\n\nINSERT INTO x VALUES (1);\n"),
+            ),
+            ("3.sql", b"INSERT INTO t VALUES (300);\n"),
+        ];
+        let instance = instance(server, &files);
+        let prepared = instance
+            .sandbox
+            .outcome(&mut hook(&instance, "postinstall"));
+        let left = "- left the database to starttest, which runs the first-run files if it has \
+                    none\n";
+        assert!(prepared.stderr.ends_with(left), "{}", prepared.stderr);
+        assert_eq!(prepared.code, Some(0));
+
+        let failed = instance.sandbox.outcome(&mut hook(&instance, "starttest"));
+        for line in [
+            "starttest: error: the first-run file {dir}/home/mysql/initdb.d/2.sql.gz failed\n",
+            "  | ERROR 1146 (42S02) at line 3: Table 'shop.x' doesn't exist\n",
+            "  next: correct that file, push again: the database is begun anew, with all of them\n",
+        ] {
+            assert!(failed.stderr.contains(line), "{}", failed.stderr);
+        }
+        assert!(!failed.stderr.contains(PASSWORD), "{}", failed.stderr);
+        assert_eq!(failed.code, Some(1));
+        assert_no_database(&instance);
+
+        instance.sandbox.write(
+            "home/mysql/initdb.d/2.sql.gz",
+            gz("INSERT INTO t VALUES (20);\n"),
+        );
+        let mut start = hook(&instance, "starttest");
+        start.env("MYSQL_USER", "app").env("MYSQL_PASSWORD", "too");
+        let running = instance.start(&mut start);
+        assert_eq!(sum(&mut instance.connect(PASSWORD)), 321, "{server:?}");
+        let app = OptsBuilder::new()
+            .ip_or_hostname(Some("127.0.0.1"))
+            .tcp_port(instance.port)
+            .prefer_socket(false)
+            .user(Some("app"))
+            .pass(Some("too"));
+        assert_eq!(sum(&mut Conn::new(app).unwrap()), 321, "{server:?}");
+        drop(running);
+    }
+}
+
+#[track_caller]
+fn assert_no_database(instance: &Instance) {
+    for name in ["data/mysqldb", "data/mysqldb.initialising"] {
+        assert!(!instance.home().join(name).exists(), "{name}");
+    }
+}
+
+/// H3, H5: damaged or made unreadable after the build, which refuses such files.
+#[test]
+fn h3_h5_unreadable_file_is_refused_and_leaves_nothing() {
+    let whole = gz("CREATE TABLE t (i INT);\n");
+    let instance = instance(
+        Server::MariaDb,
+        &[
+            ("1.sql", b"DO 1;\n"),
+            ("2.sql.gz", &whole[..whole.len() - 4]),
+        ],
+    );
+    let refused = |cause: &str| {
+        let outcome = instance.sandbox.outcome(&mut hook(&instance, "starttest"));
+        let end = format!(
+            "starttest: error: cannot read the first-run file \
+             {{dir}}/home/mysql/initdb.d/2.sql.gz\n  cause: {cause}\n  next: make it readable for \
+             this user, or push it again: it may be damaged or cut short\n"
+        );
+        assert!(outcome.stderr.ends_with(&end), "{}", outcome.stderr);
+        assert_eq!(outcome.code, Some(1));
+        assert_no_database(&instance);
+    };
+    refused("unexpected end of file");
+    set_mode(&instance.home().join("mysql/initdb.d/2.sql.gz"), 0);
+    refused("permission denied (os error 13)");
+}
+
+/// While they run there is no way in, and a hook that is told to stop, or killed, takes the temporary
+/// server along.
+#[test]
+fn g2_g3_stopped_or_killed_hook_leaves_no_server_and_no_database() {
+    for server in SERVERS {
+        let endless = "CREATE TABLE t (i INT);\nDO SLEEP(3600);\n";
+        let instance = instance(server, &[("1.sql", endless.as_bytes())]);
+        for signal in ["TERM", "KILL"] {
+            let starttest = instance.start(&mut hook(&instance, "starttest"));
+            let table = |name: &str| {
+                instance
+                    .home()
+                    .join("data/mysqldb.initialising/shop")
+                    .join(name)
+            };
+            wait_for("the table", || {
+                ["t.frm", "t.ibd"]
+                    .into_iter()
+                    .find(|name| table(name).exists())
+            });
+            assert!(TcpStream::connect(("127.0.0.1", instance.port)).is_err());
+            assert!(!instance.home().join("mysql/run/mysqld.sock").exists());
+            let lock = fs::File::open(instance.home().join("data/mysqldb.lock")).unwrap();
+            lock.try_lock().unwrap_err();
+            let begin = Instant::now();
+            starttest.signal(signal);
+            assert_eq!(
+                starttest.end().signal(),
+                Some(if signal == "TERM" { 15 } else { 9 })
+            );
+            assert!(begin.elapsed() < Duration::from_secs(10), "{server:?}");
+            // The temporary server has it too.
+            wait_for("the server's end", || lock.try_lock().ok());
+            assert!(!instance.home().join("data/mysqldb").exists());
+        }
+        instance.sandbox.write(
+            "home/mysql/initdb.d/1.sql",
+            "CREATE TABLE t (i INT);\nINSERT INTO t VALUES (7);\n",
+        );
+        let running = instance.start(&mut hook(&instance, "starttest"));
+        assert_eq!(sum(&mut instance.connect(PASSWORD)), 7, "{server:?}");
+        assert!(!instance.home().join("data/mysqldb.initialising").exists());
+        drop(running);
+    }
+}
+
+/// G5: a temporary server that dies at once.
+#[test]
+fn g5_server_that_does_not_start_is_told_in_its_own_words() {
+    let instance = instance(Server::MariaDb, &[("1.sql", b"DO 1;\n")]);
+    instance
+        .sandbox
+        .write("home/mysql/my.cnf", "[mysqld]\nlog-bin = /nowhere/binlog\n");
+    let outcome = instance.sandbox.outcome(&mut hook(&instance, "starttest"));
+    for line in [
+        "starttest: error: the temporary server did not start\n",
+        "/nowhere/binlog",
+        "  next: correct what it says, start again: nothing was left behind that counts\n",
+    ] {
+        assert!(outcome.stderr.contains(line), "{}", outcome.stderr);
+    }
+    assert_eq!(outcome.code, Some(1));
+    assert_no_database(&instance);
+}
