@@ -34,5 +34,5 @@ pub use seed::{Seed, pack};
 pub use server::{Family, Flavour, ProbeError, SERVER_EXECUTABLES, Series, Server, Version};
 pub use temporary_server::{TemporaryServer, TemporaryServerError};
 pub use transition::{Transition, TransitionError, transition};
-pub use upgrade::{Journal, JournalError, Upgrade, UpgradeError};
+pub use upgrade::{Journal, JournalError, Upgrade, UpgradeError, check_tools};
 pub use write::{WriteError, discard_unfinished, is_private_copy, write_private};

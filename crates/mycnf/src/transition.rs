@@ -40,21 +40,21 @@ pub fn transition(
     database: &Database,
     server: &Server,
 ) -> Result<Transition, TransitionError> {
-    let (path, found, server_) = (path.to_owned(), *database, server.clone());
+    let (path, found, pushed) = (path.to_owned(), *database, server.to_string());
     let (old, new) = (database.version.series(), server.version.series());
     let family = server.flavour.family();
     if database.family != family {
         return Err(TransitionError::OtherFamily {
             path,
             found,
-            server: server_,
+            server: pushed,
         });
     }
     if old > new || (old == new && !may_go_back(family, database.version, server.version)) {
         return Err(TransitionError::Newer {
             path,
             found,
-            server: server_,
+            server: pushed,
         });
     }
     match family {
@@ -74,7 +74,8 @@ pub fn transition(
                 Err(TransitionError::TooOld {
                     path,
                     found,
-                    server: server_,
+                    server: pushed,
+                    to: new,
                     through,
                 })
             }
@@ -103,7 +104,7 @@ pub enum TransitionError {
         /// Whose it is.
         found: Database,
         /// The server that was pushed.
-        server: Server,
+        server: String,
     },
     /// It would be a downgrade.
     #[error("the data directory {path} is of {found}, which is newer than the server, {server}", path = path.display())]
@@ -113,7 +114,7 @@ pub enum TransitionError {
         /// Whose it is.
         found: Database,
         /// The server that was pushed.
-        server: Server,
+        server: String,
     },
     /// There are releases between.
     #[error("the data directory {path} is of {found}, which is too old for the server, {server}", path = path.display())]
@@ -123,7 +124,9 @@ pub enum TransitionError {
         /// Whose it is.
         found: Database,
         /// The server that was pushed.
-        server: Server,
+        server: String,
+        /// Its series.
+        to: Series,
         /// The releases that may not be skipped; none if only a dump leads there.
         through: Vec<Series>,
     },
@@ -144,15 +147,12 @@ impl TransitionError {
                 found.family, found.version
             ),
             Self::TooOld {
-                found,
-                server,
-                through,
-                ..
+                found, to, through, ..
             } if found.version.series() < BY_HAND_BEFORE => format!(
                 "the data is untouched: push MySQL {} again and move the data with a dump; its own \
                  way is {}, one after the other, with mysql_upgrade by hand up to {BY_HAND_BEFORE}",
                 found.version.series(),
-                list(through.iter().copied().chain([server.version.series()])),
+                list(through.iter().copied().chain([*to])),
             ),
             Self::TooOld { through, .. } if through.is_empty() => format!(
                 "the data is untouched: push MySQL {UPGRADES_ITSELF} or newer, which upgrades it"
@@ -160,7 +160,7 @@ impl TransitionError {
             Self::TooOld { through, .. } => format!(
                 "the data is untouched: push the newest MySQL {}, one after the other, each until \
                  it answers, then this one",
-                list(through.iter().copied().chain(None)),
+                list(through.iter().copied()),
             ),
         }
     }
@@ -218,79 +218,82 @@ mod tests {
         }
     }
 
+    /// From, to, the outcome, and what it is a case of.
+    const MYSQL: [(&str, &str, &str, &str); 24] = [
+        ("9.7.4", "9.7.4", "start", "the same release"),
+        ("8.0.37", "8.0.41", "start", "within a bugfix series"),
+        ("8.4.4", "8.4.0", "start", "back within a long-term series"),
+        ("9.7.4", "9.7.0", "start", "back within a long-term series"),
+        ("5.7.44", "5.7.30", "start", "back within a series of 5.x"),
+        (
+            "8.0.41",
+            "8.0.37",
+            "newer",
+            "8.0 changed formats in patches",
+        ),
+        ("9.2.1", "9.2.0", "newer", "an innovation series"),
+        ("8.4.0", "8.0.41", "newer", "back to another series"),
+        ("9.7.4", "5.6.24", "newer", "back by far"),
+        (
+            "8.0.37",
+            "8.4.6",
+            "at start",
+            "to the next long-term series",
+        ),
+        ("8.4.0", "9.7.4", "at start", "to the next long-term series"),
+        (
+            "8.4.0",
+            "9.2.0",
+            "at start",
+            "to an innovation before the next",
+        ),
+        (
+            "8.0.34",
+            "8.3.0",
+            "at start",
+            "to an innovation before the next",
+        ),
+        (
+            "8.3.0",
+            "8.4.0",
+            "at start",
+            "from an innovation to the next",
+        ),
+        ("8.1.0", "8.3.0", "at start", "between innovations"),
+        (
+            "9.7.4",
+            "10.2.0",
+            "at start",
+            "a series to come checks for itself",
+        ),
+        ("5.7.44", "8.0.41", "at start", "the last step to 8.0"),
+        (
+            "8.3.0",
+            "9.1.0",
+            "through 8.4",
+            "innovations across a long-term one",
+        ),
+        ("8.0.37", "9.0.0", "through 8.4", "a skipped series"),
+        ("8.0.46", "9.7.4", "through 8.4", "a skipped series"),
+        ("5.7.44", "8.4.0", "through 8.0", "a skipped series"),
+        ("5.6.24", "9.7.4", "through 5.7, 8.0, 8.4", "three skipped"),
+        (
+            "5.6.24",
+            "5.7.44",
+            "through ",
+            "mysql_upgrade would have to run",
+        ),
+        (
+            "5.7.44",
+            "8.0.15",
+            "through ",
+            "mysql_upgrade would have to run",
+        ),
+    ];
+
     #[test]
     fn transition_of_mysql_follows_the_manuals_table() {
-        for (from, to, expected, reason) in [
-            ("9.7.4", "9.7.4", "start", "the same release"),
-            ("8.0.37", "8.0.41", "start", "within a bugfix series"),
-            ("8.4.4", "8.4.0", "start", "back within a long-term series"),
-            ("9.7.4", "9.7.0", "start", "back within a long-term series"),
-            ("5.7.44", "5.7.30", "start", "back within a series of 5.x"),
-            (
-                "8.0.41",
-                "8.0.37",
-                "newer",
-                "8.0 changed formats in patches",
-            ),
-            ("9.2.1", "9.2.0", "newer", "an innovation series"),
-            ("8.4.0", "8.0.41", "newer", "back to another series"),
-            ("9.7.4", "5.6.24", "newer", "back by far"),
-            (
-                "8.0.37",
-                "8.4.6",
-                "at start",
-                "to the next long-term series",
-            ),
-            ("8.4.0", "9.7.4", "at start", "to the next long-term series"),
-            (
-                "8.4.0",
-                "9.2.0",
-                "at start",
-                "to an innovation before the next",
-            ),
-            (
-                "8.0.34",
-                "8.3.0",
-                "at start",
-                "to an innovation before the next",
-            ),
-            (
-                "8.3.0",
-                "8.4.0",
-                "at start",
-                "from an innovation to the next",
-            ),
-            ("8.1.0", "8.3.0", "at start", "between innovations"),
-            (
-                "9.7.4",
-                "10.2.0",
-                "at start",
-                "a series to come checks for itself",
-            ),
-            ("5.7.44", "8.0.41", "at start", "the last step to 8.0"),
-            (
-                "8.3.0",
-                "9.1.0",
-                "through 8.4",
-                "innovations across a long-term one",
-            ),
-            ("8.0.37", "9.0.0", "through 8.4", "a skipped series"),
-            ("8.0.46", "9.7.4", "through 8.4", "a skipped series"),
-            ("5.7.44", "8.4.0", "through 8.0", "a skipped series"),
-            ("5.6.24", "9.7.4", "through 5.7, 8.0, 8.4", "three skipped"),
-            (
-                "5.6.24",
-                "5.7.44",
-                "through ",
-                "mysql_upgrade would have to run",
-            ),
-            (
-                "5.7.44",
-                "8.0.15",
-                "through ",
-                "mysql_upgrade would have to run",
-            ),
-        ] {
+        for (from, to, expected, reason) in MYSQL {
             for flavour in [Flavour::MySql, Flavour::Percona] {
                 let outcome = outcome(Family::MySql, from, flavour, to);
                 assert_eq!(outcome, expected, "{from} to {to}: {reason}");

@@ -4,21 +4,27 @@
 
 mod journal;
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::os::unix::net::UnixStream;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use hook::{Background, CommandError};
+use hook::CommandError;
 use thiserror::Error;
 
 use crate::data_dir::{DataDirState, InspectError, inspect};
+use crate::initialise::{remove_file_if_there, with_path};
 use crate::layout::Layout;
 use crate::server::{Server, Version};
+use crate::temporary_server::{PrivateServer, TemporaryServerError};
 
 pub use journal::{Journal, JournalError};
+
+/// Whoever can reach the private socket may read the data as well, so a password would protect nothing,
+/// and root's may be anything by now. No statement of the user's, and nothing from a primary.
+const ARGUMENTS: [&str; 3] = ["--skip-grant-tables", "--init-file=", "--skip-slave-start"];
 
 /// An upgrade to be made.
 #[derive(Debug)]
@@ -41,31 +47,19 @@ impl Upgrade<'_> {
         journal: Option<Journal>,
         tell: &mut dyn FnMut(&str),
     ) -> Result<(), UpgradeError> {
-        let tool = self.find(&["mariadb-upgrade", "mysql_upgrade"])?;
-        let dump = self.find(&["mariadb-dump", "mysqldump"])?;
+        let (tool, dump) = tools(self.server)?;
         // Before the new server first touches the data.
         let mut journal = journal.unwrap_or_else(|| Journal::new(self.from));
         journal.to = self.server.version;
         journal.write(self.data_dir)?;
-        let (work, log) = (self.layout.upgrade_dir(), self.layout.upgrade_log());
-        let prepare = |path: &Path| {
-            let path = path.to_owned();
-            |source| UpgradeError::Prepare { path, source }
-        };
-        remove_dir_if_there(&work).map_err(prepare(&work))?;
-        let mut private = DirBuilder::new();
-        private.mode(0o700).create(&work).map_err(prepare(&work))?;
-        let output = create_private(&log).map_err(prepare(&log))?;
-        let failed_server = |source| UpgradeError::RunServer {
-            log: log.clone(),
-            source,
-        };
-        let mut server =
-            Background::start(&mut self.server_command(), &output).map_err(failed_server)?;
-        let socket = self.socket();
-        server
-            .wait_until(|| UnixStream::connect(&socket).is_ok())
-            .map_err(failed_server)?;
+        self.make_work_dir()?;
+        let server = PrivateServer::start(
+            self.server,
+            self.layout,
+            self.data_dir,
+            self.layout.upgrade_log(),
+            &ARGUMENTS.map(OsString::from),
+        )?;
         if !journal.saved {
             let path = self.saved_system_tables();
             self.save_system_tables(&dump, &path)?;
@@ -75,7 +69,7 @@ impl Upgrade<'_> {
         }
         hook::run(&mut self.client(&tool), b"")
             .map_err(|source| UpgradeError::RunTool { source })?;
-        server.stop().map_err(failed_server)?;
+        server.stop()?;
         tell(&format!(
             "{} is done",
             tool.file_name().unwrap_or_default().display()
@@ -132,72 +126,60 @@ impl Upgrade<'_> {
             .map_err(prepare)
     }
 
-    fn socket(&self) -> PathBuf {
-        // Not longer than the usual one, whose length was checked.
-        self.layout.upgrade_dir().join("sock")
-    }
-
-    /// Whoever may enter our directory may read the data as well, so a password would protect nothing,
-    /// and root's may be anything by now.
-    fn server_command(&self) -> Command {
-        let mut command = Command::new(&self.server.executable);
-        let work = self.layout.upgrade_dir();
-        self.surround(&mut command);
-        command
-            .arg(with_path("--defaults-file=", &self.layout.option_file()))
-            .args(["--skip-networking", "--skip-grant-tables", "--init-file="])
-            .args(["--loose-wsrep-on=OFF", "--skip-slave-start"])
-            .arg(with_path("--datadir=", self.data_dir))
-            .arg(with_path("--socket=", &self.socket()))
-            .arg(with_path("--pid-file=", &work.join("pid")))
-            .arg(with_path("--log-error=", &self.layout.upgrade_log()));
-        command
+    /// For what the tools write while they run; with an empty log: an earlier failure must not be told
+    /// as this one's. The socket's directory is closed to everybody else, whoever made it.
+    fn make_work_dir(&self) -> Result<(), UpgradeError> {
+        let (work, log) = (self.layout.upgrade_dir(), self.layout.upgrade_log());
+        let run = self.layout.run_dir();
+        fs::set_permissions(&run, Permissions::from_mode(0o700))
+            .map_err(|source| UpgradeError::Prepare { path: run, source })?;
+        remove_dir_if_there(&work)
+            .and_then(|()| DirBuilder::new().mode(0o700).create(&work))
+            .map_err(|source| UpgradeError::Prepare { path: work, source })?;
+        remove_file_if_there(&log).map_err(|source| UpgradeError::Prepare { path: log, source })
     }
 
     /// Options of the user's for clients must not change what these do.
     fn client(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
-        self.surround(&mut command);
-        command
-            .arg("--no-defaults")
-            .arg(with_path("--socket=", &self.socket()))
-            .arg("--user=root");
-        command
-    }
-
-    fn surround(&self, command: &mut Command) {
         command
             .env_clear()
             .env("HOME", self.layout.home())
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("TMPDIR", self.layout.upgrade_dir())
-            .current_dir(self.layout.home());
-    }
-
-    fn find(&self, names: &[&'static str; 2]) -> Result<PathBuf, UpgradeError> {
-        let basedir = &self.server.basedir;
-        names
-            .iter()
-            .map(|name| basedir.join("bin").join(name))
-            .find(|path| path.is_file())
-            .ok_or_else(|| UpgradeError::FindTool {
-                path: basedir.clone(),
-                wanted: names[0],
-            })
+            .current_dir(self.layout.home())
+            .arg("--no-defaults")
+            .arg(with_path("--socket=", &self.layout.private_socket()))
+            .args(["--protocol=SOCKET", "--user=root"]);
+        command
     }
 }
 
-fn with_path(option: &str, path: &Path) -> std::ffi::OsString {
-    let mut argument = std::ffi::OsString::from(option);
-    argument.push(path);
-    argument
+/// Refuses a release that lacks what an upgrade needs.
+pub fn check_tools(server: &Server) -> Result<(), UpgradeError> {
+    tools(server).map(drop)
+}
+
+/// MariaDB's upgrade tool and what dumps the system tables, under their names before 10.5 too.
+fn tools(server: &Server) -> Result<(PathBuf, PathBuf), UpgradeError> {
+    let find = |wanted: &'static str, earlier: &str| {
+        [wanted, earlier]
+            .map(|name| server.basedir.join("bin").join(name))
+            .into_iter()
+            .find(|path| path.is_file())
+            .ok_or_else(|| UpgradeError::FindTool {
+                path: server.basedir.clone(),
+                wanted,
+            })
+    };
+    Ok((
+        find("mariadb-upgrade", "mysql_upgrade")?,
+        find("mariadb-dump", "mysqldump")?,
+    ))
 }
 
 fn create_private(path: &Path) -> io::Result<File> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
+    remove_file_if_there(path)?;
     OpenOptions::new()
         .append(true)
         .create_new(true)
@@ -235,13 +217,8 @@ pub enum UpgradeError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// The server that the tool needs.
-    #[error("the server could not be started for the upgrade")]
-    RunServer {
-        /// Where it wrote why.
-        log: PathBuf,
-        /// How it ended.
-        source: CommandError,
-    },
+    #[error(transparent)]
+    Server(#[from] TemporaryServerError),
     /// The dump.
     #[error("the system tables could not be saved before the upgrade")]
     Save {
@@ -270,9 +247,7 @@ impl UpgradeError {
     #[must_use]
     pub fn evidence(&self) -> String {
         match self {
-            Self::RunServer { log, source } => {
-                crate::first_run::log_errors(log).unwrap_or_else(|| source.last_words().to_owned())
-            }
+            Self::Server(error) => error.evidence(),
             Self::Save { source } | Self::RunTool { source } => source.last_words().to_owned(),
             Self::FindTool { .. }
             | Self::Prepare { .. }

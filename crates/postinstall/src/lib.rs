@@ -4,6 +4,7 @@
 
 mod accounts;
 mod error;
+mod fresh;
 mod prepare;
 mod rendering;
 mod settings;

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use hook::Report;
 use mycnf::{
-    Accounts, Credentials, CredentialsError, DataDirState, DataLock, FirstRun, FirstRunFile,
-    FirstRunFileError, Initialisation, InitialiseError, InspectError, Journal, Layout, LockError,
-    OptionFile, Password, PasswordError, ProbeError, Seed, Server, WriteError, discard_unfinished,
-    inspect, remove_unfinished, write_private,
+    Accounts, Credentials, CredentialsError, DataDirState, DataLock, FirstRunFile,
+    FirstRunFileError, InitialiseError, InspectError, Journal, Layout, LockError, Password,
+    PasswordError, ProbeError, Server, WriteError, discard_unfinished, inspect, remove_unfinished,
+    write_private,
 };
 use thiserror::Error;
 
+use crate::fresh::FreshDatabase;
 use crate::rendering::{self, RenderError};
 use crate::settings::{Port, Settings};
 use crate::take_over::{TakeOver, TakeOverError};
@@ -92,43 +93,24 @@ pub fn prepare(
     if remove_unfinished(&layout)? {
         report.bullet("removed a data directory whose initialisation had not finished");
     }
-    let inputs = &settings.accounts;
-    let accounts = root_password.as_ref().map(|root_password| Accounts {
-        root_password,
-        always: inputs.root_password.is_some(),
-        host_name: &settings.host_name,
-        database: inputs.database.as_deref(),
-        user: inputs
-            .user
-            .as_ref()
-            .map(|(name, password)| (name.as_str(), password)),
-    });
-    let opening_sql = accounts.map(|accounts| accounts.opening_sql(&server));
-    match database {
-        Some(take_over) => {
-            report.bullet(format!("kept the data directory {}", data_dir.display()));
-            if purpose == Purpose::Serve {
-                take_over.act(&data_dir, &server, &layout, report)?;
-            }
+    let opening_sql = opening_sql(settings, &server, root_password.as_ref());
+    if let Some(take_over) = database {
+        report.bullet(format!("kept the data directory {}", data_dir.display()));
+        if purpose == Purpose::Serve {
+            take_over.act(&data_dir, &server, &layout, report)?;
         }
-        None => {
-            // Of an upgrade whose data is not there any more.
-            Journal::remove(&data_dir).map_err(TakeOverError::from)?;
-            let files = FirstRunFile::all(&layout.first_run_files())?;
-            let first_run = FirstRun {
-                files: &files,
-                opening_sql: opening_sql.as_deref().unwrap_or_default(),
-                database: inputs.database.as_deref(),
-            };
-            let seed = seed(&server, &layout, &template);
-            let initialisation = Initialisation {
-                server: &server,
-                layout: &layout,
-                data_dir: &data_dir,
-                seed: seed.as_ref().map(Seed::path),
-            };
-            make(&initialisation, first_run, purpose, report)?;
-        }
+    } else {
+        // Of an upgrade whose data is not there any more.
+        Journal::remove(&data_dir).map_err(TakeOverError::from)?;
+        let fresh = FreshDatabase {
+            server: &server,
+            layout: &layout,
+            data_dir: &data_dir,
+            template: &template,
+            opening_sql: opening_sql.as_deref().unwrap_or_default(),
+            database: settings.accounts.database.as_deref(),
+        };
+        fresh.make(purpose, report)?;
     }
     Ok(Prepared {
         opening_sql,
@@ -139,73 +121,24 @@ pub fn prepare(
     })
 }
 
-/// The seed that builder made for this release and my.cnf, if it did.
-fn seed(server: &Server, layout: &Layout, template: &OptionFile) -> Option<Seed> {
-    let release = server.basedir.canonicalize().unwrap_or_default();
-    let seed = Seed::of(layout, release.file_name()?, server, template)?;
-    seed.path().is_file().then_some(seed)
-}
-
-/// Makes the database, or leaves that to starttest.
-fn make(
-    initialisation: &Initialisation<'_>,
-    first_run: FirstRun<'_>,
-    purpose: Purpose,
-    report: &mut Report,
-) -> Result<(), PrepareError> {
-    match (first_run.files, purpose) {
-        ([], _) => initialise(initialisation, report),
-        (_, Purpose::Serve) => initialise_with(initialisation, first_run, report),
-        (_, Purpose::Later) => leave(initialisation, report),
-    }
-}
-
-/// Makes the data directory.
-fn initialise(
-    initialisation: &Initialisation<'_>,
-    report: &mut Report,
-) -> Result<(), PrepareError> {
-    tell_origin(initialisation, report);
-    initialisation.run()?;
-    report.bullet(
-        "initialised: root is locked until the server gives it its password, nobody else has an \
-         account",
-    );
-    Ok(())
-}
-
-/// Makes it with first-run files.
-fn initialise_with(
-    initialisation: &Initialisation<'_>,
-    first_run: FirstRun<'_>,
-    report: &mut Report,
-) -> Result<(), PrepareError> {
-    tell_origin(initialisation, report);
-    let names: Vec<String> = first_run.files.iter().map(FirstRunFile::name).collect();
-    report.sub_bullet(format!(
-        "running {} before anybody can connect; the temporary server's log is {}",
-        names.join(", "),
-        initialisation.layout.initialise_log().display()
-    ));
-    initialisation.run_with(first_run)?;
-    report.bullet("initialised: root has its password, and the first-run files are in");
-    Ok(())
-}
-
-/// Leaves it to starttest.
-fn leave(initialisation: &Initialisation<'_>, report: &mut Report) -> Result<(), PrepareError> {
-    initialisation.check()?;
-    report.bullet("left the database to starttest, which runs the first-run files if it has none");
-    Ok(())
-}
-
-fn tell_origin(initialisation: &Initialisation<'_>, report: &mut Report) {
-    let origin = match initialisation.seed {
-        Some(_) => ", from the seed",
-        None => "",
+/// What the server runs at its start; `None` if root's password is not known.
+fn opening_sql(
+    settings: &Settings,
+    server: &Server,
+    root_password: Option<&Password>,
+) -> Option<String> {
+    let inputs = &settings.accounts;
+    let accounts = Accounts {
+        root_password: root_password?,
+        always: inputs.root_password.is_some(),
+        host_name: &settings.host_name,
+        database: inputs.database.as_deref(),
+        user: inputs
+            .user
+            .as_ref()
+            .map(|(name, password)| (name.as_str(), password)),
     };
-    let path = initialisation.data_dir.display();
-    report.bullet(format!("initialising {path}{origin}"));
+    Some(accounts.opening_sql(server))
 }
 
 /// What earlier runs left.

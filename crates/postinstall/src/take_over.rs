@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use hook::Report;
 use mycnf::{
     Database, InspectError, Journal, JournalError, Layout, Server, Shutdown, Transition,
-    TransitionError, Upgrade, UpgradeError, Version, last_shutdown, transition,
+    TransitionError, Upgrade, UpgradeError, Version, check_tools, last_shutdown, transition,
 };
 use thiserror::Error;
 
@@ -48,7 +48,7 @@ impl TakeOver {
             return Err(TakeOverError::Interrupted {
                 path: data_dir.to_owned(),
                 journal,
-                server: server.clone(),
+                server: server.to_string(),
             });
         }
         let transition = transition(data_dir, database, server)?;
@@ -64,6 +64,7 @@ impl TakeOver {
                 // Whoever prepares for later cannot know how the old server will end.
                 if purpose == Purpose::Serve {
                     check_shutdown(data_dir, database, server)?;
+                    check_tools(server)?;
                 }
                 Self::Upgrade {
                     from: database.system_tables.unwrap_or(database.version),
@@ -114,7 +115,7 @@ fn check_shutdown(
     database: &Database,
     server: &Server,
 ) -> Result<(), TakeOverError> {
-    let (path, found, server) = (data_dir.to_owned(), *database, server.clone());
+    let (path, found, server) = (data_dir.to_owned(), *database, server.to_string());
     match last_shutdown(data_dir)? {
         Shutdown::Clean => Ok(()),
         Shutdown::Unclean => Err(TakeOverError::Unclean {
@@ -150,7 +151,7 @@ pub enum TakeOverError {
         /// What has begun.
         journal: Journal,
         /// The server that was pushed.
-        server: Server,
+        server: String,
     },
     /// Its last server was killed.
     #[error("{found} was not shut down cleanly in {path}, so {server} cannot upgrade it", path = path.display())]
@@ -160,7 +161,7 @@ pub enum TakeOverError {
         /// Whose it is.
         found: Database,
         /// The server that was pushed.
-        server: Server,
+        server: String,
     },
     /// We cannot tell how its last server ended.
     #[error("cannot tell whether {found} was shut down cleanly in {path}, so {server} cannot upgrade it", path = path.display())]
@@ -170,7 +171,7 @@ pub enum TakeOverError {
         /// Whose it is.
         found: Database,
         /// The server that was pushed.
-        server: Server,
+        server: String,
     },
     /// The upgrade.
     #[error(transparent)]

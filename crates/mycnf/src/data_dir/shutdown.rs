@@ -34,7 +34,7 @@ pub fn last_shutdown(dir: &Path) -> Result<Shutdown, InspectError> {
 }
 
 /// After a clean shutdown the last record of Aria's log is the checkpoint that its control file names
-/// (ma_control_file.h, ma_loghandler.c).
+/// (`ma_control_file.h`, `ma_loghandler.c`).
 fn aria(dir: &Path) -> io::Result<Shutdown> {
     let control = match fs::read(dir.join("aria_log_control")) {
         Ok(control) => control,

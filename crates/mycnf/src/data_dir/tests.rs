@@ -40,37 +40,47 @@ const HISTORY: &str = r#"{"file_format":"1","upgrade_history":[{"date":"2026-11-
 /// A file's name and its content.
 type Entry = (&'static str, Vec<u8>);
 
+/// Asserts whose the database of these files is.
+#[track_caller]
+fn assert_found(files: Vec<Entry>, family: Family, versions: [&str; 2], reason: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        put(dir.path(), name, bytes);
+    }
+    let [version, system_tables] = versions.map(Version::parse);
+    let expected = Database {
+        family,
+        version: version.unwrap(),
+        system_tables,
+    };
+    let state = inspect(dir.path()).unwrap();
+    assert_eq!(state, DataDirState::Database(expected), "{reason}");
+    assert_eq!(expected.to_string(), format!("{family} {}", versions[0]));
+}
+
+fn text(name: &'static str, text: &str) -> Entry {
+    (name, text.as_bytes().to_vec())
+}
+
 #[test]
-fn inspect_versions_are_those_in_the_servers_files() {
-    let mysql = |name: &'static str, id: u32| -> Entry { (name, tablespace(id)) };
+fn inspect_mysql_is_told_by_its_files() {
+    let ibd = |id: u32| -> Entry { ("mysql.ibd", tablespace(id)) };
     let frm = |name: &'static str, id: u32| -> Entry { (name, definition(id)) };
-    let text = |name: &'static str, text: &str| -> Entry { (name, text.as_bytes().to_vec()) };
-    let maria = |version, system_tables| (Family::MariaDb, version, system_tables);
-    let cases = [
+    for (files, version, reason) in [
+        (vec![ibd(80_036)], "8.0.36", "8.0 keeps no history"),
         (
-            vec![mysql("mysql.ibd", 80_036)],
-            (Family::MySql, "8.0.36", "8.0.36"),
-            "8.0 keeps no history",
-        ),
-        (
-            vec![
-                mysql("mysql.ibd", 80_406),
-                text("mysql_upgrade_history", HISTORY),
-            ],
-            (Family::MySql, "9.7.4", "9.7.4"),
+            vec![ibd(80_406), text("mysql_upgrade_history", HISTORY)],
+            "9.7.4",
             "the newest of the history",
         ),
         (
-            vec![
-                mysql("mysql.ibd", 90_704),
-                text("aria_log_control", "stray"),
-            ],
-            (Family::MySql, "9.7.4", "9.7.4"),
+            vec![ibd(90_704), text("aria_log_control", "stray")],
+            "9.7.4",
             "MariaDB was started on it, and failed",
         ),
         (
             vec![frm("mysql/db.frm", 50_624), frm("logs/x.frm", 50_700)],
-            (Family::MySql, "5.6.24", "5.6.24"),
+            "5.6.24",
             "the earlier recipe's logs are no evidence",
         ),
         (
@@ -78,24 +88,31 @@ fn inspect_versions_are_those_in_the_servers_files() {
                 frm("mysql/db.frm", 50_624),
                 text("mysql_upgrade_info", "5.7.44"),
             ],
-            (Family::MySql, "5.7.44", "5.7.44"),
+            "5.7.44",
             "not every table is defined anew by an upgrade",
         ),
+    ] {
+        assert_found(files, Family::MySql, [version, version], reason);
+    }
+}
+
+#[test]
+fn inspect_mariadb_is_told_by_its_files() {
+    let frm = |name: &'static str, id: u32| -> Entry { (name, definition(id)) };
+    let log = |creator: &str| -> Entry { ("ib_logfile0", redo_log(creator)) };
+    for (files, versions, reason) in [
         (
             vec![
                 frm("mysql/db.frm", 101_119),
                 text("mysql/user.frm", "TYPE=VIEW"),
                 text("mysql_upgrade_info", "10.11.19-MariaDB"),
             ],
-            maria("10.11.19", "10.11.19"),
+            ["10.11.19", "10.11.19"],
             "MariaDB up to 10.11",
         ),
         (
-            vec![
-                frm("mysql/db.frm", 101_119),
-                ("ib_logfile0", redo_log("MariaDB 11.8.9")),
-            ],
-            maria("11.8.9", "10.11.19"),
+            vec![frm("mysql/db.frm", 101_119), log("MariaDB 11.8.9")],
+            ["11.8.9", "10.11.19"],
             "a newer one was started, its tool has not run",
         ),
         (
@@ -103,9 +120,9 @@ fn inspect_versions_are_those_in_the_servers_files() {
                 frm("mysql/db.frm", 110_809),
                 frm("mysql/gtid_slave_pos.frm", 101_119),
                 text("mariadb_upgrade_info", "11.8.9-MariaDB\n"),
-                ("ib_logfile0", redo_log("MariaDB 10.11.19")),
+                log("MariaDB 10.11.19"),
             ],
-            maria("11.8.9", "11.8.9"),
+            ["11.8.9", "11.8.9"],
             "upgraded: the redo log keeps its maker",
         ),
         (
@@ -113,24 +130,11 @@ fn inspect_versions_are_those_in_the_servers_files() {
                 frm("mysql/db.frm", 110_809),
                 text("mariadb_upgrade_info", ""),
             ],
-            maria("11.8.9", ""),
+            ["11.8.9", ""],
             "the tool was interrupted",
         ),
-    ];
-    for (files, (family, version, system_tables), reason) in cases {
-        let dir = tempfile::tempdir().unwrap();
-        for (name, bytes) in files {
-            put(dir.path(), name, bytes);
-        }
-        let parse = |text| Version::parse(text).unwrap();
-        let expected = Database {
-            family,
-            version: parse(version),
-            system_tables: Version::parse(system_tables),
-        };
-        let state = inspect(dir.path()).unwrap();
-        assert_eq!(state, DataDirState::Database(expected), "{reason}");
-        assert_eq!(expected.to_string(), format!("{family} {version}"));
+    ] {
+        assert_found(files, Family::MariaDb, versions, reason);
     }
 }
 

@@ -59,13 +59,13 @@ fn upgrade(error: &UpgradeError) -> Advice {
              goes on with the upgrade",
         ),
         UpgradeError::Journal(error) => journal(error),
-        UpgradeError::RunServer { .. }
-        | UpgradeError::Save { .. }
-        | UpgradeError::RunTool { .. } => advice(
-            "correct what it says, start again: it goes on with the upgrade; until that is \
+        UpgradeError::Server(_) | UpgradeError::Save { .. } | UpgradeError::RunTool { .. } => {
+            advice(
+                "correct what it says, start again: it goes on with the upgrade; until that is \
                  complete nobody can connect",
-        )
-        .detail(error.evidence()),
+            )
+            .detail(error.evidence())
+        }
         UpgradeError::NoEvidence { .. } => advice("start again: it goes on with the upgrade"),
         UpgradeError::Inspect(_) => advice("make it readable for this user, start again"),
     }

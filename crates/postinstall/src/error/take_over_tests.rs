@@ -1,9 +1,7 @@
 //! Every failure of taking over a database of another release, as its reader sees it.
 
-use std::path::PathBuf;
-
 use mycnf::{
-    Database, Family, Flavour, InspectError, Journal, JournalError, Server, TransitionError,
+    Database, Family, InspectError, Journal, JournalError, TemporaryServerError, TransitionError,
     UpgradeError, Version, WriteError,
 };
 
@@ -23,13 +21,8 @@ fn found() -> Database {
     }
 }
 
-fn server() -> Server {
-    Server {
-        basedir: "/r".into(),
-        executable: "/r/bin/mariadbd".into(),
-        flavour: Flavour::MariaDb,
-        version: Version::new(11, 8, 9),
-    }
+fn server() -> String {
+    "MariaDB 11.8.9".to_owned()
 }
 
 #[test]
@@ -161,11 +154,11 @@ fn upgrade_errors_have_exact_texts() {
                 .to_owned(),
         ),
         (
-            UpgradeError::RunServer {
-                log: PathBuf::from("/nowhere"),
+            UpgradeError::Server(TemporaryServerError::Start {
+                log: "/nowhere".into(),
                 source: failed(),
-            },
-            format!("the server could not be started for the upgrade\n  {again}"),
+            }),
+            format!("the temporary server did not start\n  {}", again.replace("  | FATAL ERROR: Upgrade failed\n", "")),
         ),
         (
             UpgradeError::Save { source: failed() },
