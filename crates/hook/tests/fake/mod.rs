@@ -60,12 +60,15 @@ pub fn built() -> Sandbox {
 /// The same with a database that its server made.
 pub fn with_database() -> Sandbox {
     let sandbox = built();
-    sandbox.write("home/data/mysqldb/ibdata1", "data");
-    sandbox.write(
-        "home/data/mysqldb/mysql.ibd",
-        b"\0\0\0\0\0\0\0\0\0\x01\x62\x50",
-    );
+    put_database(&sandbox);
     sandbox
+}
+
+/// A data directory as its server makes it.
+pub fn put_database(sandbox: &Sandbox) {
+    sandbox.write("home/data/mysqldb/ibdata1", "data");
+    let ibd = b"\0\0\0\0\0\0\0\0\0\x01\x62\x50";
+    sandbox.write("home/data/mysqldb/mysql.ibd", ibd);
 }
 
 /// `hook` as the platform calls it, on `port`, with secrets around.
