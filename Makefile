@@ -58,6 +58,11 @@ torture: ## the long forms of the tests; repeat one with the seed that it prints
 	@scripts/setup test
 	$(MAKE) --no-print-directory fixtures
 	MYCNF_FILES=20000 cargo test --locked -p mycnf --test my_print_defaults -- --nocapture
+	cargo build --locked -p builder -p postinstall
+	MOD_POINTS=200 cargo test --locked -p starttest --test torture -- --nocapture
+	MOD_POINTS=100 cargo test --locked -p starttest --test upgrades killed_at_any_point -- --nocapture
+	$(MAKE) --no-print-directory hooks
+	MOD_POINTS=100 cargo test --locked -p dotcloud --test servers pushed_while_it_writes -- --nocapture
 
 # Seconds for each target of `make fuzz`.
 FUZZ_SECONDS ?= 300
@@ -72,9 +77,10 @@ fuzz: ## feed nonsense to the option file parser (needs: rustup toolchain instal
 	done
 
 .PHONY: bench
-bench: ## measure repack against tar, rm, tar and against pigz, on the largest fixture
+bench: ## measure repack against tar and pigz, and first starts against the vendors' and the images' ways
 	$(MAKE) --no-print-directory hooks
 	scripts/bench-repack
+	scripts/bench-first-start
 
 .PHONY: check
 check: ## formatting, lints and documentation, all warnings denied

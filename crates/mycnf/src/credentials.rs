@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::{OptionFile, OptionFileError};
 
 /// Letters and digits that are not mistaken for one another (no 0 O 1 I l), so that none needs
-/// quoting anywhere. 57 of them: 32 make 186 bits.
+/// quoting anywhere. 57 of them: 29 make 169 bits.
 const ALPHABET: &[u8] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 
 const RANDOM_LENGTH: usize = 32;
@@ -29,20 +29,26 @@ pub(crate) const SQL_LITERAL_PRELUDE: &str = "SET NAMES utf8mb4;\nSET SESSION sq
 pub struct Password(String);
 
 impl Password {
-    /// A fresh one of 32 characters.
+    /// A fresh one of 32 characters, with what the servers' password policies ask for by default: both
+    /// cases, a digit, and, every eighth character, one that is neither.
     pub fn random() -> Result<Self, PasswordError> {
-        let mut password = String::with_capacity(RANDOM_LENGTH);
-        let mut bytes = [0; 2 * RANDOM_LENGTH];
-        while password.len() < RANDOM_LENGTH {
-            getrandom::fill(&mut bytes).map_err(|source| PasswordError::Random { source })?;
-            // Six bits; those beyond the alphabet are dropped so that all are equally likely.
-            let characters = bytes
-                .iter()
-                .filter_map(|byte| ALPHABET.get(usize::from(byte & 0x3f)))
-                .map(|byte| char::from(*byte));
-            password.extend(characters.take(RANDOM_LENGTH - password.len()));
+        loop {
+            let mut password = random_letters()?;
+            for at in [7, 15, 23] {
+                password.insert(at, '-');
+            }
+            let has = |class: fn(&char) -> bool| password.chars().any(|c| class(&c));
+            if [
+                char::is_ascii_lowercase,
+                char::is_ascii_uppercase,
+                char::is_ascii_digit,
+            ]
+            .into_iter()
+            .all(has)
+            {
+                return Ok(Self(password));
+            }
         }
-        Ok(Self(password))
     }
 
     /// One that was chosen by somebody.
@@ -79,6 +85,23 @@ impl Password {
 /// `text` as an SQL string literal with its quotes. Valid after [`SQL_LITERAL_PRELUDE`].
 pub(crate) fn sql_literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+/// As many characters of [`ALPHABET`] as are not hyphens.
+fn random_letters() -> Result<String, PasswordError> {
+    let length = RANDOM_LENGTH - 3;
+    let mut letters = String::with_capacity(RANDOM_LENGTH);
+    let mut bytes = [0; 2 * RANDOM_LENGTH];
+    while letters.len() < length {
+        getrandom::fill(&mut bytes).map_err(|source| PasswordError::Random { source })?;
+        // Six bits; those beyond the alphabet are dropped so that all are equally likely.
+        let characters = bytes
+            .iter()
+            .filter_map(|byte| ALPHABET.get(usize::from(byte & 0x3f)))
+            .map(|byte| char::from(*byte));
+        letters.extend(characters.take(length - letters.len()));
+    }
+    Ok(letters)
 }
 
 impl fmt::Debug for Password {
@@ -217,11 +240,29 @@ mod tests {
     }
 
     #[test]
-    fn random_is_32_characters_and_never_the_same() {
+    fn random_is_32_characters_of_every_class_and_never_the_same() {
         let (one, other) = (Password::random().unwrap(), Password::random().unwrap());
         assert_eq!(one.expose().len(), 32);
-        assert!(one.expose().bytes().all(|byte| ALPHABET.contains(&byte)));
+        let shape: String = one
+            .expose()
+            .bytes()
+            .map(|byte| {
+                if ALPHABET.contains(&byte) {
+                    'x'
+                } else {
+                    byte.into()
+                }
+            })
+            .collect();
+        assert_eq!(shape, "xxxxxxx-xxxxxxx-xxxxxxx-xxxxxxxx");
         assert_ne!(one.expose(), other.expose());
+        for _ in 0..1000 {
+            let password = Password::random().unwrap();
+            let has = |class: fn(&u8) -> bool| password.expose().bytes().any(|b| class(&b));
+            assert!(has(u8::is_ascii_lowercase), "{}", password.expose());
+            assert!(has(u8::is_ascii_uppercase), "{}", password.expose());
+            assert!(has(u8::is_ascii_digit), "{}", password.expose());
+        }
     }
 
     #[test]

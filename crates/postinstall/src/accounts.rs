@@ -50,6 +50,11 @@ impl AccountInputs {
             user,
         })
     }
+
+    /// Whether any is set that changes nothing in a database that has been started before.
+    pub(crate) fn are_for_the_first_start(&self) -> bool {
+        self.database.is_some() || self.user.is_some()
+    }
 }
 
 /// An input's value and the variable it came from.
@@ -101,9 +106,9 @@ fn find(environment: &Environment, input: &str) -> Result<Option<Found>, Account
                         });
                     }
                 };
-                // Editors and `echo` end it with a line break, which the shell's $(…) drops.
-                while bytes.last() == Some(&b'\n') {
-                    bytes.pop();
+                // Editors and `echo` end it with a line break, of whichever system.
+                while let Some(rest) = bytes.strip_suffix(b"\n") {
+                    bytes = rest.strip_suffix(b"\r").unwrap_or(rest).to_vec();
                 }
                 let value = OsString::from_vec(bytes);
                 return Ok(Some(Found { variable, value }));

@@ -93,17 +93,17 @@ impl Explain for PrepareError {
                 "use a shorter home directory: with 'dotcloud', set DOTCLOUD_HOME to a short path",
             ),
             Self::Probe(error) => probe(error),
-            Self::MakeDirectory { .. } | Self::Write(_) => room_or_rights(),
+            Self::MakeDirectory { .. } | Self::Write(_) | Self::Lock(LockError::Open { .. }) => {
+                room_or_rights()
+            }
             Self::Lock(LockError::Held { holder, .. }) => environment(&format!(
                 "stop that process ('kill {holder}' stops a server cleanly), start again; two \
                  servers on one data directory would destroy it"
             )),
-            Self::Lock(LockError::Open { .. }) => {
-                environment("make its directory writable for this user, start again")
-            }
             Self::PortTaken { .. } => environment(
                 "stop the process that listens there ('ss -ltnp' shows it), start again",
             ),
+            Self::Stale(_) => environment("remove it, start again"),
             Self::ReadCredentials { .. } => {
                 environment("make it readable for this user (mode 0600), start again")
             }
@@ -144,8 +144,8 @@ fn render(error: &RenderError) -> Advice {
             configuration("correct that option in my.cnf, push again").detail(source.last_words())
         }
         RenderError::DataDirOutside { .. } => configuration(
-            "remove datadir from my.cnf (~/data/mysqldb is the default), push again: only ~/data \
-             survives a push",
+            "remove datadir from my.cnf (~/data/mysqldb is the default), or name a directory below \
+             ~/data by its full path, push again: only ~/data survives a push",
         ),
     }
 }

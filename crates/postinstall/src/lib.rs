@@ -8,6 +8,7 @@ mod fresh;
 mod prepare;
 mod rendering;
 mod settings;
+mod stale;
 mod take_over;
 
 use hook::{Environment, Report};
@@ -17,6 +18,7 @@ pub use error::Error;
 pub use prepare::{PrepareError, Prepared, Purpose, prepare};
 pub use rendering::{RenderError, server_command};
 pub use settings::{Port, Settings, SettingsError};
+pub use stale::StaleError;
 pub use take_over::TakeOverError;
 
 /// The text of `--help`.

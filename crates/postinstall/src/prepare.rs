@@ -12,14 +12,14 @@ use hook::Report;
 use mycnf::{
     Accounts, Credentials, CredentialsError, DataDirState, DataLock, FirstRunFile,
     FirstRunFileError, InitialiseError, InspectError, Journal, Layout, LockError, Password,
-    PasswordError, ProbeError, Server, WriteError, discard_unfinished, inspect, remove_unfinished,
-    write_private,
+    PasswordError, ProbeError, Server, WriteError, inspect, remove_unfinished, write_private,
 };
 use thiserror::Error;
 
 use crate::fresh::FreshDatabase;
 use crate::rendering::{self, RenderError};
 use crate::settings::{Port, Settings};
+use crate::stale::{self, StaleError};
 use crate::take_over::{TakeOver, TakeOverError};
 
 /// Longest path of a Unix socket (unix(7): 108 bytes with the closing NUL).
@@ -83,8 +83,9 @@ pub fn prepare(
     if purpose == Purpose::Serve {
         // After the lock: of an orphaned server, which has both, the lock tells the process id.
         check_port(&settings.port)?;
+        stale::remove_run_files(&layout)?;
     }
-    discard_unfinished_writes(&layout)?;
+    stale::discard_unfinished_writes(&layout)?;
     let found = Found::look(settings, &layout, &server, &data_dir, purpose)?;
     let database = found.database;
     let root_password = credentials(settings, &layout, found, report)?;
@@ -96,6 +97,11 @@ pub fn prepare(
     let opening_sql = opening_sql(settings, &server, root_password.as_ref());
     if let Some(take_over) = database {
         report.bullet(format!("kept the data directory {}", data_dir.display()));
+        if settings.accounts.are_for_the_first_start() {
+            report.sub_bullet(
+                "MYSQL_DATABASE, MYSQL_USER and MYSQL_PASSWORD count at its first start only",
+            );
+        }
         if purpose == Purpose::Serve {
             take_over.act(&data_dir, &server, &layout, report)?;
         }
@@ -200,13 +206,6 @@ fn check_port(port: &Port) -> Result<(), PrepareError> {
         })
 }
 
-/// What killed hooks left of the files that are written under the lock.
-fn discard_unfinished_writes(layout: &Layout) -> Result<(), WriteError> {
-    discard_unfinished(&layout.credentials())?;
-    discard_unfinished(&layout.option_file())?;
-    discard_unfinished(&layout.accepted_options())
-}
-
 fn make_directories(layout: &Layout) -> Result<(), PrepareError> {
     let paths = [
         layout.data(),
@@ -240,7 +239,8 @@ fn credentials(
         } else {
             report.warning(format!(
                 "{} is not there: the clients need root's password from elsewhere, or set \
-                 MYSQL_ROOT_PASSWORD to give it a new one",
+                 MYSQL_ROOT_PASSWORD to give it a new one; if root has none, as in the data of an \
+                 earlier recipe, whoever reaches the port is root until you do",
                 path.display()
             ));
         }
@@ -290,6 +290,9 @@ pub enum PrepareError {
         /// Why.
         source: io::Error,
     },
+    /// A file in the server's way.
+    #[error(transparent)]
+    Stale(#[from] StaleError),
     /// The credentials file cannot be read.
     #[error("cannot read {path}", path = path.display())]
     ReadCredentials {
@@ -343,7 +346,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn check_socket_path_limit_is_107_bytes() {
+    fn j1_check_socket_path_limit_is_107_bytes() {
         let home = |length: usize| format!("/{}", "h".repeat(length - 1));
         let tail = "/mysql/run/mysqld.sock".len();
         check_socket_path(&Layout::new(home(107 - tail))).unwrap();

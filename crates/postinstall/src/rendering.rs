@@ -148,11 +148,8 @@ pub(crate) fn data_dir(
     let Some(value) = value else {
         return Ok(layout.data_dir());
     };
-    // The servers expand a leading tilde themselves.
-    let path = match value.strip_prefix(b"~/") {
-        Some(rest) => layout.home().join(OsStr::from_bytes(rest)),
-        None => PathBuf::from(OsStr::from_bytes(&value)),
-    };
+    // The servers do not expand a tilde here.
+    let path = PathBuf::from(OsStr::from_bytes(&value));
     let normal = path.components().all(|c| c != Component::ParentDir);
     if normal && path.starts_with(layout.data()) && path != layout.data() {
         Ok(path)
@@ -236,10 +233,16 @@ mod tests {
         let find = |text: &str| data_dir(&rendered(text), &server(), &layout);
         assert_eq!(find("[mysqld]\n").unwrap(), Path::new("/h/data/mysqldb"));
         assert_eq!(
-            find("[mysqld]\ndatadir = ~/data/other\n").unwrap(),
+            find("[mysqld]\ndatadir = /h/data/other\n").unwrap(),
             Path::new("/h/data/other")
         );
-        for value in ["/h/mysql/data", "/h/data", "data/x", "/h/data/../x"] {
+        for value in [
+            "/h/mysql/data",
+            "/h/data",
+            "data/x",
+            "~/data/x",
+            "/h/data/../x",
+        ] {
             assert_eq!(
                 find(&format!("[mysqld]\ndatadir={value}\n"))
                     .unwrap_err()

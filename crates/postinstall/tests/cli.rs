@@ -117,7 +117,7 @@ fn server_sees_option_file_first_and_no_secret() {
 }
 
 #[test]
-fn narration_shows_no_password() {
+fn b11_narration_shows_no_password() {
     let sandbox = built();
     let narrated = sandbox.outcome(postinstall(&sandbox).env("HOOK_LOG", "debug"));
     assert!(!narrated.stderr.contains("secret"), "{}", narrated.stderr);

@@ -28,7 +28,7 @@ fn refused(sandbox: &Sandbox, command: &mut Command, stderr: &str) {
 }
 
 #[test]
-fn home_unusable_is_refused() {
+fn j1_home_unusable_is_refused() {
     let sandbox = built();
     let next =
         "  next: set HOME to the service's home directory, as an absolute path that exists\n";
@@ -65,7 +65,7 @@ fn home_unusable_is_refused() {
 }
 
 #[test]
-fn read_only_home_is_refused() {
+fn i5_j4_read_only_home_is_refused() {
     let sandbox = built();
     set_mode(&sandbox.home(), 0o555);
     let next = "  next: make room on the disk, or make the directory writable for this user, start \
@@ -199,7 +199,8 @@ fn my_cnf_unusable_is_refused() {
         &format!(
             "{SERVER}postinstall: error: datadir is /var/lib/mysql, which is not below \
              {{dir}}/home/data\n  next: remove datadir from my.cnf (~/data/mysqldb is the default), \
-             push again: only ~/data survives a push\n"
+             or name a directory below ~/data by its full path, push again: only ~/data survives a \
+             push\n"
         ),
     );
     let unreadable = |cause: &str| {
@@ -239,7 +240,7 @@ fn option_that_the_server_does_not_know_is_refused_before_initialising() {
 }
 
 #[test]
-fn failed_initialiser_is_quoted_and_leaves_no_data_directory() {
+fn g5_failed_initialiser_is_quoted_and_leaves_no_data_directory() {
     let sandbox = built();
     sandbox.write("home/broken", "[ERROR] Something is wrong\n");
     let outcome = sandbox.outcome(&mut postinstall(&sandbox));
@@ -262,7 +263,7 @@ fn failed_initialiser_is_quoted_and_leaves_no_data_directory() {
 }
 
 #[test]
-fn data_that_is_not_the_servers_is_refused_untouched() {
+fn j2_k6_data_that_is_not_the_servers_is_refused_untouched() {
     let sandbox = built();
     for (id, maker, next) in [
         (
@@ -388,7 +389,8 @@ fn lock_held_or_unusable_is_refused() {
         &format!(
             "{SERVER}postinstall: error: cannot lock {{dir}}/home/data/mysqldb.lock\n  \
              cause: permission denied (os error 13)\n  \
-             next: make its directory writable for this user, start again\n"
+             next: make room on the disk, or make the directory writable for this user, start \
+             again\n"
         ),
     );
 }

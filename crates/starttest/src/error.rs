@@ -75,7 +75,7 @@ fn exec_status(error: &CommandError) -> ExitStatus {
 
 #[cfg(test)]
 mod tests {
-    use postinstall::Port;
+    use postinstall::{Port, StaleError};
 
     use super::*;
 
@@ -163,6 +163,14 @@ mod tests {
                 "starttest: error: cannot listen on port 42800, from PORT_TESTBEDDB\n  cause: \
                  taken\n  next: stop the process that listens there ('ss -ltnp' shows it), start \
                  again\n",
+            ),
+            (
+                Error::Prepare(PrepareError::Stale(StaleError {
+                    path: "/r/mysqld.sock.lock".into(),
+                    source: io::Error::other("x"),
+                })),
+                "starttest: error: cannot remove /r/mysqld.sock.lock, which an earlier server \
+                 left\n  cause: x\n  next: remove it, start again\n",
             ),
         ] {
             assert_eq!(rendered(&error), (ExitStatus::Failed, text.to_owned()));

@@ -49,13 +49,13 @@ fn running(sandbox: &Sandbox, command: &mut Command) -> (Running, Call) {
 }
 
 #[test]
-fn arguments_are_answered_or_refused() {
+fn d8_arguments_are_answered_or_refused() {
     let example = "HOME=/home/dotcloud PORT_TESTBEDDB=42800 ~/starttest";
     sandbox::assert_answers(STARTTEST, "starttest", starttest::ABOUT, example);
 }
 
 #[test]
-fn server_is_the_hooks_process_and_sees_no_secret() {
+fn b11_server_is_the_hooks_process_and_sees_no_secret() {
     let sandbox = with_database();
     let mut command = starttest(&sandbox);
     command

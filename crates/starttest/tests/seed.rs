@@ -42,7 +42,7 @@ fn seed_is_small() {
 }
 
 #[test]
-fn two_instances_of_a_snapshot_differ_in_uuid_keys_and_password() {
+fn a1_b5_without_inputs_two_instances_differ_in_uuid_keys_and_password() {
     for server in SERVERS {
         let start = || {
             let instance = Instance::new(server);
@@ -73,7 +73,7 @@ fn two_instances_of_a_snapshot_differ_in_uuid_keys_and_password() {
 
 /// The server as somebody would start it who knows nothing of `--init-file`.
 #[test]
-fn seed_lets_nobody_in_by_itself() {
+fn b3_seed_lets_nobody_in_by_itself() {
     for server in SERVERS {
         let instance = Instance::new(server);
         let made = instance.sandbox.outcome(&mut instance.hook("postinstall"));
@@ -102,7 +102,7 @@ fn seed_lets_nobody_in_by_itself() {
 }
 
 #[test]
-fn database_and_user_are_made_at_the_first_start_only() {
+fn b7_b9_e4_database_and_user_are_made_at_the_first_start_only() {
     for server in SERVERS {
         let instance = Instance::new(server);
         let secret = instance
@@ -112,27 +112,28 @@ fn database_and_user_are_made_at_the_first_start_only() {
             let mut command = instance.hook("starttest");
             command
                 .env("MARIADB_ROOT_PASSWORD", root)
-                .env("MYSQL_DATABASE", "my_shop")
-                .env("MYSQL_USER", "app")
+                .env("MYSQL_DATABASE", "my_shop-1 x")
+                .env("MYSQL_USER", "the app-1")
                 .env("MYSQL_PASSWORD_FILE", &secret);
             command
         };
         let running = instance.start(&mut hook("first"));
         let mut root = instance.connect("first");
-        let mut app = login(&instance, "app", PASSWORD).unwrap();
-        app.query_drop("CREATE TABLE my_shop.t (i INT)").unwrap();
-        app.query_drop("CREATE DATABASE myxshop").unwrap_err();
-        root.query_drop("DROP DATABASE my_shop").unwrap();
-        root.query_drop("DROP USER app").unwrap();
+        let mut app = login(&instance, "the app-1", PASSWORD).unwrap();
+        app.query_drop("CREATE TABLE `my_shop-1 x`.t (i INT)")
+            .unwrap();
+        app.query_drop("CREATE DATABASE `myxshop-1 x`").unwrap_err();
+        root.query_drop("DROP DATABASE `my_shop-1 x`").unwrap();
+        root.query_drop("DROP USER `the app-1`").unwrap();
         running.signal("TERM");
         assert!(running.end().success());
 
         let running = instance.start(&mut hook(PASSWORD));
         let mut root = instance.connect(PASSWORD);
         assert!(instance.try_root(Some("first")).is_none());
-        let made: Vec<String> = root.query("SHOW DATABASES LIKE 'my_shop'").unwrap();
+        let made: Vec<String> = root.query("SHOW DATABASES LIKE 'my_shop%'").unwrap();
         assert_eq!(made, [""; 0], "dropped since");
-        login(&instance, "app", PASSWORD).unwrap_err();
+        login(&instance, "the app-1", PASSWORD).unwrap_err();
         drop(running);
         let log = fs::read_to_string(instance.home().join("data/logs/error.log")).unwrap();
         assert!(!log.contains("$HOME"), "no password in the log");

@@ -148,17 +148,17 @@ fn check_own_client(server: Server, instance: &Instance) {
 }
 
 #[test]
-fn mariadb_lives_through_its_life() {
+fn b1_b2_e2_e3_mariadb_lives_through_its_life() {
     lifecycle(Server::MariaDb);
 }
 
 #[test]
-fn mysql_5_6_lives_through_its_life() {
+fn b1_b2_e2_e3_mysql_5_6_lives_through_its_life() {
     lifecycle(Server::MySql56);
 }
 
 #[test]
-fn mysql_9_lives_through_its_life() {
+fn b1_b2_e2_e3_mysql_9_lives_through_its_life() {
     lifecycle(Server::MySql9);
 }
 
@@ -185,7 +185,7 @@ fn second_build_changes_nothing() {
 
 /// Cases F4, F5, K4, K5 and K6 of the entrypoints' catalogue.
 #[test]
-fn data_of_another_server_is_refused_untouched() {
+fn k6_data_of_another_server_is_refused_untouched() {
     for made_by in SERVERS {
         let instance = Instance::new(made_by);
         let made = instance.sandbox.outcome(&mut instance.hook("postinstall"));
@@ -235,7 +235,7 @@ fn version(server: Server) -> String {
 }
 
 #[test]
-fn unknown_option_is_told_in_the_servers_own_words_and_nothing_is_initialised() {
+fn k7_unknown_option_is_told_in_the_servers_own_words_and_nothing_is_initialised() {
     for server in SERVERS {
         let instance = Instance::new(server);
         let my_cnf = "home/mysql/my.cnf";

@@ -5,6 +5,8 @@
     reason = "clippy's allowance for tests does not reach their helpers"
 )]
 
+#[path = "../../hook/tests/points/mod.rs"]
+mod points;
 mod real;
 #[path = "../../hook/tests/sandbox/mod.rs"]
 mod sandbox;
@@ -13,10 +15,12 @@ use std::fs;
 use std::net::TcpStream;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use mysql::Conn;
 use mysql::prelude::Queryable;
+use points::{Point, Sweep};
 use real::{Instance, Running, Server, release};
 use sandbox::{hand_over, listing, mode, wait_for};
 
@@ -282,4 +286,54 @@ fn failing_tool_is_told_and_only_the_same_release_goes_on() {
     let kept = fs::read(instance.home().join("data").join(&dump)).unwrap();
     assert!(kept == saved, "the tables as they were before");
     drop(running);
+}
+
+/// Puts a copy of the `~/data` of `from` into a container of the newer release.
+fn with_copy(from: &Instance) -> Instance {
+    let instance = Instance::in_memory(Server::MariaDb11);
+    let mut cp = Command::new("cp");
+    cp.args(["-rp", "--sparse=always"])
+        .arg(from.home().join("data"))
+        .arg(instance.home());
+    assert!(cp.status().unwrap().success());
+    instance
+}
+
+/// Kills starttest `after` it was started, whatever it is by then, and starts it again.
+fn kill_and_start(old: &Instance, after: Duration) {
+    let instance = with_copy(old);
+    let mut command = with_password(&instance);
+    let starttest = Running(command.stderr(Stdio::null()).spawn().unwrap());
+    let moment = Instant::now() + after;
+    wait_for("that moment", || (Instant::now() > moment).then_some(()));
+    starttest.signal("KILL");
+    starttest.end();
+    let running = instance.start(&mut with_password(&instance));
+    let mut root = instance.connect(PASSWORD);
+    assert!(!journal(&instance).exists(), "{}", said(&instance));
+    check_rows(&mut root);
+    drop(root);
+    running.signal("TERM");
+    assert!(running.end().success());
+    let dump = format!("mysqldb-before-{}.sql", version(Server::MariaDb));
+    assert_eq!(extras(&instance), [dump], "{}", said(&instance));
+    let mut run: Vec<_> = fs::read_dir(instance.home().join("mysql/run"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    run.sort();
+    assert!(run.iter().all(|name| name != "upgrade"), "{run:?}");
+}
+
+#[test]
+fn upgrade_killed_at_any_point_is_completed_by_the_next_start() {
+    let old = with_rows(Server::MariaDb);
+    let uninterrupted = with_copy(&old);
+    let begin = Instant::now();
+    let running = uninterrupted.start(&mut with_password(&uninterrupted));
+    uninterrupted.connect(PASSWORD);
+    let whole = begin.elapsed();
+    drop(running);
+    let kill = |point: &Point| kill_and_start(&old, whole.mul_f64(point.fraction));
+    Sweep::new("upgrade from MariaDB 10.11", 1).each(2, kill);
 }

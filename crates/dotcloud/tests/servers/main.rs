@@ -3,12 +3,18 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::expect_used,
+    clippy::print_stdout,
     reason = "helpers of tests"
 )]
 
+mod committed;
 mod executables;
 mod instances;
 mod main_job;
 mod make_run;
+#[path = "../../../hook/tests/points/mod.rs"]
+mod points;
 mod pruned;
 mod world;
+#[path = "../../../starttest/tests/real/writer.rs"]
+mod writer;

@@ -151,8 +151,7 @@ fn preparation_errors_have_exact_texts() {
             path: path_,
             source: source_,
         }),
-        "cannot lock /h/x\n  cause: permission denied\n  next: make its directory writable for \
-         this user, start again",
+        &format!("cannot lock /h/x\n  cause: permission denied{ROOM}"),
     );
     let (path_, source_) = (path(), source());
     assert_rendered(
@@ -275,7 +274,8 @@ fn option_file_errors_have_exact_texts() {
     assert_rendered(
         render(RenderError::DataDirOutside { path: path(), data }),
         "datadir is /h/x, which is not below /h/data\n  next: remove datadir from my.cnf \
-         (~/data/mysqldb is the default), push again: only ~/data survives a push",
+         (~/data/mysqldb is the default), or name a directory below ~/data by its full path, push \
+         again: only ~/data survives a push",
     );
 }
 

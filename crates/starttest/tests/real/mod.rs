@@ -33,7 +33,7 @@ pub enum Server {
 pub const SERVERS: [Server; 3] = [Server::MariaDb, Server::MySql56, Server::MySql9];
 
 impl Server {
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::MariaDb => "mariadb",
             Self::MySql56 => "mysql-5.6",

@@ -1,0 +1,25 @@
+//! Real servers under kills, full disks and rivals: whatever happens, the next start is complete and
+//! secure, and no row is lost. `MOD_POINTS` and `MOD_SEED` say how often and where.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "clippy's allowance for tests does not reach their helpers"
+)]
+
+mod check;
+mod committed;
+mod disk_full;
+mod host;
+mod killed;
+mod memory;
+mod options;
+#[path = "../../../hook/tests/points/mod.rs"]
+mod points;
+#[path = "../real/mod.rs"]
+mod real;
+#[path = "../../../hook/tests/sandbox/mod.rs"]
+mod sandbox;
+mod stopped;
+#[path = "../real/writer.rs"]
+mod writer;
