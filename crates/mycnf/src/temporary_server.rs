@@ -45,11 +45,8 @@ impl<'a> PrivateServer<'a> {
         log: PathBuf,
         arguments: &[OsString],
     ) -> Result<Self, TemporaryServerError> {
+        remove_private_files(layout)?;
         let socket = layout.private_socket();
-        for path in [socket.clone(), lock_of(&socket), layout.private_pid_file()] {
-            remove_file_if_there(&path)
-                .map_err(|source| TemporaryServerError::Prepare { path, source })?;
-        }
         let output = OpenOptions::new()
             .append(true)
             .create(true)
@@ -161,6 +158,16 @@ fn server_command(server: &Server, layout: &Layout, data_dir: &Path, log: &Path)
         .arg(with_path("--pid-file=", &layout.private_pid_file()))
         .args(PRIVATE);
     command
+}
+
+/// What one that was killed left in the run directory.
+pub(crate) fn remove_private_files(layout: &Layout) -> Result<(), TemporaryServerError> {
+    let socket = layout.private_socket();
+    for path in [lock_of(&socket), socket, layout.private_pid_file()] {
+        remove_file_if_there(&path)
+            .map_err(|source| TemporaryServerError::Prepare { path, source })?;
+    }
+    Ok(())
 }
 
 /// MySQL's, from 5.7 on; an empty one would stop it.

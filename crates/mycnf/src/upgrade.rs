@@ -18,7 +18,7 @@ use crate::data_dir::{DataDirState, InspectError, inspect};
 use crate::initialise::{remove_file_if_there, with_path};
 use crate::layout::Layout;
 use crate::server::{Server, Version};
-use crate::temporary_server::{PrivateServer, TemporaryServerError};
+use crate::temporary_server::{PrivateServer, TemporaryServerError, remove_private_files};
 
 pub use journal::{Journal, JournalError};
 
@@ -94,9 +94,12 @@ impl Upgrade<'_> {
             path: path.to_owned(),
             source,
         })?;
-        Journal::remove(path)?;
+        // The journal last: as long as it is there, somebody will come and do this again.
         let work = self.layout.upgrade_dir();
-        remove_dir_if_there(&work).map_err(|source| UpgradeError::Prepare { path: work, source })
+        remove_dir_if_there(&work)
+            .map_err(|source| UpgradeError::Prepare { path: work, source })?;
+        remove_private_files(self.layout)?;
+        Ok(Journal::remove(path)?)
     }
 
     /// `~/data/mysqldb-before-10.11.19.sql`
