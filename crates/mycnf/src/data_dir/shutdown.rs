@@ -99,3 +99,6 @@ fn ends_with_checkpoint(log: &[u8], offset: usize) -> bool {
     log.get(end..)
         .is_some_and(|rest| rest.iter().all(|byte| *byte == FILLER))
 }
+
+#[cfg(test)]
+mod tests;
