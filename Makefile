@@ -60,6 +60,7 @@ torture: ## the long forms of the tests; repeat one with the seed that it prints
 	MYCNF_FILES=20000 cargo test --locked -p mycnf --test my_print_defaults -- --nocapture
 	cargo build --locked -p builder -p postinstall -p starttest
 	MOD_POINTS=200 cargo test --locked -p starttest --test torture -- --nocapture
+	MOD_POINTS=100 cargo test --locked -p starttest --test upgrades killed_at_any_point -- --nocapture
 	MOD_POINTS=200 cargo test --locked -p dotcloud --test servers -- --nocapture killed committed
 	REPACK_BYTES=10000000000 cargo test --locked -p repack --test memory -- --nocapture
 	cargo test --locked -p starttest --test memory -- --ignored

@@ -184,11 +184,12 @@ impl Accounts<'_> {
             Dialect::AlterUser => {
                 format!("ALTER USER IF EXISTS 'root'@'localhost' IDENTIFIED BY {password};\n")
             }
+            // An account that never had a password has no authentication_string either.
             Dialect::GlobalPriv => format!(
                 "UPDATE mysql.global_priv SET Priv=JSON_SET(Priv, '$.plugin', \
                  'mysql_native_password', '$.authentication_string', PASSWORD({password})) WHERE \
-                 User='root' AND JSON_VALUE(Priv, '$.authentication_string')<>'{LOCKED}';\n\
-                 FLUSH PRIVILEGES;\n"
+                 User='root' AND COALESCE(JSON_VALUE(Priv, '$.authentication_string'), \
+                 '')<>'{LOCKED}';\nFLUSH PRIVILEGES;\n"
             ),
             Dialect::UserTable => format!(
                 "UPDATE mysql.user SET plugin='', Password=PASSWORD({password}) WHERE \
@@ -317,7 +318,7 @@ mod tests {
             (
                 Flavour::MariaDb,
                 Version::new(10, 11, 19),
-                format!("'$.authentication_string')<>'{LOCKED}';\nFLUSH PRIVILEGES;\n"),
+                format!("'$.authentication_string'), '')<>'{LOCKED}';\nFLUSH PRIVILEGES;\n"),
             ),
         ] {
             let sql = accounts.opening_sql(&server(flavour, version));

@@ -1,57 +1,47 @@
 //! What a data directory is, judged by the servers' own files, read-only. Decides before any
 //! server is started: a server started on another's files damages them (server-facts.md).
 
+mod evidence;
+mod redo_log;
+mod shutdown;
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::server::{Flavour, Server, Version};
+use crate::server::{Family, Version};
+use evidence::Evidence;
 
-/// The state of a data directory.
+pub use shutdown::{Shutdown, last_shutdown};
+
+/// The state of a data directory, before it is known which server is to have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DataDirState {
     /// There is none, or an empty directory: nothing can be lost.
     Absent,
-    /// Initialised by a server of this lineage.
-    Ready(Lineage),
+    /// A database.
+    Database(Database),
     /// Not a data directory that we know; the first names found in it, sorted.
     Unrecognised(Vec<String>),
 }
 
-/// Servers that share the format of a data directory.
+/// Whose a data directory is, as its files say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lineage {
-    /// MariaDB: it alone keeps an `aria_log_control`.
-    MariaDb,
-    /// MySQL and Percona Server from 8.0 on, with the data dictionary in `mysql.ibd`.
-    MySqlDictionary,
-    /// MySQL and Percona Server before 8.0: `ibdata1` and `.frm` files.
-    MySqlFrm,
+pub struct Database {
+    /// Whose servers wrote it.
+    pub family: Family,
+    /// The newest of them that left its version.
+    pub version: Version,
+    /// The release that its system tables are for: an older one where the upgrade tool has not run,
+    /// none where it was interrupted.
+    pub system_tables: Option<Version>,
 }
 
-impl Lineage {
-    /// The lineage that `server` makes.
-    #[must_use]
-    pub fn of(server: &Server) -> Self {
-        match server.flavour {
-            Flavour::MariaDb => Self::MariaDb,
-            Flavour::MySql | Flavour::Percona if server.version >= Version::new(8, 0, 0) => {
-                Self::MySqlDictionary
-            }
-            Flavour::MySql | Flavour::Percona => Self::MySqlFrm,
-        }
-    }
-}
-
-impl fmt::Display for Lineage {
+impl fmt::Display for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::MariaDb => "MariaDB",
-            Self::MySqlDictionary => "MySQL 8.0 or later",
-            Self::MySqlFrm => "MySQL 5.x",
-        })
+        write!(f, "{} {}", self.family, self.version)
     }
 }
 
@@ -74,25 +64,54 @@ pub fn inspect(path: &Path) -> Result<DataDirState, InspectError> {
         let name = entry.map_err(error)?.file_name();
         names.push(name.to_string_lossy().into_owned());
     }
-    names.sort();
-    Ok(judge(names))
+    if names.is_empty() {
+        return Ok(DataDirState::Absent);
+    }
+    let evidence = Evidence::collect(path).map_err(error)?;
+    Ok(judge(&evidence).map_or_else(
+        || {
+            names.sort();
+            names.truncate(NAMES_SHOWN);
+            DataDirState::Unrecognised(names)
+        },
+        DataDirState::Database,
+    ))
 }
 
-fn judge(mut names: Vec<String>) -> DataDirState {
-    if names.is_empty() {
-        return DataDirState::Absent;
-    }
-    let has = |name: &str| names.iter().any(|n| n == name);
-    // Every server keeps the system tablespace here unless told otherwise.
-    if has("ibdata1") && has("aria_log_control") {
-        DataDirState::Ready(Lineage::MariaDb)
-    } else if has("ibdata1") && has("mysql.ibd") {
-        DataDirState::Ready(Lineage::MySqlDictionary)
-    } else if has("ibdata1") && has("mysql") {
-        DataDirState::Ready(Lineage::MySqlFrm)
-    } else {
-        names.truncate(NAMES_SHOWN);
-        DataDirState::Unrecognised(names)
+/// MariaDB counts from 10.0; what has older table definitions is MySQL's.
+const MARIADB: Version = Version::new(10, 0, 0);
+
+fn judge(evidence: &Evidence) -> Option<Database> {
+    let newest = |versions: &[Option<Version>]| versions.iter().copied().flatten().max();
+    match (evidence.dictionary, evidence.definitions) {
+        // From 8.0 on there are no definition files, so those of another server tell of a mixture.
+        (Some(dictionary), None) => {
+            let version = newest(&[Some(dictionary), evidence.history])?;
+            Some(Database {
+                family: Family::MySql,
+                version,
+                system_tables: Some(version),
+            })
+        }
+        (None, Some(definitions)) if definitions >= MARIADB => Some(Database {
+            family: Family::MariaDb,
+            version: newest(&[
+                Some(definitions),
+                evidence.upgrade_info.version(),
+                evidence.redo_log_creator,
+            ])?,
+            system_tables: evidence.upgrade_info.system_tables(definitions),
+        }),
+        // Aria's control file beside them: MariaDB was started on them, or they are its 5.x.
+        (None, Some(definitions)) if !evidence.aria => {
+            let version = newest(&[Some(definitions), evidence.upgrade_info.version()])?;
+            Some(Database {
+                family: Family::MySql,
+                version,
+                system_tables: Some(version),
+            })
+        }
+        (None, Some(_) | None) | (Some(_), Some(_)) => None,
     }
 }
 
@@ -107,62 +126,4 @@ pub struct InspectError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn judge_states_follow_the_servers_files() {
-        let cases: [(&[&str], DataDirState, &str); 7] = [
-            (&[], DataDirState::Absent, "an empty directory"),
-            (
-                &["aria_log_control", "ibdata1", "mysql"],
-                DataDirState::Ready(Lineage::MariaDb),
-                "MariaDB",
-            ),
-            (
-                &["ibdata1", "mysql", "mysql.ibd"],
-                DataDirState::Ready(Lineage::MySqlDictionary),
-                "MySQL 9",
-            ),
-            (
-                &["ib_logfile0", "ibdata1", "logs", "mysql"],
-                DataDirState::Ready(Lineage::MySqlFrm),
-                "MySQL 5.6, and the earlier recipe's logs inside",
-            ),
-            (
-                &["ibdata1"],
-                DataDirState::Unrecognised(vec!["ibdata1".to_owned()]),
-                "an initialiser killed half-way",
-            ),
-            (
-                &["mysql"],
-                DataDirState::Unrecognised(vec!["mysql".to_owned()]),
-                "a directory of that name proves nothing",
-            ),
-            (
-                &["a", "b", "c", "d", "e", "f"],
-                DataDirState::Unrecognised(["a", "b", "c", "d", "e"].map(str::to_owned).into()),
-                "somebody's files",
-            ),
-        ];
-        for (names, expected, reason) in cases {
-            let names = names.iter().map(|&n| n.to_owned()).collect();
-            assert_eq!(judge(names), expected, "{reason}");
-        }
-    }
-
-    #[test]
-    fn inspect_absent_and_unreadable() {
-        let dir = tempfile::tempdir().unwrap();
-        let absent = dir.path().join("mysqldb");
-        assert_eq!(inspect(&absent).unwrap(), DataDirState::Absent);
-        std::fs::write(&absent, "a file").unwrap();
-        assert_eq!(
-            inspect(&absent).unwrap_err().to_string(),
-            format!(
-                "cannot look into the data directory {}/mysqldb",
-                dir.path().display()
-            )
-        );
-    }
-}
+mod tests;

@@ -146,6 +146,19 @@ impl Layout {
         self.logs().join("initialise.log")
     }
 
+    /// `~/mysql/run/upgrade`, for a server that only the upgrade tool talks to: ours, removed by whoever
+    /// holds the lock.
+    #[must_use]
+    pub fn upgrade_dir(&self) -> PathBuf {
+        self.run_dir().join("upgrade")
+    }
+
+    /// `~/data/logs/upgrade.log`, what the server said during the last upgrade.
+    #[must_use]
+    pub fn upgrade_log(&self) -> PathBuf {
+        self.logs().join("upgrade.log")
+    }
+
     /// `~/data/mysql-credentials.cnf`, root's name and password for `[client]`, mode 0600.
     #[must_use]
     pub fn credentials(&self) -> PathBuf {

@@ -17,12 +17,14 @@ mod server;
 mod size;
 mod temporary_server;
 mod time_zones;
+mod transition;
+mod upgrade;
 mod write;
 
 pub use accepted::Accepted;
 pub use accounts::{Accounts, SESSION_RESET};
 pub use credentials::{Credentials, CredentialsError, Password, PasswordError};
-pub use data_dir::{DataDirState, InspectError, Lineage, inspect};
+pub use data_dir::{DataDirState, Database, InspectError, Shutdown, inspect, last_shutdown};
 pub use first_run::{FirstRun, FirstRunError, FirstRunFile, FirstRunFileError};
 pub use initialise::{Initialisation, InitialiseError, remove_unfinished};
 pub use layout::Layout;
@@ -35,8 +37,10 @@ pub use option_file::{
 };
 pub use rendering::{Choice, Origin, Rendered, Settings, render_my_cnf, server_groups};
 pub use seed::{Seed, pack};
-pub use server::{Flavour, ProbeError, SERVER_EXECUTABLES, Server, Version};
+pub use server::{Family, Flavour, ProbeError, SERVER_EXECUTABLES, Series, Server, Version};
 pub use size::{parse_size, shown_size};
 pub use temporary_server::{TemporaryServer, TemporaryServerError};
 pub use time_zones::{NoTimeZones, TimeZones};
+pub use transition::{Transition, TransitionError, transition};
+pub use upgrade::{Journal, JournalError, Upgrade, UpgradeError, check_tools};
 pub use write::{WriteError, discard_unfinished, is_private_copy, write_private};

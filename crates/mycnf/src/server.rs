@@ -18,6 +18,35 @@ pub enum Flavour {
     Percona,
 }
 
+impl Flavour {
+    /// Whose files and upgrades it shares.
+    #[must_use]
+    pub const fn family(self) -> Family {
+        match self {
+            Self::MySql | Self::Percona => Family::MySql,
+            Self::MariaDb => Family::MariaDb,
+        }
+    }
+}
+
+/// Servers that can use each other's data, as far as their versions allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// MySQL and Percona Server.
+    MySql,
+    /// MariaDB.
+    MariaDb,
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MySql => "MySQL",
+            Self::MariaDb => "MariaDB",
+        })
+    }
+}
+
 impl fmt::Display for Flavour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -48,6 +77,38 @@ impl Version {
             minor,
             patch,
         }
+    }
+
+    /// From `MYSQL_VERSION_ID`, as servers write it into their files: 101119 for 10.11.19.
+    #[must_use]
+    pub const fn from_id(id: u32) -> Self {
+        Self::new(id / 10_000, id / 100 % 100, id % 100)
+    }
+
+    /// Reads it from the beginning of `text`, whatever follows: `10.11.19-MariaDB`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text
+            .split(|c: char| !c.is_ascii_digit())
+            .map(str::parse::<u32>);
+        let mut part = || parts.next()?.ok();
+        Some(Self::new(part()?, part()?, part()?))
+    }
+
+    /// The release series it belongs to.
+    #[must_use]
+    pub const fn series(self) -> Series {
+        Series(self.major, self.minor)
+    }
+}
+
+/// A release series: releases that share the format of their data. 8.4, 10.11.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Series(pub u32, pub u32);
+
+impl fmt::Display for Series {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
     }
 }
 
@@ -169,12 +230,7 @@ fn find_executable(basedir: &Path) -> Result<PathBuf, ProbeError> {
 /// MariaDB says so in the version itself, Percona in the comment.
 fn parse_version(text: &str) -> Option<(Flavour, Version)> {
     let (_, rest) = text.split_once("Ver ")?;
-    let number = rest.split_whitespace().next()?;
-    let mut parts = number
-        .split(|c: char| !c.is_ascii_digit())
-        .map(str::parse::<u32>);
-    let mut part = || parts.next()?.ok();
-    let version = Version::new(part()?, part()?, part()?);
+    let version = Version::parse(rest.trim_start())?;
     let flavour = if rest.contains("MariaDB") {
         Flavour::MariaDb
     } else if rest.contains("Percona") {

@@ -1,6 +1,7 @@
-//! A server for as long as we need it: on a data directory that is not in use yet, on a private socket
-//! only, with its messages in the initialisation's log. It never outlives us.
+//! A server for as long as we need it: on a data directory that is not in use, on a private socket
+//! only. It never outlives us.
 
+use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -11,6 +12,7 @@ use std::process::Command;
 use hook::{Background, CommandError, Inherited};
 use thiserror::Error;
 
+use crate::first_run::{client_errors, log_evidence};
 use crate::initialise::{plain_command, remove_file_if_there, with_path};
 use crate::layout::Layout;
 use crate::server::Server;
@@ -25,13 +27,67 @@ const PRIVATE: [&str; 4] = [
     "--loose-wsrep-on=OFF",
 ];
 
-/// A running temporary server, to which root can log in with the password of the credentials file.
-/// Dropped, it is killed.
+/// A running server on the private socket. Dropped, it is killed.
+#[derive(Debug)]
+pub(crate) struct PrivateServer<'a> {
+    layout: &'a Layout,
+    log: PathBuf,
+    process: Background,
+}
+
+impl<'a> PrivateServer<'a> {
+    /// Starts `server` on `data_dir` with more `arguments`, its messages at the end of `log`, and
+    /// waits until it listens. It answers later.
+    pub(crate) fn start(
+        server: &Server,
+        layout: &'a Layout,
+        data_dir: &Path,
+        log: PathBuf,
+        arguments: &[OsString],
+    ) -> Result<Self, TemporaryServerError> {
+        remove_private_files(layout)?;
+        let socket = layout.private_socket();
+        let output = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&log)
+            .map_err(|source| TemporaryServerError::Prepare {
+                path: log.clone(),
+                source,
+            })?;
+        let mut command = server_command(server, layout, data_dir, &log);
+        command.args(arguments);
+        let start = |source| TemporaryServerError::Start {
+            log: log.clone(),
+            source,
+        };
+        let mut process = Background::start(&mut command, &output).map_err(start)?;
+        process
+            .wait_until(|| UnixStream::connect(&socket).is_ok())
+            .map_err(start)?;
+        Ok(Self {
+            layout,
+            log,
+            process,
+        })
+    }
+
+    /// Stops it cleanly.
+    pub(crate) fn stop(self) -> Result<(), TemporaryServerError> {
+        let log = self.log;
+        self.process
+            .stop()
+            .map_err(|source| TemporaryServerError::Stop { log, source })
+    }
+}
+
+/// A server on a private socket to which root can log in with the password of the credentials file,
+/// with its messages in the initialisation's log. Dropped, it is killed.
 #[derive(Debug)]
 pub struct TemporaryServer<'a> {
-    layout: &'a Layout,
+    server: PrivateServer<'a>,
     client: PathBuf,
-    process: Background,
 }
 
 impl<'a> TemporaryServer<'a> {
@@ -48,38 +104,13 @@ impl<'a> TemporaryServer<'a> {
             .ok_or_else(|| TemporaryServerError::FindClient {
                 path: server.basedir.clone(),
             })?;
-        let socket = layout.private_socket();
-        let log = layout.initialise_log();
-        for path in [socket.clone(), lock_of(&socket), layout.private_pid_file()] {
-            remove_file_if_there(&path)
-                .map_err(|source| TemporaryServerError::Prepare { path, source })?;
-        }
-        let output = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&log)
-            .map_err(|source| TemporaryServerError::Prepare {
-                path: log.clone(),
-                source,
-            })?;
         let sql = Inherited::new(opening_sql.as_bytes())
             .map_err(|source| TemporaryServerError::HandOver { source })?;
-        let mut command = server_command(server, layout, data_dir, &sql.path());
-        let start = |source| TemporaryServerError::Start {
-            log: log.clone(),
-            source,
-        };
-        let mut process = Background::start(&mut command, &output).map_err(start)?;
+        let init_file = with_path("--init-file=", &sql.path());
+        let log = layout.initialise_log();
+        let server = PrivateServer::start(server, layout, data_dir, log.clone(), &[init_file])?;
+        let mut started = Self { server, client };
         // It listens before it has read the SQL, and answers afterwards.
-        process
-            .wait_until(|| UnixStream::connect(&socket).is_ok())
-            .map_err(start)?;
-        let mut started = Self {
-            layout,
-            client,
-            process,
-        };
         match started.feed(&b"DO 0;\n"[..], None) {
             Ok(()) => Ok(started),
             Err(source) => Err(TemporaryServerError::LogIn { log, source }),
@@ -98,16 +129,13 @@ impl<'a> TemporaryServer<'a> {
 
     /// Stops it cleanly.
     pub fn stop(self) -> Result<(), TemporaryServerError> {
-        let log = self.layout.initialise_log();
-        self.process
-            .stop()
-            .map_err(|source| TemporaryServerError::Stop { log, source })
+        self.server.stop()
     }
 
     fn client_command(&self, database: Option<&str>) -> Command {
-        let mut command = plain_command(self.layout, &self.client);
+        let mut command = plain_command(self.server.layout, &self.client);
         command
-            .arg(with_path("--socket=", &self.layout.private_socket()))
+            .arg(with_path("--socket=", &self.server.layout.private_socket()))
             // Whatever my.cnf has for the clients of the real server.
             .args(["--protocol=SOCKET", "--host=localhost", "--user=root"])
             .args(["--default-character-set=utf8mb4", "--skip-force"])
@@ -121,16 +149,25 @@ impl<'a> TemporaryServer<'a> {
     }
 }
 
-fn server_command(server: &Server, layout: &Layout, data_dir: &Path, init_file: &Path) -> Command {
+fn server_command(server: &Server, layout: &Layout, data_dir: &Path, log: &Path) -> Command {
     let mut command = plain_command(layout, &server.executable);
     command
         .arg(with_path("--datadir=", data_dir))
-        .arg(with_path("--log-error=", &layout.initialise_log()))
+        .arg(with_path("--log-error=", log))
         .arg(with_path("--socket=", &layout.private_socket()))
         .arg(with_path("--pid-file=", &layout.private_pid_file()))
-        .arg(with_path("--init-file=", init_file))
         .args(PRIVATE);
     command
+}
+
+/// What one that was killed left in the run directory.
+pub(crate) fn remove_private_files(layout: &Layout) -> Result<(), TemporaryServerError> {
+    let socket = layout.private_socket();
+    for path in [lock_of(&socket), socket, layout.private_pid_file()] {
+        remove_file_if_there(&path)
+            .map_err(|source| TemporaryServerError::Prepare { path, source })?;
+    }
+    Ok(())
 }
 
 /// MySQL's, from 5.7 on; an empty one would stop it.
@@ -187,4 +224,18 @@ pub enum TemporaryServerError {
         /// How it ended.
         source: CommandError,
     },
+}
+
+impl TemporaryServerError {
+    /// What client and server said. Empty if no program failed.
+    #[must_use]
+    pub fn evidence(&self) -> String {
+        match self {
+            Self::FindClient { .. } | Self::Prepare { .. } | Self::HandOver { .. } => String::new(),
+            Self::LogIn { log, source } => {
+                format!("{}\n{}", client_errors(source), log_evidence(log))
+            }
+            Self::Start { log, .. } | Self::Stop { log, .. } => log_evidence(log),
+        }
+    }
 }

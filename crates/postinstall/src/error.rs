@@ -123,10 +123,7 @@ impl Explain for PrepareError {
             Self::Password(_) => environment("set MYSQL_ROOT_PASSWORD to a password, push again"),
             Self::Render(error) => render(error),
             Self::Inspect(_) => environment("make it readable for this user, start again"),
-            Self::OtherLineage { .. } => configuration(
-                "the data is untouched: push a tarball of the server that made it, and move the \
-                 data with a dump",
-            ),
+            Self::TakeOver(error) => error.advice(),
             Self::Unrecognised { .. } => environment(
                 "nothing was touched: move these files away to get a fresh database, or put the \
                  real data directory there",
@@ -296,11 +293,15 @@ fn first_run_file(error: &FirstRunFileError) -> Advice {
     Advice::new(Kind::Configuration, next)
 }
 
+mod take_over;
+
 #[cfg(test)]
 mod account_tests;
 #[cfg(test)]
 mod first_run_tests;
 #[cfg(test)]
 mod memory_tests;
+#[cfg(test)]
+mod take_over_tests;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ mod prepare;
 mod rendering;
 mod settings;
 mod stale;
+mod take_over;
 
 use hook::{Environment, Report};
 
@@ -20,6 +21,7 @@ pub use prepare::{PrepareError, Prepared, Purpose, prepare};
 pub use rendering::{RenderError, server_command};
 pub use settings::{Port, Settings, SettingsError};
 pub use stale::StaleError;
+pub use take_over::TakeOverError;
 
 /// The text of `--help`.
 pub const ABOUT: &str = "\

@@ -11,7 +11,7 @@ use std::time::Duration;
 use hook::Report;
 use mycnf::{
     Accounts, Credentials, CredentialsError, DataDirState, DataLock, FirstRunFile,
-    FirstRunFileError, InitialiseError, InspectError, Layout, Lineage, LockError, Password,
+    FirstRunFileError, InitialiseError, InspectError, Journal, Layout, LockError, Password,
     PasswordError, ProbeError, Server, WriteError, inspect, remove_unfinished, write_private,
 };
 use thiserror::Error;
@@ -20,6 +20,7 @@ use crate::fresh::FreshDatabase;
 use crate::rendering::{self, RenderError};
 use crate::settings::{Port, Settings};
 use crate::stale::{self, StaleError};
+use crate::take_over::{TakeOver, TakeOverError};
 
 /// Longest path of a Unix socket (unix(7): 108 bytes with the closing NUL).
 const SOCKET_PATH_MAX: usize = 107;
@@ -46,9 +47,10 @@ pub struct Prepared {
 /// What is prepared for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// A server that starts at once: its port has to be free.
+    /// A server that starts at once: its port has to be free, first-run files and upgrades run.
     Serve,
-    /// One that starts later; until then the port may be another's.
+    /// One that starts later; until then the port may be another's, and the platform may be about to
+    /// replace `~/data` by the real one, on which the first-run files ran long ago.
     Later,
 }
 
@@ -69,7 +71,7 @@ pub fn prepare(
     let data_dir = rendering::data_dir(&rendered, &server, &layout)?;
     // Before the first write, so that a refusal changes nothing, and again once nobody else can
     // change the answer.
-    Found::look(settings, &layout, &server, &data_dir)?;
+    Found::look(settings, &layout, &server, &data_dir, purpose)?;
     if purpose == Purpose::Later {
         // At the start it would be too late: the old instance will have been stopped.
         for file in FirstRunFile::all(&layout.first_run_files())? {
@@ -84,8 +86,8 @@ pub fn prepare(
         stale::remove_run_files(&layout)?;
     }
     stale::discard_unfinished_writes(&layout)?;
-    let found = Found::look(settings, &layout, &server, &data_dir)?;
-    let fresh = !found.database;
+    let found = Found::look(settings, &layout, &server, &data_dir, purpose)?;
+    let database = found.database;
     let root_password = credentials(settings, &layout, found, report)?;
     rendering::write(&rendered, settings, &layout, report)?;
     rendering::validate(&rendered, &layout, &server)?;
@@ -93,7 +95,19 @@ pub fn prepare(
         report.bullet("removed a data directory whose initialisation had not finished");
     }
     let opening_sql = opening_sql(settings, &server, root_password.as_ref());
-    if fresh {
+    if let Some(take_over) = database {
+        report.bullet(format!("kept the data directory {}", data_dir.display()));
+        if settings.accounts.are_for_the_first_start() {
+            report.sub_bullet(
+                "MYSQL_DATABASE, MYSQL_USER and MYSQL_PASSWORD count at its first start only",
+            );
+        }
+        if purpose == Purpose::Serve {
+            take_over.act(&data_dir, &server, &layout, report)?;
+        }
+    } else {
+        // Of an upgrade whose data is not there any more.
+        Journal::remove(&data_dir).map_err(TakeOverError::from)?;
         let fresh = FreshDatabase {
             server: &server,
             layout: &layout,
@@ -103,13 +117,6 @@ pub fn prepare(
             database: settings.accounts.database.as_deref(),
         };
         fresh.make(purpose, report)?;
-    } else {
-        report.bullet(format!("kept the data directory {}", data_dir.display()));
-        if settings.accounts.are_for_the_first_start() {
-            report.sub_bullet(
-                "MYSQL_DATABASE, MYSQL_USER and MYSQL_PASSWORD count at its first start only",
-            );
-        }
     }
     Ok(Prepared {
         opening_sql,
@@ -142,8 +149,8 @@ fn opening_sql(
 
 /// What earlier runs left.
 struct Found {
-    /// There is a database of the server's lineage.
-    database: bool,
+    /// There is a database, and what has to be done before the server starts on it.
+    database: Option<TakeOver>,
     /// The credentials file's password.
     password: Option<Password>,
 }
@@ -155,17 +162,12 @@ impl Found {
         layout: &Layout,
         server: &Server,
         data_dir: &Path,
+        purpose: Purpose,
     ) -> Result<Self, PrepareError> {
         let path = data_dir.to_owned();
         let database = match inspect(data_dir)? {
-            DataDirState::Ready(lineage) if lineage == Lineage::of(server) => true,
-            DataDirState::Ready(found) => {
-                let server = server.to_string();
-                return Err(PrepareError::OtherLineage {
-                    path,
-                    found,
-                    server,
-                });
+            DataDirState::Database(found) => {
+                Some(TakeOver::decide(data_dir, &found, server, purpose)?)
             }
             DataDirState::Unrecognised(names) => {
                 return Err(PrepareError::Unrecognised { path, names });
@@ -173,7 +175,7 @@ impl Found {
             DataDirState::Absent if settings.require_data => {
                 return Err(PrepareError::DataRequired { path });
             }
-            DataDirState::Absent => false,
+            DataDirState::Absent => None,
         };
         let path = layout.credentials();
         let password = match fs::read(&path) {
@@ -231,13 +233,14 @@ fn credentials(
 ) -> Result<Option<Password>, PrepareError> {
     let path = layout.credentials();
     let wanted = settings.accounts.root_password.as_ref();
-    if found.database && (wanted.is_none() || wanted == found.password.as_ref()) {
+    if found.database.is_some() && (wanted.is_none() || wanted == found.password.as_ref()) {
         if found.password.is_some() {
             report.bullet(format!("kept root's password in {}", path.display()));
         } else {
             report.warning(format!(
                 "{} is not there: the clients need root's password from elsewhere, or set \
-                 MYSQL_ROOT_PASSWORD to give it a new one",
+                 MYSQL_ROOT_PASSWORD to give it a new one; if root has none, as in the data of an \
+                 earlier recipe, whoever reaches the port is root until you do",
                 path.display()
             ));
         }
@@ -313,16 +316,9 @@ pub enum PrepareError {
     /// The data directory cannot be looked at.
     #[error(transparent)]
     Inspect(#[from] InspectError),
-    /// Another kind of server made it.
-    #[error("the data directory {path} belongs to {found}, and the server is {server}", path = path.display())]
-    OtherLineage {
-        /// The data directory.
-        path: PathBuf,
-        /// Who made it.
-        found: Lineage,
-        /// The server that was pushed.
-        server: String,
-    },
+    /// The server must not have the database that is there, or cannot upgrade it.
+    #[error(transparent)]
+    TakeOver(#[from] TakeOverError),
     /// Nothing we know.
     #[error("{path} is not a data directory: it holds {list}", path = path.display(), list = names.join(", "))]
     Unrecognised {

@@ -45,9 +45,7 @@ fn database_with_first_run_files_is_left_to_starttest() {
     for name in ["data/mysqldb", "data/mysqldb.initialising"] {
         assert!(!sandbox.home().join(name).exists(), "{name}");
     }
-    for name in ["data/mysqldb/ibdata1", "data/mysqldb/mysql.ibd"] {
-        sandbox.write(&format!("home/{name}"), "data");
-    }
+    fake::put_database(&sandbox);
     let outcome = sandbox.outcome(&mut fake::hook(&sandbox, POSTINSTALL, 42800));
     let end = "- kept the data directory {dir}/home/data/mysqldb\n";
     assert!(outcome.stderr.ends_with(end), "{}", outcome.stderr);

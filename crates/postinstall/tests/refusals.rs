@@ -265,21 +265,29 @@ fn g5_failed_initialiser_is_quoted_and_leaves_no_data_directory() {
 #[test]
 fn j2_k6_data_that_is_not_the_servers_is_refused_untouched() {
     let sandbox = built();
-    let untouched = "  next: the data is untouched: push a tarball of the server that made it, and \
-                     move the data with a dump\n";
-    for (names, maker) in [
-        (&["ibdata1", "aria_log_control"][..], "MariaDB"),
-        (&["ibdata1", "mysql/user.frm"], "MySQL 5.x"),
+    for (id, maker, next) in [
+        (
+            101_119_u32,
+            "MariaDB 10.11.19, and the server is MySQL 9.7.4",
+            "push MariaDB 10.11 again, and move the data with a dump",
+        ),
+        (
+            50_624,
+            "MySQL 5.6.24, which is too old for the server, MySQL 9.7.4",
+            "push MySQL 5.6 again and move the data with a dump; its own way is 5.7, 8.0, 8.4, 9.7, \
+             one after the other, with mysql_upgrade by hand up to 5.7",
+        ),
     ] {
-        for name in names {
-            sandbox.write(&format!("home/data/mysqldb/{name}"), "data");
-        }
+        let mut definition = [0; 64];
+        definition[..2].copy_from_slice(&[0xfe, 1]);
+        definition[0x33..0x37].copy_from_slice(&id.to_le_bytes());
+        sandbox.write("home/data/mysqldb/mysql/db.frm", definition);
         refused(
             &sandbox,
             &mut postinstall(&sandbox),
             &format!(
-                "{SERVER}postinstall: error: the data directory {{dir}}/home/data/mysqldb belongs to \
-                 {maker}, and the server is MySQL 9.7.4\n{untouched}"
+                "{SERVER}postinstall: error: the data directory {{dir}}/home/data/mysqldb is of \
+                 {maker}\n  next: the data is untouched: {next}\n"
             ),
         );
         fs::remove_dir_all(sandbox.home().join("data")).unwrap();

@@ -159,7 +159,7 @@ impl Bench {
     fn accounts(&self) -> Vec<String> {
         let set = match self.server {
             Server::MySql56 => format!("SET PASSWORD FOR root@localhost = PASSWORD('{PASSWORD}')"),
-            Server::MariaDb | Server::MySql9 => {
+            Server::MariaDb | Server::MariaDb11 | Server::MySql9 => {
                 format!("ALTER USER root@localhost IDENTIFIED BY '{PASSWORD}'")
             }
         };
@@ -185,7 +185,7 @@ impl Bench {
                 let mut server = self.mysqld();
                 self.succeed(server.arg("--initialize-insecure"), None);
             }
-            Server::MariaDb => {
+            Server::MariaDb | Server::MariaDb11 => {
                 let script = release(self.server).join("scripts/mariadb-install-db");
                 let mut script = self.with_option_file(&script);
                 script

@@ -17,9 +17,10 @@ pub use error::Error;
 /// The text of `--help`.
 pub const ABOUT: &str = "\
 Becomes the MySQL or MariaDB server: does what postinstall does for the data that is
-there now, checks that the port is free, and replaces itself by the server, so that
-TERM reaches it. The lock on the data directory passes to the server, and so does the
-SQL that gives root its password (--init-file), through a pipe.
+there now, upgrades an older MariaDB's, checks that the port is free, and replaces
+itself by the server, so that TERM reaches it. The lock on the data directory passes to
+the server, and so does the SQL that gives root its password (--init-file), through a
+pipe.
 
 Reads what postinstall reads; see postinstall --help. Nothing of its environment but
 HOME, PATH, USER, LOGNAME, TZ, LANG, LC_*, LD_* and MALLOC_* reaches the server,

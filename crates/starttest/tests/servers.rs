@@ -96,7 +96,7 @@ fn listing(instance: &Instance) -> Vec<String> {
 /// Nobody but root, and nobody without a password.
 fn check_accounts(server: Server, root: &mut Conn) {
     let (query, expected): (&str, &[&str]) = match server {
-        Server::MariaDb => (
+        Server::MariaDb | Server::MariaDb11 => (
             "SELECT CONCAT(User, '@', Host, ' ', JSON_VALUE(priv, '$.authentication_string') <> '' \
              OR COALESCE(JSON_VALUE(priv, '$.account_locked'), 0)) FROM mysql.global_priv ORDER BY 1",
             &[
@@ -135,7 +135,7 @@ fn check_accounts(server: Server, root: &mut Conn) {
 /// The server's own client gets in with ~/.my.cnf alone.
 fn check_own_client(server: Server, instance: &Instance) {
     let client = match server {
-        Server::MariaDb => "bin/mariadb",
+        Server::MariaDb | Server::MariaDb11 => "bin/mariadb",
         Server::MySql9 => "bin/mysql",
         // Its tarball has none.
         Server::MySql56 => return,
@@ -183,6 +183,7 @@ fn second_build_changes_nothing() {
     }
 }
 
+/// Cases F4, F5, K4, K5 and K6 of the entrypoints' catalogue.
 #[test]
 fn k6_data_of_another_server_is_refused_untouched() {
     for made_by in SERVERS {
@@ -193,24 +194,34 @@ fn k6_data_of_another_server_is_refused_untouched() {
             instance.install(other);
             let before = listing(&instance);
             let outcome = instance.sandbox.outcome(&mut instance.hook("starttest"));
-            let (maker, pushed) = (lineage(made_by), version(other));
+            let (found, pushed) = (version(made_by), version(other));
+            let (problem, next) = match (made_by, other) {
+                (Server::MySql56, Server::MySql9) => (
+                    format!(", which is too old for the server, {pushed}"),
+                    "push MySQL 5.6 again and move the data with a dump; its own way is 5.7, 8.0, \
+                     8.4, 9.7, one after the other, with mysql_upgrade by hand up to 5.7"
+                        .to_owned(),
+                ),
+                (Server::MySql9, Server::MySql56) => (
+                    format!(", which is newer than the server, {pushed}"),
+                    format!("push the tarball of {found} or newer"),
+                ),
+                _ => {
+                    let (series, _) = found.rsplit_once('.').unwrap();
+                    (
+                        format!(", and the server is {pushed}"),
+                        format!("push {series} again, and move the data with a dump"),
+                    )
+                }
+            };
             let error = format!(
-                "starttest: error: the data directory {{dir}}/home/data/mysqldb belongs to {maker}, \
-                 and the server is {pushed}\n  next: the data is untouched: push a tarball of the \
-                 server that made it, and move the data with a dump\n"
+                "starttest: error: the data directory {{dir}}/home/data/mysqldb is of {found}\
+                 {problem}\n  next: the data is untouched: {next}\n"
             );
             assert!(outcome.stderr.ends_with(&error), "{}", outcome.stderr);
             assert_eq!(outcome.code, Some(1));
             assert_eq!(listing(&instance), before);
         }
-    }
-}
-
-fn lineage(server: Server) -> &'static str {
-    match server {
-        Server::MariaDb => "MariaDB",
-        Server::MySql56 => "MySQL 5.x",
-        Server::MySql9 => "MySQL 8.0 or later",
     }
 }
 

@@ -40,7 +40,8 @@ if [ -n "$dir" ]; then
     [ ! -e "$HOME/slow" ] || { /bin/sleep 3600; echo; }
     [ ! -e "$HOME/endless" ] || exec /bin/sleep 3600
     [ ! -e "$HOME/broken" ] || { /bin/cat "$HOME/broken" >&2; exit 1; }
-    echo data >"$dir/mysql.ibd"
+    # A tablespace's first bytes, in which the server's version is 90704.
+    printf '\000\000\000\000\000\000\000\000\000\001\142\120' >"$dir/mysql.ibd"
     exit 0
 fi
 exec /bin/sleep 3600
@@ -59,10 +60,15 @@ pub fn built() -> Sandbox {
 /// The same with a database that its server made.
 pub fn with_database() -> Sandbox {
     let sandbox = built();
-    for name in ["ibdata1", "mysql.ibd"] {
-        sandbox.write(&format!("home/data/mysqldb/{name}"), "data");
-    }
+    put_database(&sandbox);
     sandbox
+}
+
+/// A data directory as its server makes it.
+pub fn put_database(sandbox: &Sandbox) {
+    sandbox.write("home/data/mysqldb/ibdata1", "data");
+    let ibd = b"\0\0\0\0\0\0\0\0\0\x01\x62\x50";
+    sandbox.write("home/data/mysqldb/mysql.ibd", ibd);
 }
 
 /// `hook` as the platform calls it, on `port`, with secrets around.

@@ -32,8 +32,12 @@ pub struct Sandbox {
 
 impl Sandbox {
     pub fn new() -> Self {
+        Self::below(&std::env::temp_dir())
+    }
+
+    pub fn below(dir: &Path) -> Self {
         let sandbox = Self {
-            dir: tempfile::tempdir().unwrap(),
+            dir: tempfile::tempdir_in(dir).unwrap(),
         };
         fs::set_permissions(sandbox.path(), fs::Permissions::from_mode(0o755)).unwrap();
         for dir in [sandbox.home(), sandbox.approot()] {

@@ -106,16 +106,7 @@ impl FirstRunError {
                     said
                 }
             }
-            Self::Server(error) => match error {
-                TemporaryServerError::FindClient { .. }
-                | TemporaryServerError::Prepare { .. }
-                | TemporaryServerError::HandOver { .. } => String::new(),
-                TemporaryServerError::LogIn { log, source } => {
-                    format!("{}\n{}", client_errors(source), log_evidence(log))
-                }
-                TemporaryServerError::Start { log, .. }
-                | TemporaryServerError::Stop { log, .. } => log_evidence(log),
-            },
+            Self::Server(error) => error.evidence(),
         }
     }
 }
@@ -124,7 +115,7 @@ impl FirstRunError {
 const LOST: [&str; 2] = ["Lost connection", "gone away"];
 
 /// Clients warn of `--loose-` options, and repeat a failed statement when my.cnf makes them verbose.
-fn client_errors(source: &CommandError) -> String {
+pub(crate) fn client_errors(source: &CommandError) -> String {
     let said = source.last_words();
     let errors: Vec<&str> = said
         .lines()
@@ -147,7 +138,7 @@ pub(crate) fn log_errors(log: &Path) -> Option<String> {
 }
 
 /// The same, else the log's last lines.
-fn log_evidence(log: &Path) -> String {
+pub(crate) fn log_evidence(log: &Path) -> String {
     log_errors(log).unwrap_or_else(|| {
         let text = fs::read(log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);

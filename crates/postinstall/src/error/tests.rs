@@ -5,9 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use hook::{CommandError, EnvironmentError, ExitStatus};
-use mycnf::{
-    Credentials, IncludeError, InspectError, Lineage, OptionFile, Password, Place, WriteError,
-};
+use mycnf::{Credentials, IncludeError, InspectError, OptionFile, Password, Place, WriteError};
 
 use super::*;
 
@@ -195,25 +193,6 @@ fn data_errors_have_exact_texts() {
         "cannot look into the data directory /h/x\n  cause: permission denied\n  next: make it \
          readable for this user, start again",
     );
-    for (found, name) in [
-        (Lineage::MariaDb, "MariaDB"),
-        (Lineage::MySqlDictionary, "MySQL 8.0 or later"),
-        (Lineage::MySqlFrm, "MySQL 5.x"),
-    ] {
-        let server = "MySQL 9.7.4".to_owned();
-        assert_rendered(
-            PrepareError::OtherLineage {
-                path: path(),
-                found,
-                server,
-            },
-            &format!(
-                "the data directory /h/x belongs to {name}, and the server is MySQL 9.7.4\n  next: \
-                 the data is untouched: push a tarball of the server that made it, and move the \
-                 data with a dump"
-            ),
-        );
-    }
     let names = vec!["a".to_owned(), "b".to_owned()];
     assert_rendered(
         PrepareError::Unrecognised {

@@ -34,6 +34,7 @@ const PASSWORD: &str = "x";
 fn floor(server: Server) -> (u64, &'static str) {
     match server {
         Server::MariaDb => (128 * MIB, "MariaDB 10.11.19"),
+        Server::MariaDb11 => (128 * MIB, "MariaDB 11.8.9"),
         Server::MySql56 => (128 * MIB, "MySQL 5.6.24"),
         Server::MySql9 => (256 * MIB, "MySQL 9.7.4"),
     }

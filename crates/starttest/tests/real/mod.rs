@@ -26,8 +26,11 @@ pub enum Server {
     MariaDb,
     MySql56,
     MySql9,
+    /// What data of the other one is upgraded to.
+    MariaDb11,
 }
 
+/// Those that differ.
 pub const SERVERS: [Server; 3] = [Server::MariaDb, Server::MySql56, Server::MySql9];
 
 impl Server {
@@ -36,6 +39,7 @@ impl Server {
             Self::MariaDb => "mariadb",
             Self::MySql56 => "mysql-5.6",
             Self::MySql9 => "mysql-9",
+            Self::MariaDb11 => "mariadb-11",
         }
     }
 
@@ -56,7 +60,7 @@ impl Server {
 
     /// A home directory that builder made, in which there is only the server and what it needs.
     pub fn built_home(self) -> &'static Path {
-        static HOMES: [OnceLock<PathBuf>; 3] = [const { OnceLock::new() }; 3];
+        static HOMES: [OnceLock<PathBuf>; 4] = [const { OnceLock::new() }; 4];
         HOMES[self as usize].get_or_init(|| {
             let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(self.name());
             let (home, approot) = (place.join("home"), place.join("code/hooks"));
@@ -123,7 +127,15 @@ pub struct Instance {
 
 impl Instance {
     pub fn new(server: Server) -> Self {
-        let sandbox = Sandbox::new();
+        Self::of(server, Sandbox::new())
+    }
+
+    /// In memory, where syncing costs nothing: for what has to be done often.
+    pub fn in_memory(server: Server) -> Self {
+        Self::of(server, Sandbox::below(Path::new("/dev/shm")))
+    }
+
+    fn of(server: Server, sandbox: Sandbox) -> Self {
         for name in ["postinstall", "starttest", "profile", "mysql/my.cnf"] {
             let to = sandbox.home().join(name);
             fs::create_dir_all(to.parent().unwrap()).unwrap();

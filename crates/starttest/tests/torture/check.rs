@@ -77,7 +77,7 @@ pub(crate) fn start_and_check(server: Server, instance: &Instance) -> (Running, 
     let test = "information_schema.schemata WHERE schema_name LIKE 'test%'";
     assert_eq!(count(&mut root, test), 0);
     let locked = match server {
-        Server::MariaDb => {
+        Server::MariaDb | Server::MariaDb11 => {
             "mysql.global_priv WHERE User = 'root' AND \
              JSON_VALUE(Priv, '$.authentication_string') NOT RLIKE '^\\\\*[0-9A-F]{40}$'"
         }

@@ -38,7 +38,7 @@ fn d1_d2_d3_d4_d7_first_start_under_hostile_options_is_complete_and_not_in_the_b
                            ANSI_QUOTES,NO_BACKSLASH_ESCAPES,ONLY_FULL_GROUP_BY,NO_ZERO_DATE"
             .to_owned();
         match server {
-            Server::MariaDb => options += "\nenforce-storage-engine = InnoDB",
+            Server::MariaDb | Server::MariaDb11 => options += "\nenforce-storage-engine = InnoDB",
             Server::MySql9 => options += "\nrequire-secure-transport = 1",
             Server::MySql56 => {}
         }
@@ -89,7 +89,7 @@ fn socket_login(instance: &Instance, user: &str) -> mysql::Result<Conn> {
 /// What refuses a weak password. 5.6 comes without.
 fn password_policy(server: Server) -> Option<&'static str> {
     match server {
-        Server::MariaDb => Some("plugin-load-add = simple_password_check"),
+        Server::MariaDb | Server::MariaDb11 => Some("plugin-load-add = simple_password_check"),
         Server::MySql9 => Some("plugin-load-add = validate_password.so"),
         Server::MySql56 => None,
     }
@@ -125,7 +125,9 @@ fn h1_accounts_that_the_server_refuses_leave_it_closed_and_the_next_start_repair
         match server {
             // Its names have 16 characters at the most.
             Server::MySql56 => refused.env("MYSQL_USER", "seventeen_letters"),
-            Server::MariaDb | Server::MySql9 => refused.env("MYSQL_USER", "app"),
+            Server::MariaDb | Server::MariaDb11 | Server::MySql9 => {
+                refused.env("MYSQL_USER", "app")
+            }
         };
         refused.env("MYSQL_PASSWORD", "weak");
         let running = instance.start(&mut refused);

@@ -1,0 +1,262 @@
+//! Upgrading a data directory with the vendor's tool, beside a server that listens on a private socket
+//! only and asks nobody for a password. Whenever it is interrupted, a journal beside the data says so,
+//! and the same release goes on from there; any other is refused.
+
+mod journal;
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use hook::CommandError;
+use thiserror::Error;
+
+use crate::data_dir::{DataDirState, InspectError, inspect};
+use crate::initialise::{remove_file_if_there, with_path};
+use crate::layout::Layout;
+use crate::server::{Server, Version};
+use crate::temporary_server::{PrivateServer, TemporaryServerError, remove_private_files};
+
+pub use journal::{Journal, JournalError};
+
+/// Whoever can reach the private socket may read the data as well, so a password would protect nothing,
+/// and root's may be anything by now. No statement of the user's, and nothing from a primary.
+const ARGUMENTS: [&str; 3] = ["--skip-grant-tables", "--init-file=", "--skip-slave-start"];
+
+/// An upgrade to be made.
+#[derive(Debug)]
+pub struct Upgrade<'a> {
+    /// The server to upgrade to.
+    pub server: &'a Server,
+    /// The home directory's paths; the rendered option file is in place.
+    pub layout: &'a Layout,
+    /// The data directory.
+    pub data_dir: &'a Path,
+    /// The release that wrote it.
+    pub from: Version,
+}
+
+impl Upgrade<'_> {
+    /// Makes it, or goes on with what `journal` tells. The caller holds the lock. `tell` gets a line
+    /// for each step that is done.
+    pub fn run(
+        &self,
+        journal: Option<Journal>,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<(), UpgradeError> {
+        let (tool, dump) = tools(self.server)?;
+        // Before the new server first touches the data.
+        let mut journal = journal.unwrap_or_else(|| Journal::new(self.from));
+        journal.to = self.server.version;
+        journal.write(self.data_dir)?;
+        self.make_work_dir()?;
+        let server = PrivateServer::start(
+            self.server,
+            self.layout,
+            self.data_dir,
+            self.layout.upgrade_log(),
+            &ARGUMENTS.map(OsString::from),
+        )?;
+        if !journal.saved {
+            let path = self.saved_system_tables();
+            self.save_system_tables(&dump, &path)?;
+            journal.saved = true;
+            journal.write(self.data_dir)?;
+            tell(&format!("saved the system tables as {}", path.display()));
+        }
+        hook::run(&mut self.client(&tool), b"")
+            .map_err(|source| UpgradeError::RunTool { source })?;
+        server.stop()?;
+        tell(&format!(
+            "{} is done",
+            tool.file_name().unwrap_or_default().display()
+        ));
+        self.finish()
+    }
+
+    /// What remains once the tool has done its work: the journal goes when all the work is on the disk.
+    pub fn finish(&self) -> Result<(), UpgradeError> {
+        let path = self.data_dir;
+        let complete = matches!(
+            inspect(path)?,
+            DataDirState::Database(found)
+                if found.system_tables.map(Version::series) == Some(self.server.version.series())
+        );
+        if !complete {
+            let path = path.to_owned();
+            return Err(UpgradeError::NoEvidence { path });
+        }
+        let sync = || rustix::fs::syncfs(File::open(path)?).map_err(io::Error::from);
+        sync().map_err(|source| UpgradeError::Prepare {
+            path: path.to_owned(),
+            source,
+        })?;
+        // The journal last: as long as it is there, somebody will come and do this again.
+        let work = self.layout.upgrade_dir();
+        remove_dir_if_there(&work)
+            .map_err(|source| UpgradeError::Prepare { path: work, source })?;
+        remove_private_files(self.layout)?;
+        Ok(Journal::remove(path)?)
+    }
+
+    /// `~/data/mysqldb-before-10.11.19.sql`
+    fn saved_system_tables(&self) -> PathBuf {
+        journal::beside(self.data_dir, &format!("-before-{}.sql", self.from))
+    }
+
+    /// Whole or not there, like everything that somebody may have to rely on.
+    fn save_system_tables(&self, dump: &Path, path: &Path) -> Result<(), UpgradeError> {
+        let unfinished = path.with_extension("sql.unfinished");
+        let prepare = |source| UpgradeError::Prepare {
+            path: path.to_owned(),
+            source,
+        };
+        // Accounts' password hashes are in it: private before its first byte.
+        let file = create_private(&unfinished).map_err(prepare)?;
+        let mut command = self.client(dump);
+        command.arg(with_path("--result-file=", &unfinished)).args([
+            "--skip-lock-tables",
+            "--databases",
+            "mysql",
+        ]);
+        hook::run(&mut command, b"").map_err(|source| UpgradeError::Save { source })?;
+        file.sync_all()
+            .and_then(|()| fs::rename(&unfinished, path))
+            .and_then(|()| File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all())
+            .map_err(prepare)
+    }
+
+    /// For what the tools write while they run; with an empty log: an earlier failure must not be told
+    /// as this one's. The socket's directory is closed to everybody else, whoever made it.
+    fn make_work_dir(&self) -> Result<(), UpgradeError> {
+        let (work, log) = (self.layout.upgrade_dir(), self.layout.upgrade_log());
+        let run = self.layout.run_dir();
+        fs::set_permissions(&run, Permissions::from_mode(0o700))
+            .map_err(|source| UpgradeError::Prepare { path: run, source })?;
+        remove_dir_if_there(&work)
+            .and_then(|()| DirBuilder::new().mode(0o700).create(&work))
+            .map_err(|source| UpgradeError::Prepare { path: work, source })?;
+        remove_file_if_there(&log).map_err(|source| UpgradeError::Prepare { path: log, source })
+    }
+
+    /// Options of the user's for clients must not change what these do.
+    fn client(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("HOME", self.layout.home())
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("TMPDIR", self.layout.upgrade_dir())
+            .current_dir(self.layout.home())
+            .arg("--no-defaults")
+            .arg(with_path("--socket=", &self.layout.private_socket()))
+            .args(["--protocol=SOCKET", "--user=root"]);
+        command
+    }
+}
+
+/// Refuses a release that lacks what an upgrade needs.
+pub fn check_tools(server: &Server) -> Result<(), UpgradeError> {
+    tools(server).map(drop)
+}
+
+/// MariaDB's upgrade tool and what dumps the system tables, under their names before 10.5 too.
+fn tools(server: &Server) -> Result<(PathBuf, PathBuf), UpgradeError> {
+    let find = |wanted: &'static str, earlier: &str| {
+        [wanted, earlier]
+            .map(|name| server.basedir.join("bin").join(name))
+            .into_iter()
+            .find(|path| path.is_file())
+            .ok_or_else(|| UpgradeError::FindTool {
+                path: server.basedir.clone(),
+                wanted,
+            })
+    };
+    Ok((
+        find("mariadb-upgrade", "mysql_upgrade")?,
+        find("mariadb-dump", "mysqldump")?,
+    ))
+}
+
+fn create_private(path: &Path) -> io::Result<File> {
+    remove_file_if_there(path)?;
+    OpenOptions::new()
+        .append(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
+
+fn remove_dir_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// The upgrade is not complete, and nobody can connect. The same release can go on with it.
+#[derive(Debug, Error)]
+pub enum UpgradeError {
+    /// The release lacks a tool; nothing was begun.
+    #[error("no {wanted} in {path}", path = path.display())]
+    FindTool {
+        /// The release.
+        path: PathBuf,
+        /// What vendors ship.
+        wanted: &'static str,
+    },
+    /// A file or directory it needs.
+    #[error("cannot prepare {path}", path = path.display())]
+    Prepare {
+        /// What could not be made, written or removed.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The server that the tool needs.
+    #[error(transparent)]
+    Server(#[from] TemporaryServerError),
+    /// The dump.
+    #[error("the system tables could not be saved before the upgrade")]
+    Save {
+        /// How it ended.
+        source: CommandError,
+    },
+    /// The tool itself.
+    #[error("the upgrade tool failed")]
+    RunTool {
+        /// How it ended.
+        source: CommandError,
+    },
+    /// The tool succeeded and left no trace of it.
+    #[error("the upgrade tool is done, and {path} does not show it", path = path.display())]
+    NoEvidence {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// The data directory cannot be looked at.
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
+}
+
+impl UpgradeError {
+    /// What the server or the tool said; empty if none failed.
+    #[must_use]
+    pub fn evidence(&self) -> String {
+        match self {
+            Self::Server(error) => error.evidence(),
+            Self::Save { source } | Self::RunTool { source } => source.last_words().to_owned(),
+            Self::FindTool { .. }
+            | Self::Prepare { .. }
+            | Self::Journal(_)
+            | Self::NoEvidence { .. }
+            | Self::Inspect(_) => String::new(),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What to do where the server cannot have the database that is there.
+
+use hook::{Advice, Explain, Kind};
+use mycnf::{Journal, JournalError, UpgradeError};
+
+use crate::take_over::TakeOverError;
+
+impl Explain for TakeOverError {
+    fn advice(&self) -> Advice {
+        let environment = |next: String| Advice::new(Kind::Environment, next);
+        let configuration = |next: String| Advice::new(Kind::Configuration, next);
+        match self {
+            Self::Transition(error) => configuration(error.next_step()),
+            Self::Inspect(_) => {
+                environment("make it readable for this user, start again".to_owned())
+            }
+            Self::Journal(error) => journal(error),
+            Self::Interrupted { path, journal, .. } => configuration(format!(
+                "the data is untouched: push {} again, which goes on with it; or, if the data is a \
+                 backup from before, remove {}",
+                journal.to,
+                Journal::path(path).display()
+            )),
+            Self::Unclean { found, .. } => configuration(format!(
+                "the data is untouched: push {found} again, wait until it answers, then push the \
+                 newer one"
+            )),
+            Self::UnknownLogs { found, .. } => configuration(format!(
+                "the data is untouched: push {found} again, and move the data with a dump"
+            )),
+            Self::Upgrade(error) => upgrade(error),
+        }
+    }
+}
+
+fn journal(error: &JournalError) -> Advice {
+    Advice::new(
+        Kind::Environment,
+        match error {
+            JournalError::Read { .. } => "make it readable for this user, start again",
+            JournalError::Parse { .. } => {
+                "remove it if no upgrade was interrupted, else restore it; start again"
+            }
+            JournalError::Write(_) | JournalError::Remove { .. } => {
+                "make room on the disk, or make the directory writable for this user, start again"
+            }
+        },
+    )
+}
+
+fn upgrade(error: &UpgradeError) -> Advice {
+    let advice = |next: &str| Advice::new(Kind::Environment, next);
+    match error {
+        UpgradeError::FindTool { .. } => {
+            advice("push the vendor's tarball, or repack it again: it was cut too short")
+        }
+        UpgradeError::Prepare { .. } => advice(
+            "make room on the disk, or make the directory writable for this user, start again: it \
+             goes on with the upgrade",
+        ),
+        UpgradeError::Journal(error) => journal(error),
+        UpgradeError::Server(_) | UpgradeError::Save { .. } | UpgradeError::RunTool { .. } => {
+            advice(
+                "correct what it says, start again: it goes on with the upgrade; until that is \
+                 complete nobody can connect",
+            )
+            .detail(error.evidence())
+        }
+        UpgradeError::NoEvidence { .. } => advice("start again: it goes on with the upgrade"),
+        UpgradeError::Inspect(_) => advice("make it readable for this user, start again"),
+    }
+}

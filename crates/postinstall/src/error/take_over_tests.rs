@@ -1,0 +1,189 @@
+//! Every failure of taking over a database of another release, as its reader sees it.
+
+use mycnf::{
+    Database, Family, InspectError, Journal, JournalError, TemporaryServerError, TransitionError,
+    UpgradeError, Version, WriteError,
+};
+
+use super::tests::{assert_rendered as assert_error, path, source};
+use super::*;
+use crate::take_over::TakeOverError;
+
+fn assert_rendered(error: impl Into<TakeOverError>, text: &str) {
+    assert_error(PrepareError::TakeOver(error.into()), text);
+}
+
+fn found() -> Database {
+    Database {
+        family: Family::MariaDb,
+        version: Version::new(10, 11, 19),
+        system_tables: Some(Version::new(10, 11, 19)),
+    }
+}
+
+fn server() -> String {
+    "MariaDB 11.8.9".to_owned()
+}
+
+#[test]
+fn refusals_have_exact_texts() {
+    assert_rendered(
+        TransitionError::Newer {
+            path: path(),
+            found: found(),
+            server: server(),
+        },
+        "the data directory /h/x is of MariaDB 10.11.19, which is newer than the server, MariaDB \
+         11.8.9\n  next: the data is untouched: push the tarball of MariaDB 10.11.19 or newer",
+    );
+    assert_rendered(
+        InspectError {
+            path: path(),
+            source: source(),
+        },
+        "cannot look into the data directory /h/x\n  cause: permission denied\n  next: make it \
+         readable for this user, start again",
+    );
+    assert_rendered(
+        TakeOverError::Interrupted {
+            path: path(),
+            journal: Journal {
+                from: Version::new(10, 6, 23),
+                to: Version::new(10, 11, 19),
+                saved: true,
+            },
+            server: server(),
+        },
+        "the upgrade of /h/x from 10.6.23 to 10.11.19 is not complete, and the server is MariaDB \
+         11.8.9\n  next: the data is untouched: push 10.11.19 again, which goes on with it; or, if \
+         the data is a backup from before, remove /h/x.upgrading",
+    );
+    assert_rendered(
+        TakeOverError::Unclean {
+            path: path(),
+            found: found(),
+            server: server(),
+        },
+        "MariaDB 10.11.19 was not shut down cleanly in /h/x, so MariaDB 11.8.9 cannot upgrade it\n  \
+         next: the data is untouched: push MariaDB 10.11.19 again, wait until it answers, then push \
+         the newer one",
+    );
+    assert_rendered(
+        TakeOverError::UnknownLogs {
+            path: path(),
+            found: found(),
+            server: server(),
+        },
+        "cannot tell whether MariaDB 10.11.19 was shut down cleanly in /h/x, so MariaDB 11.8.9 \
+         cannot upgrade it\n  next: the data is untouched: push MariaDB 10.11.19 again, and move \
+         the data with a dump",
+    );
+}
+
+#[test]
+fn journal_errors_have_exact_texts() {
+    let room =
+        "next: make room on the disk, or make the directory writable for this user, start again";
+    for (error, text) in [
+        (
+            JournalError::Read {
+                path: path(),
+                source: source(),
+            },
+            "cannot read /h/x\n  cause: permission denied\n  next: make it readable for this user, \
+             start again"
+                .to_owned(),
+        ),
+        (
+            JournalError::Parse { path: path() },
+            "/h/x does not say which upgrade has begun\n  next: remove it if no upgrade was \
+             interrupted, else restore it; start again"
+                .to_owned(),
+        ),
+        (
+            JournalError::Write(WriteError {
+                path: path(),
+                source: source(),
+            }),
+            format!("cannot write /h/x\n  cause: permission denied\n  {room}"),
+        ),
+        (
+            JournalError::Remove {
+                path: path(),
+                source: source(),
+            },
+            format!("cannot remove /h/x\n  cause: permission denied\n  {room}"),
+        ),
+    ] {
+        assert_rendered(UpgradeError::Journal(error), &text);
+    }
+    assert_rendered(
+        JournalError::Parse { path: path() },
+        "/h/x does not say which upgrade has begun\n  next: remove it if no upgrade was \
+         interrupted, else restore it; start again",
+    );
+}
+
+#[test]
+fn upgrade_errors_have_exact_texts() {
+    let failed = || {
+        let mut false_ = std::process::Command::new("/bin/sh");
+        false_.args(["-c", "echo FATAL ERROR: Upgrade failed >&2; exit 5"]);
+        hook::run(&mut false_, b"").unwrap_err()
+    };
+    let again = "cause: /bin/sh ended with status 5\n  | FATAL ERROR: Upgrade failed\n  next: \
+                 correct what it says, start again: it goes on with the upgrade; until that is \
+                 complete nobody can connect";
+    for (error, text) in [
+        (
+            UpgradeError::FindTool {
+                path: path(),
+                wanted: "mariadb-upgrade",
+            },
+            "no mariadb-upgrade in /h/x\n  next: push the vendor's tarball, or repack it again: it \
+             was cut too short"
+                .to_owned(),
+        ),
+        (
+            UpgradeError::Prepare {
+                path: path(),
+                source: source(),
+            },
+            "cannot prepare /h/x\n  cause: permission denied\n  next: make room on the disk, or \
+             make the directory writable for this user, start again: it goes on with the upgrade"
+                .to_owned(),
+        ),
+        (
+            UpgradeError::Server(TemporaryServerError::Start {
+                log: "/nowhere".into(),
+                source: failed(),
+            }),
+            format!("the temporary server did not start\n  {}", again.replace("  | FATAL ERROR: Upgrade failed\n", "")),
+        ),
+        (
+            UpgradeError::Save { source: failed() },
+            format!("the system tables could not be saved before the upgrade\n  {again}"),
+        ),
+        (
+            UpgradeError::RunTool { source: failed() },
+            format!("the upgrade tool failed\n  {again}"),
+        ),
+        (
+            UpgradeError::NoEvidence { path: path() },
+            "the upgrade tool is done, and /h/x does not show it\n  next: start again: it goes on \
+             with the upgrade"
+                .to_owned(),
+        ),
+        (
+            UpgradeError::Inspect(InspectError {
+                path: path(),
+                source: source(),
+            }),
+            "cannot look into the data directory /h/x\n  cause: permission denied\n  next: make it \
+             readable for this user, start again"
+                .to_owned(),
+        ),
+    ] {
+        assert_rendered(error, &text);
+    }
+}
