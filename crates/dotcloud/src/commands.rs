@@ -60,6 +60,7 @@ pub fn main() -> ExitCode {
             return status.into();
         }
     };
+    hook::watch_for_defects("dotcloud");
     // What we make for others to pass through or to run must be so whatever we were started with.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let debug = cli.global.debug;

@@ -2,11 +2,10 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use crate::process::Leash;
-use crate::{Environment, ExitStatus, Explain, Report, render, stop};
+use crate::{Environment, ExitStatus, Explain, Report, render, stop, watch_for_defects};
 
 /// Who a hook is, for `--version` and `--help`.
 #[derive(Debug)]
@@ -67,6 +66,7 @@ fn run_hook<T, E: Explain>(
     program: &Program,
     run: impl FnOnce(&Environment, &mut Report) -> Result<T, E>,
 ) -> ExitStatus {
+    watch_for_defects(program.name);
     let environment = Environment::of_process();
     let mut report = Report::to_stderr(&environment);
     report.heading(format!("{} {}", program.name, program.version));
@@ -74,7 +74,7 @@ fn run_hook<T, E: Explain>(
         report.debug(format!("TERM will not wait for a running program: {error}"));
     }
     Leash::offer();
-    let outcome = catch_unwind(AssertUnwindSafe(|| run(&environment, &mut report)));
+    let outcome = run(&environment, &mut report);
     if let Some(signal) = stop::signal() {
         let text = format!(
             "{name}: stopped by signal {signal}, and so was the program it was running\n  next: \
@@ -85,18 +85,8 @@ fn run_hook<T, E: Explain>(
         stop::end_by(signal);
     }
     match outcome {
-        Ok(Ok(_)) => ExitStatus::Ok,
-        Ok(Err(error)) => render(program.name, &error, &mut std::io::stderr()),
-        // The panic's own message is on stderr already.
-        Err(_) => {
-            let text = format!(
-                "{name}: error: {name} stopped at a defect of its own\n  next: report it with \
-                 the lines above\n",
-                name = program.name
-            );
-            say(std::io::stderr(), &text);
-            ExitStatus::Bug
-        }
+        Ok(_) => ExitStatus::Ok,
+        Err(error) => render(program.name, &error, &mut std::io::stderr()),
     }
 }
 

@@ -2,6 +2,7 @@
 //! running and becoming other programs, rendering a failure, exit statuses. Knows no MySQL.
 #![warn(missing_docs)]
 
+mod defect;
 mod entry;
 mod environment;
 mod exit;
@@ -12,6 +13,7 @@ mod process;
 mod report;
 mod stop;
 
+pub use defect::watch_for_defects;
 pub use entry::{Program, main};
 pub use environment::{Environment, EnvironmentError, SwitchError};
 pub use exit::ExitStatus;

@@ -5,13 +5,12 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::num::NonZero;
 use std::os::unix::ffi::OsStrExt;
-use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use hook::{ExitStatus, render};
+use hook::{ExitStatus, render, watch_for_defects};
 use signal_hook::low_level::emulate_default_handler;
 
 use crate::compress::Compression;
@@ -142,14 +141,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
         let _ = error.print();
         return ExitStatus::Usage;
     }
-    // The panic's own message is on stderr already.
-    catch_unwind(|| match (cli.command, cli.pack) {
+    watch_for_defects("repack");
+    match (cli.command, cli.pack) {
         (Some(Command::Fetch(arguments)), _) => fetch::run(arguments),
         (None, Some(arguments)) => run(arguments),
         // The parser asks for IN.
         (None, None) => ExitStatus::Usage,
-    })
-    .unwrap_or(ExitStatus::Bug)
+    }
 }
 
 fn run(cli: Pack) -> ExitStatus {
