@@ -83,7 +83,9 @@ Example:
     #[command(after_help = "\
 Examples:
   dotcloud create mysql       asks whether to connect this directory to it
-  dotcloud create -y mysql    connects it without asking")]
+  dotcloud create -y mysql    connects it without asking
+  dotcloud create --runtime process mysql
+                              without containers, even if this machine can run them")]
     Create(Create),
     /// Connect this directory to an application
     #[command(after_help = "\
@@ -126,6 +128,7 @@ Examples:
   dotcloud push               what this directory is connected to
   dotcloud push --clean       without the result of the previous build
   dotcloud push --git         what is committed on the branch that is checked out
+  dotcloud push --runtime oci in containers, now and from now on
   dotcloud push -A mysql src  the directory src, to the application mysql")]
     Push(Push),
     /// Show the application, or one service with its instances

@@ -104,6 +104,7 @@ fn server_sees_option_file_first_and_no_secret() {
                 option_file,
                 "--datadir={dir}/home/data/mysqldb.initialising",
                 "--log-error={dir}/home/data/logs/initialise.log",
+                "--default-time-zone=SYSTEM",
                 "--initialize-insecure",
                 "--init-file={dir}/home/mysql/run/initialise.sql",
             ]

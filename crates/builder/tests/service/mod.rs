@@ -76,6 +76,17 @@ pub fn vendors(server: &[u8]) -> Vec<u8> {
             &format!("{TOP}/share/big"),
             &noise(200_000),
         ),
+        // What repack looks for in a result.
+        (
+            EntryType::Regular,
+            &format!("{TOP}/share/english/errmsg.sys"),
+            b"",
+        ),
+        (
+            EntryType::Regular,
+            &format!("{TOP}/share/charsets/Index.xml"),
+            b"",
+        ),
     ])
 }
 

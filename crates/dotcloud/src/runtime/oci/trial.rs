@@ -27,6 +27,12 @@ pub(in crate::runtime) fn probe(
     environment: &Environment,
     trial: &Paths,
 ) -> Result<OciRuntime, RuntimeError> {
+    if !account.drops() {
+        // Who may not touch control groups may not limit anything.
+        return Err(RuntimeError::NoneWorks {
+            reasons: "containers are made by root only".to_owned(),
+        });
+    }
     let mut reasons = Vec::new();
     for name in ENGINES {
         let Some(engine) = find(name, environment) else {
