@@ -11,7 +11,8 @@ use std::process::Command;
 
 use sandbox::in_mount_namespace;
 use service::{
-    BUILDER, Row, SCRIPT, TOP, builder, gzip, members, refused, service, tarball, vendors, xz,
+    BUILDER, Row, SCRIPT, TOP, builder, gzip, members, refused, repackable, service, tarball,
+    vendors, xz,
 };
 use tar::EntryType;
 
@@ -97,7 +98,7 @@ fn members_of_repack_itself_are_known_as_such() {
     assert!(repack.is_file(), "no {}: {hint}", repack.display());
     let dir = tempfile::tempdir().unwrap();
     let (vendors_, small) = (dir.path().join("v.tar.gz"), dir.path().join("s.tar.gz"));
-    fs::write(&vendors_, gzip(&vendors(SCRIPT.as_bytes()))).unwrap();
+    fs::write(&vendors_, gzip(&repackable())).unwrap();
     let mut command = Command::new(repack);
     command.arg("-o").arg(&small).arg(&vendors_);
     let output = command.output().unwrap();

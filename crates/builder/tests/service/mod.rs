@@ -76,7 +76,27 @@ pub fn vendors(server: &[u8]) -> Vec<u8> {
             &format!("{TOP}/share/big"),
             &noise(200_000),
         ),
-        // What repack looks for in a result.
+    ])
+}
+
+/// The same with a client.
+pub fn vendors_with_client(server: &[u8]) -> Vec<u8> {
+    tarball(&[
+        (EntryType::Directory, &format!("{TOP}/"), b""),
+        (EntryType::Regular, &format!("{TOP}/bin/mysqld"), server),
+        (EntryType::Regular, &format!("{TOP}/bin/mysql"), server),
+    ])
+}
+
+/// The least that repack takes for a server.
+pub fn repackable() -> Vec<u8> {
+    tarball(&[
+        (EntryType::Directory, &format!("{TOP}/"), b""),
+        (
+            EntryType::Regular,
+            &format!("{TOP}/bin/mysqld"),
+            &noise(200_000),
+        ),
         (
             EntryType::Regular,
             &format!("{TOP}/share/english/errmsg.sys"),
@@ -87,15 +107,6 @@ pub fn vendors(server: &[u8]) -> Vec<u8> {
             &format!("{TOP}/share/charsets/Index.xml"),
             b"",
         ),
-    ])
-}
-
-/// The same with a client.
-pub fn vendors_with_client(server: &[u8]) -> Vec<u8> {
-    tarball(&[
-        (EntryType::Directory, &format!("{TOP}/"), b""),
-        (EntryType::Regular, &format!("{TOP}/bin/mysqld"), server),
-        (EntryType::Regular, &format!("{TOP}/bin/mysql"), server),
     ])
 }
 
