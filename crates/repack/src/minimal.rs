@@ -38,6 +38,7 @@ const NEEDS: &[Need] = &[
     need("{bin,scripts}/{mysql_install_db,mariadb-install-db}", "the initialiser up to 5.7 and in MariaDB"),
     need("**/bin/{my_print_defaults,resolveip}", "the initialiser and mysqld_safe call them"),
     need("support-files/my-default.cnf", "5.6's initialiser copies it"),
+    need("**/bin/{mysql_tzinfo_to_sql,mariadb-tzinfo-to-sql}", "builder fills the time zone tables with it"),
     need("share{,/mysql,/mariadb}/*.sql", "the initialiser and mysql_upgrade read them"),
     need("share{,/mysql,/mariadb}/english/*", "error messages; without them no server starts"),
     need("share{,/mysql,/mariadb}/charsets/*", "character sets; without the index no server starts"),

@@ -88,6 +88,31 @@ fn what_is_outside_data_is_lost_and_the_build_home_stays() {
 }
 
 #[test]
+fn only_home_leaves_the_build() {
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
+    // Beside it: in its code, and in a /tmp of its own where it has one.
+    world.script(
+        "app/builder",
+        "cp app/server ~; touch ~/kept left-in-code app/left-in-approot\n\
+         [ \"$HOME\" != /home/dotcloud ] || touch /tmp/left-in-tmp",
+    );
+    world.push(0);
+    let left = "ls -d ~/kept; ls ~/code ~/current /tmp | grep ^left || echo no more";
+    let home = world.run("db.0", "echo ~");
+    assert_eq!(
+        world.run("db.0", left),
+        format!("{}/kept\nno more\n", home.trim_end())
+    );
+    // Nor do the next build and the code that was pushed have them.
+    world.script("app/builder", "cp app/server ~; ls . app > ~/seen");
+    world.push(0);
+    let seen = world.run("db.0", "grep -c left ~/seen || true");
+    assert_eq!(seen, "0\n");
+}
+
+#[test]
 fn orphan_of_a_wrapper_that_does_not_exec_is_reported_and_ended_before_data_moves() {
     let Some(world) = World::new(RUNTIME) else {
         return;

@@ -72,24 +72,32 @@ fn failing_postinstall_leaves_the_old_one() {
     );
 }
 
-#[test]
-fn buildscript_over_its_limit_is_killed_with_all_its_processes() {
-    let Some(world) = World::new(RUNTIME) else {
-        return;
-    };
-    world.script("app/builder", "echo begun; sleep 601 & sleep 600");
-    let output = world
-        .command(["push"])
-        .env("DOTCLOUD_BUILD_LIMIT", "1")
-        .output()
-        .unwrap();
+/// A re-push that sets the limit `name` to a second ends with 2; the old one serves, and nothing
+/// that the hook started is left.
+fn over_its_limit(world: &World, name: &str) {
+    let begun = processes_below(&world.home()).len();
+    let output = world.command(["push"]).env(name, "1").output().unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(2), "{stdout}");
     assert!(
         stdout.contains("it was killed: it took longer than 1 s"),
         "{stdout}"
     );
-    assert_eq!(processes_below(&world.home()), Vec::new());
+    assert_eq!(processes_below(&world.home()).len(), begun);
+    assert_eq!(world.ask("db.0").matches("started").count(), 1);
+}
+
+#[test]
+fn build_and_postinstall_over_their_limits_are_killed_and_the_old_one_serves() {
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
+    world.push(0);
+    world.script("app/builder", "echo begun; sleep 601 & sleep 600");
+    over_its_limit(&world, "DOTCLOUD_BUILD_LIMIT");
+    world.script("app/builder", "cp app/server ~/server");
+    world.script("app/postinstall", "echo begun; sleep 601 & sleep 600");
+    over_its_limit(&world, "DOTCLOUD_POSTINSTALL_LIMIT");
 }
 
 #[test]
