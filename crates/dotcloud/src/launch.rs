@@ -23,6 +23,8 @@ use crate::tail;
 
 /// Between two looks at a service that is starting.
 const TICK: Duration = Duration::from_millis(200);
+/// supervisord calls a program running after one second.
+const SETTLING: Duration = Duration::from_secs(1);
 /// For supervisord itself to answer.
 const SUPERVISOR_START: Duration = Duration::from_secs(20);
 /// supervisord gives its programs 10 s.
@@ -78,6 +80,11 @@ pub(crate) fn wait_until_responsive(
 ) -> Result<(), LaunchError> {
     let limit = platform.limits.launch;
     let begin = Instant::now();
+    // Before that the answer is known, and asking takes a process.
+    while begin.elapsed() < SETTLING {
+        check_ended(paths, started)?;
+        std::thread::sleep(TICK);
+    }
     loop {
         let waiting_for = match supervisor::status(executables, &paths.config()) {
             Ok(programs) => {
@@ -112,16 +119,15 @@ pub(crate) fn wait_until_responsive(
     }
 }
 
-/// Waits until supervisord itself answers.
-pub(crate) fn wait_until_up(
-    executables: &Executables,
-    paths: &Paths,
-    started: &Started,
-) -> Result<(), LaunchError> {
+/// Waits until supervisord itself listens.
+pub(crate) fn wait_until_up(paths: &Paths, started: &Started) -> Result<(), LaunchError> {
     let begin = Instant::now();
-    while let Err(error) = supervisor::status(executables, &paths.config()) {
+    while supervisor::supervisord(&paths.config())?.is_none() {
+        let error = SupervisorError::NotRunning {
+            config: paths.config(),
+        };
         check_supervisord(paths, started, begin, error)?;
-        std::thread::sleep(TICK);
+        std::thread::sleep(TICK / 4);
     }
     Ok(())
 }
@@ -138,7 +144,7 @@ pub(crate) fn revive(
     end_processes(&*platform.runtime_of(container)?, container, whom, log)?;
     let variables = container.load_variables()?;
     let started = start(platform, executables, container, &variables)?;
-    wait_until_up(executables, container, &started)
+    wait_until_up(container, &started)
 }
 
 /// `error` is what asking it gave: fatal if it ended, or takes too long to come up.
@@ -148,14 +154,19 @@ fn check_supervisord(
     begin: Instant,
     error: SupervisorError,
 ) -> Result<(), LaunchError> {
+    check_ended(paths, started)?;
+    if begin.elapsed() > SUPERVISOR_START {
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+fn check_ended(paths: &Paths, started: &Started) -> Result<(), LaunchError> {
     if started.has_ended() {
         let path = paths.errors();
         return Err(LaunchError::SupervisorEnded {
             last_words: tail::last_lines(&path, LAST_WORDS),
         });
-    }
-    if begin.elapsed() > SUPERVISOR_START {
-        return Err(error.into());
     }
     Ok(())
 }
@@ -242,7 +253,7 @@ fn stop_supervised(
     };
     wait_for_aftermath(&left)?;
     orphans::end(left, &mut report(whom, log))?;
-    Ok(supervisor::shutdown(&executables, &config, SHUTDOWN)?)
+    Ok(supervisor::shutdown(&config, SHUTDOWN)?)
 }
 
 /// Ends, by name, every process that is left in the container.

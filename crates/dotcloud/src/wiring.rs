@@ -40,7 +40,7 @@ pub(crate) fn ensure(platform: &Platform, application: &Application) -> Result<(
     let executables = platform.executables()?;
     if supervisor::status(&executables, &paths.config()).is_err() {
         let started = launch::start(platform, &executables, &paths, &Variables::new())?;
-        return Ok(launch::wait_until_up(&executables, &paths, &started)?);
+        return Ok(launch::wait_until_up(&paths, &started)?);
     }
     if fs::read(paths.config()).unwrap_or_default() != before {
         let mut update = Command::new(&executables.supervisorctl);

@@ -12,7 +12,7 @@ use hook::CommandError;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::socket_peercred;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::{Executables, ProgramStatus, SupervisorError, parse_status};
 
@@ -73,11 +73,7 @@ pub(crate) fn restart(executables: &Executables, config: &Path) -> Result<(), Su
 
 /// Stops every program and supervisord itself, and waits until its process is gone. It is no error
 /// if it was gone before.
-pub(crate) fn shutdown(
-    executables: &Executables,
-    config: &Path,
-    limit: Duration,
-) -> Result<(), SupervisorError> {
+pub(crate) fn shutdown(config: &Path, limit: Duration) -> Result<(), SupervisorError> {
     let Some(pid) = supervisord(config)? else {
         return Ok(());
     };
@@ -91,9 +87,10 @@ pub(crate) fn shutdown(
         Err(Errno::SRCH) => return Ok(()),
         Err(error) => return Err(failed(error)),
     };
-    match control(executables, config, &["shutdown"], "shut supervisord down") {
-        Ok(_) | Err(SupervisorError::NotRunning { .. }) => {}
-        Err(error) => return Err(error),
+    match pidfd_send_signal(&process, Signal::TERM) {
+        // Gone meanwhile.
+        Ok(()) | Err(Errno::SRCH) => {}
+        Err(error) => return Err(failed(error)),
     }
     if ends_within(&process, limit).map_err(failed)? {
         return Ok(());
@@ -200,7 +197,7 @@ mod tests {
     use std::time::Instant;
 
     use hook::Environment;
-    use rustix::process::{Signal, kill_process};
+    use rustix::process::kill_process;
     use tempfile::TempDir;
 
     use super::super::{Container, ProgramState, start_command, write_config};
@@ -287,7 +284,7 @@ mod tests {
 
     impl Drop for Running {
         fn drop(&mut self) {
-            let _ = shutdown(&self.executables, &self.config, Duration::from_secs(20));
+            let _ = shutdown(&self.config, Duration::from_secs(20));
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
@@ -335,9 +332,9 @@ mod tests {
         assert_eq!(after.state, ProgramState::Running);
         assert_ne!(after.pid, before.pid);
 
-        shutdown(executables, config, Duration::from_secs(20)).unwrap();
+        shutdown(config, Duration::from_secs(20)).unwrap();
         assert_eq!(supervisord(config).unwrap(), None);
-        shutdown(executables, config, Duration::from_secs(20)).unwrap();
+        shutdown(config, Duration::from_secs(20)).unwrap();
         for result in [
             stop_all(executables, config),
             status(executables, config).map(drop),
@@ -354,7 +351,7 @@ mod tests {
     fn shutdown_past_its_deadline_is_an_error() {
         let running = Running::start(&[("deaf", "sh -c 'trap \"\" TERM; exec sleep 600'")], "");
         running.wait_for(&[("deaf", ProgramState::Running)]);
-        let error = shutdown(&running.executables, &running.config, Duration::ZERO).unwrap_err();
+        let error = shutdown(&running.config, Duration::ZERO).unwrap_err();
         assert_eq!(
             error.to_string(),
             format!(
