@@ -31,9 +31,17 @@ pub(crate) fn serve(listen: SocketAddr, route: &Path) -> Result<Infallible, Gate
     }
 }
 
-/// Whether something accepts connections at `address`.
-pub(crate) fn accepts(address: SocketAddr, limit: Duration) -> bool {
-    TcpStream::connect_timeout(&address, limit).is_ok()
+/// Connects to `address`, an instance's port. Those are among the ports that the system gives to
+/// clients: where nobody listens, a connection may be given that very port, and reach itself.
+pub(crate) fn reach(address: SocketAddr, limit: Duration) -> io::Result<TcpStream> {
+    not_itself(TcpStream::connect_timeout(&address, limit)?)
+}
+
+fn not_itself(stream: TcpStream) -> io::Result<TcpStream> {
+    if stream.local_addr()? == stream.peer_addr()? {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    Ok(stream)
 }
 
 /// The endpoint cannot be offered.
@@ -90,7 +98,7 @@ fn connect(client: &TcpStream, route: &Path) -> Result<(), ConnectionError> {
     let Some(address) = read_route(route)? else {
         return Ok(());
     };
-    let instance = TcpStream::connect_timeout(&address, CONNECT_LIMIT)
+    let instance = reach(address, CONNECT_LIMIT)
         .map_err(|source| ConnectionError::Connect { address, source })?;
     for stream in [client, &instance] {
         // Both are about latency and leaks, not correctness: a refusal is no reason to give up.
@@ -215,6 +223,17 @@ mod tests {
     }
 
     #[test]
+    fn reach_itself_is_nobody() {
+        use rustix::net::{AddressFamily, SocketType, bind, connect, getsockname, socket};
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let own: SocketAddr = getsockname(&socket).unwrap().try_into().unwrap();
+        connect(&socket, &own).unwrap();
+        let error = not_itself(TcpStream::from(socket)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
     fn relay_without_a_route_closes_the_connection() {
         let endpoint = Endpoint::start(8);
         assert!(is_closed(&endpoint.call()), "absent route");
@@ -307,9 +326,9 @@ mod tests {
     fn accepts_follows_the_listener() {
         let listener = TcpListener::bind(LOCAL).unwrap();
         let address = listener.local_addr().unwrap();
-        assert!(accepts(address, Duration::from_secs(5)));
+        assert!(reach(address, Duration::from_secs(5)).is_ok());
         drop(listener);
-        assert!(!accepts(address, Duration::from_secs(5)));
+        assert!(reach(address, Duration::from_secs(5)).is_err());
     }
 
     #[test]

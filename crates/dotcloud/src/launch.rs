@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -183,7 +183,7 @@ fn silent_port(container: &Container) -> Option<String> {
 fn answers(port: Port) -> bool {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.number));
     match port.kind {
-        PortKind::Tcp => gateway::accepts(address, Duration::from_secs(2)),
+        PortKind::Tcp => gateway::reach(address, Duration::from_secs(2)).is_ok(),
         PortKind::Http => http_status(address).is_some_and(|status| status < 500),
         PortKind::Udp => true,
     }
@@ -191,7 +191,7 @@ fn answers(port: Port) -> bool {
 
 fn http_status(address: SocketAddr) -> Option<u16> {
     let limit = Duration::from_secs(5);
-    let mut stream = TcpStream::connect_timeout(&address, limit).ok()?;
+    let mut stream = gateway::reach(address, limit).ok()?;
     stream.set_read_timeout(Some(limit)).ok()?;
     stream
         .write_all(b"HEAD / HTTP/1.0\r\nHost: localhost\r\n\r\n")
