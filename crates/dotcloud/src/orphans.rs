@@ -90,6 +90,22 @@ pub(crate) fn marker(container: &Paths) -> Vec<u8> {
 /// Sends TERM to what `list` returns, after a grace KILL, until it returns nothing. Every process is
 /// told to `tell` once, before.
 pub(crate) fn end(
+    list: impl FnMut() -> Result<Vec<Process>, ProcessError>,
+    tell: &mut dyn FnMut(&Process),
+) -> Result<(), ProcessError> {
+    end_after(GRACE, list, tell)
+}
+
+/// The same without the grace.
+pub(crate) fn kill(
+    list: impl FnMut() -> Result<Vec<Process>, ProcessError>,
+    tell: &mut dyn FnMut(&Process),
+) -> Result<(), ProcessError> {
+    end_after(Duration::ZERO, list, tell)
+}
+
+fn end_after(
+    grace: Duration,
     mut list: impl FnMut() -> Result<Vec<Process>, ProcessError>,
     tell: &mut dyn FnMut(&Process),
 ) -> Result<(), ProcessError> {
@@ -101,46 +117,20 @@ pub(crate) fn end(
             return Ok(());
         }
         let elapsed = start.elapsed();
-        if elapsed > GRACE * 2 {
+        if elapsed > grace + GRACE {
             return Err(ProcessError::unkillable(&left[0]));
         }
         for process in &left {
-            let signal = if elapsed > GRACE {
-                Signal::KILL
-            } else if told.contains(&process.pid) {
-                continue;
-            } else {
-                tell(process);
-                told.push(process.pid);
-                Signal::TERM
-            };
-            signal_to(process, signal);
-        }
-        std::thread::sleep(TICK);
-    }
-}
-
-/// Kills what `list` returns until it returns nothing. Every process is told to `tell` once, before.
-pub(crate) fn kill(
-    mut list: impl FnMut() -> Result<Vec<Process>, ProcessError>,
-    tell: &mut dyn FnMut(&Process),
-) -> Result<(), ProcessError> {
-    let mut told = Vec::new();
-    let start = Instant::now();
-    loop {
-        let left = list()?;
-        if left.is_empty() {
-            return Ok(());
-        }
-        if start.elapsed() > GRACE {
-            return Err(ProcessError::unkillable(&left[0]));
-        }
-        for process in &left {
-            if !told.contains(&process.pid) {
+            let is_new = !told.contains(&process.pid);
+            if is_new {
                 tell(process);
                 told.push(process.pid);
             }
-            signal_to(process, Signal::KILL);
+            if elapsed >= grace {
+                signal_to(process, Signal::KILL);
+            } else if is_new {
+                signal_to(process, Signal::TERM);
+            }
         }
         std::thread::sleep(TICK);
     }
