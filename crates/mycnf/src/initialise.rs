@@ -11,6 +11,7 @@ use hook::CommandError;
 use thiserror::Error;
 
 use crate::accounts::locking_sql;
+use crate::command::{plain_command, with_path};
 use crate::first_run::{FirstRun, FirstRunError, log_errors};
 use crate::layout::Layout;
 use crate::seed::unpack;
@@ -255,31 +256,6 @@ impl Initialisation<'_> {
 /// What `--initialize` runs at its end.
 fn accounts_file(layout: &Layout) -> PathBuf {
     layout.run_dir().join("initialise.sql")
-}
-
-/// A program of the release. Nothing of the caller's environment (`MYSQL_*`, `MARIADB_*`) reaches it.
-pub(crate) fn bare_command(layout: &Layout, program: &Path) -> Command {
-    let mut command = Command::new(program);
-    command
-        .env_clear()
-        .env("HOME", layout.home())
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-        .env("TMPDIR", layout.tmp_dir())
-        .current_dir(layout.home());
-    command
-}
-
-/// A server or a client: the option file is its first argument.
-pub(crate) fn plain_command(layout: &Layout, program: &Path) -> Command {
-    let mut command = bare_command(layout, program);
-    command.arg(with_path("--defaults-file=", &layout.option_file()));
-    command
-}
-
-pub(crate) fn with_path(option: &str, path: &Path) -> std::ffi::OsString {
-    let mut argument = std::ffi::OsString::from(option);
-    argument.push(path);
-    argument
 }
 
 /// Removes what a killed initialisation left. Ours by its name, and nobody writes it: we hold the

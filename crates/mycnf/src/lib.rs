@@ -2,6 +2,7 @@
 
 mod accepted;
 mod accounts;
+mod command;
 mod credentials;
 mod data_dir;
 mod first_run;

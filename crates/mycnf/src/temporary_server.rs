@@ -12,8 +12,9 @@ use std::process::Command;
 use hook::{Background, CommandError, Inherited};
 use thiserror::Error;
 
+use crate::command::{plain_command, with_path};
 use crate::first_run::{client_errors, log_evidence};
-use crate::initialise::{plain_command, remove_file_if_there, with_path};
+use crate::initialise::remove_file_if_there;
 use crate::layout::Layout;
 use crate::server::Server;
 

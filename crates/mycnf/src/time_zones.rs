@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use hook::CommandError;
 use thiserror::Error;
 
-use crate::initialise::bare_command;
+use crate::command::bare_command;
 use crate::layout::Layout;
 use crate::server::Server;
 

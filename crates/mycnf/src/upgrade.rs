@@ -14,8 +14,9 @@ use std::process::Command;
 use hook::CommandError;
 use thiserror::Error;
 
+use crate::command::with_path;
 use crate::data_dir::{DataDirState, InspectError, inspect};
-use crate::initialise::{remove_file_if_there, with_path};
+use crate::initialise::remove_file_if_there;
 use crate::layout::Layout;
 use crate::server::{Server, Version};
 use crate::temporary_server::{PrivateServer, TemporaryServerError, remove_private_files};

@@ -300,6 +300,8 @@ mod account_tests;
 #[cfg(test)]
 mod first_run_tests;
 #[cfg(test)]
+mod initialiser_tests;
+#[cfg(test)]
 mod memory_tests;
 #[cfg(test)]
 mod take_over_tests;
