@@ -13,6 +13,7 @@ use crate::deployment_log::DeploymentLog;
 use crate::files::{self, FileError};
 use crate::launch::{self, LaunchError};
 use crate::platform::Platform;
+use crate::revive;
 use crate::runtime::RuntimeError;
 use crate::store::StoreError;
 
@@ -95,7 +96,7 @@ fn settle_one(
             );
             let (old, new) = (paths(current), paths(container));
             discard(platform, &new, name, log)?;
-            restart(platform, &old)?;
+            restart(platform, &old, name, log)?;
         }
         (Successor::TakingOver { container }, _) => {
             log.warning(
@@ -104,7 +105,7 @@ fn settle_one(
             );
             let new = paths(container);
             take_over(platform, application, name)?;
-            return restart(platform, &new);
+            return restart(platform, &new, name, log);
         }
     }
     if let Some(instance) = application.instance_mut(name) {
@@ -129,17 +130,21 @@ pub(crate) fn take_over(
     platform.store.save(application)
 }
 
-fn restart(platform: &Platform, container: &Paths) -> Result<(), HandoverError> {
-    if platform
-        .runtime_of(container)?
-        .processes(container)?
-        .is_empty()
-    {
-        let executables = platform.executables().map_err(LaunchError::from)?;
-        let variables = container.load_variables()?;
-        launch::start(platform, &executables, container, &variables)?;
+fn restart(
+    platform: &Platform,
+    container: &Paths,
+    name: &InstanceName,
+    log: &mut DeploymentLog,
+) -> Result<(), HandoverError> {
+    let executables = platform.executables().map_err(LaunchError::from)?;
+    match revive::ensure_running(platform, &executables, container, &name.to_string(), log) {
+        // What is broken in there must not be in the way of the deployment that mends it.
+        Err(LaunchError::Supervisor(error)) => {
+            log.warning(name, format!("its programs do not stay up: {error}"));
+            Ok(())
+        }
+        other => Ok(other.map(drop)?),
     }
-    Ok(())
 }
 
 /// Removes the containers that `name` has left behind.

@@ -132,21 +132,6 @@ pub(crate) fn wait_until_up(paths: &Paths, started: &Started) -> Result<(), Laun
     Ok(())
 }
 
-/// Starts the container again, as after a reboot.
-pub(crate) fn revive(
-    platform: &Platform,
-    executables: &Executables,
-    container: &Paths,
-    whom: &str,
-    log: &mut DeploymentLog,
-) -> Result<(), LaunchError> {
-    // What outlived its supervisord would be in the way of its successor.
-    end_processes(&*platform.runtime_of(container)?, container, whom, log)?;
-    let variables = container.load_variables()?;
-    let started = start(platform, executables, container, &variables)?;
-    wait_until_up(container, &started)
-}
-
 /// `error` is what asking it gave: fatal if it ended, or takes too long to come up.
 fn check_supervisord(
     paths: &Paths,

@@ -23,6 +23,7 @@ mod platform;
 mod ports;
 mod project;
 mod revisions;
+mod revive;
 mod runtime;
 mod scaling;
 mod snapshot;

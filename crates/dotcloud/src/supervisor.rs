@@ -12,7 +12,9 @@ use hook::CommandError;
 use thiserror::Error;
 
 pub(crate) use config::{Container, write_config};
-pub(crate) use control::{ends_within, restart, shutdown, status, stop_all, supervisord};
+pub(crate) use control::{
+    ends_within, restart, shutdown, start_all, status, stop_all, supervisord,
+};
 pub(crate) use executables::Executables;
 
 /// Supervisor's state of a program.

@@ -5,9 +5,8 @@ use crate::application::Selection;
 use crate::console;
 use crate::deployment_log::DeploymentLog;
 use crate::error::Error;
-use crate::launch;
 use crate::supervisor;
-use crate::{handover, wiring};
+use crate::{handover, revive, wiring};
 
 /// Restarts the programs, or supervisord if it is gone.
 pub(super) fn restart(call: &Call, selection: &Selection) -> Result<(), Error> {
@@ -38,7 +37,7 @@ pub(super) fn restart(call: &Call, selection: &Selection) -> Result<(), Error> {
         supervisor::restart(&executables, &paths.config())?;
     } else {
         let log = &mut DeploymentLog::to_stderr();
-        launch::revive(platform, &executables, &paths, &instance.to_string(), log)?;
+        revive::revive(platform, &executables, &paths, &instance.to_string(), log)?;
     }
     if application.down {
         application.down = false;

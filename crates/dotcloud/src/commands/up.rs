@@ -6,7 +6,7 @@ use crate::application::{Application, InstanceName};
 use crate::console;
 use crate::deployment_log::DeploymentLog;
 use crate::error::Error;
-use crate::{handover, launch, supervisor, wiring};
+use crate::{handover, revive, wiring};
 
 /// Starts the application that is named, else every one that `down` did not stop.
 pub(super) fn up(call: &Call) -> Result<(), Error> {
@@ -85,10 +85,7 @@ fn start(call: &Call, application: &Application, name: &InstanceName) -> Result<
     let store = &platform.store;
     let paths = store.container(&application.name, name, container.generation);
     let executables = platform.executables()?;
-    if supervisor::status(&executables, &paths.config()).is_ok() {
-        return Ok(false);
-    }
-    let log = &mut DeploymentLog::to_stderr();
-    launch::revive(platform, &executables, &paths, &name.to_string(), log)?;
-    Ok(true)
+    let (whom, log) = (name.to_string(), &mut DeploymentLog::to_stderr());
+    let started = revive::ensure_running(platform, &executables, &paths, &whom, log)?;
+    Ok(started)
 }

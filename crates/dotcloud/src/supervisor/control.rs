@@ -65,6 +65,11 @@ pub(crate) fn stop_all(executables: &Executables, config: &Path) -> Result<(), S
     control(executables, config, &["stop", "all"], "stop the programs").map(drop)
 }
 
+/// Starts every program that does not run. Fails when one of them does not stay up.
+pub(crate) fn start_all(executables: &Executables, config: &Path) -> Result<(), SupervisorError> {
+    control(executables, config, &["start", "all"], "start the programs").map(drop)
+}
+
 /// Stops and starts every program. Fails when one of them does not stay up.
 pub(crate) fn restart(executables: &Executables, config: &Path) -> Result<(), SupervisorError> {
     let action = "restart the programs";

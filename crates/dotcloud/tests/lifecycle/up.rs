@@ -137,3 +137,22 @@ fn open_calls_the_browser_with_the_page() {
     assert_eq!(opened.trim_end(), url);
     assert!(output.status.success());
 }
+
+#[test]
+fn up_starts_what_a_killed_deployment_had_stopped() {
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
+    world.push(0);
+    // Its supervisord stays, as after a kill between the two.
+    let url = format!(
+        "unix://{}",
+        world.state("db.0/1/run/supervisor.sock").display()
+    );
+    let mut stop = std::process::Command::new("supervisorctl");
+    stop.args(["--serverurl", &url, "stop", "all"]);
+    assert!(stop.status().unwrap().success());
+    let up = world.dotcloud(["up"]).with_status(0);
+    up.position("app: started 1 of 1");
+    assert_eq!(world.ask("db.0").matches("started").count(), 2);
+}
