@@ -86,6 +86,6 @@ fn start(call: &Call, application: &Application, name: &InstanceName) -> Result<
     let paths = store.container(&application.name, name, container.generation);
     let executables = platform.executables()?;
     let (whom, log) = (name.to_string(), &mut DeploymentLog::to_stderr());
-    let started = revive::ensure_running(platform, &executables, &paths, &whom, log)?;
-    Ok(started)
+    let started = revive::ensure_running(platform, &executables, &paths, &whom, log);
+    Ok(started?)
 }
