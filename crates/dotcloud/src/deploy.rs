@@ -4,6 +4,7 @@
 
 mod builds;
 mod leaving;
+mod packages;
 mod prepare;
 mod switch;
 
@@ -26,6 +27,7 @@ use crate::ports::PortError;
 use crate::runtime::{Runtime, RuntimeError};
 use crate::store::StoreError;
 use crate::supervisor::SupervisorError;
+use crate::system_packages::PackageError;
 use crate::wiring::{self, WiringError};
 
 /// What is to be deployed.
@@ -78,6 +80,7 @@ fn deploy_settled(
 ) -> Result<(), DeployError> {
     // Found now, not when everything is built and the old instance is down.
     let executables = platform.executables()?;
+    packages::provide(platform, request.build_file, log)?;
     builds::make(platform, application, request, log)?;
     // Reserves the new ports until every service has bound its own.
     let (names, _ports) = prepare::record(platform, application, request, log)?;
@@ -141,6 +144,8 @@ pub(crate) enum DeployError {
     },
     #[error("the deployment was interrupted")]
     Interrupted,
+    #[error("the services' systempackages are not there")]
+    Packages(#[from] PackageError),
     #[error(transparent)]
     Ports(#[from] PortError),
     #[error(transparent)]
@@ -221,5 +226,16 @@ mod tests {
         ] {
             assert_eq!(error.to_string(), text);
         }
+    }
+
+    #[test]
+    fn packages_error_has_exact_text() {
+        let missing = PackageError::Missing {
+            packages: Vec::new(),
+        };
+        assert_eq!(
+            DeployError::from(missing).to_string(),
+            "the services' systempackages are not there"
+        );
     }
 }

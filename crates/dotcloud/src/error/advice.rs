@@ -23,10 +23,9 @@ use crate::ports::PortError;
 use crate::project::ProjectError;
 use crate::revisions::RevisionError;
 use crate::store::StoreError;
-use crate::system_packages::PackageError;
 use crate::upload::{GitError, IgnoreError, UploadError};
 use crate::wiring::WiringError;
-use machine::{process, runtime, supervisor};
+use machine::{packages, process, runtime, supervisor};
 
 fn configuration(next: impl Into<String>) -> Advice {
     Advice::new(Kind::Configuration, next)
@@ -264,6 +263,7 @@ fn deploy(error: &DeployError) -> Advice {
         | DeployError::RolledBack { source, .. }
         | DeployError::Stop { source, .. } => launch(source),
         DeployError::Interrupted => environment("push again when you are ready"),
+        DeployError::Packages(error) => packages(error),
         DeployError::Ports(error) => port(error),
         DeployError::Environment(EnvironmentFilesError::Write { path, source }) => {
             file_failed("write", path, source)
@@ -285,7 +285,6 @@ fn build(error: &BuildError) -> Advice {
              .dotcloudignore lets it through",
         ),
         BuildError::NotExecutable { path } => configuration(format!("chmod +x {path}, push again")),
-        BuildError::Packages(error) => packages(error),
         BuildError::Runtime(error) => runtime(error),
         BuildError::File(error) => file(error),
     }
@@ -305,26 +304,6 @@ fn hook(error: &HookError) -> Advice {
         HookError::Interrupted => {
             environment("push again when you are ready; what served before still does")
         }
-    }
-}
-
-fn packages(error: &PackageError) -> Advice {
-    match error {
-        PackageError::Name { .. } => configuration("correct it in dotcloud.yml"),
-        PackageError::Missing { packages } => environment(format!(
-            "sudo apt-get install --no-install-recommends {}",
-            packages.join(" ")
-        )),
-        PackageError::Query { source } => command(source, "repair dpkg's database"),
-        PackageError::Policy { .. } => environment("make it writable"),
-        PackageError::Install { packages, source } => command(
-            source,
-            format!(
-                "correct systempackages in dotcloud.yml, or install them yourself: apt-get \
-                 install {}",
-                packages.join(" ")
-            ),
-        ),
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct Lock {
 
 impl Lock {
     /// Waits for the lock on `path`; `busy` is called first if that may take time.
-    pub(super) fn take(path: &Path, busy: impl FnOnce()) -> Result<Self, StoreError> {
+    pub(crate) fn take(path: &Path, busy: impl FnOnce()) -> Result<Self, StoreError> {
         let file = File::options()
             .create(true)
             .append(true)

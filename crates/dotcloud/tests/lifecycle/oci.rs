@@ -16,6 +16,8 @@ mod isolation;
 mod killed;
 #[path = "operations.rs"]
 mod operations;
+#[path = "packages.rs"]
+mod packages;
 #[path = "rollback.rs"]
 mod rollback;
 #[path = "scale.rs"]

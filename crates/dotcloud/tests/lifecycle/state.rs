@@ -2,40 +2,16 @@
 //! and once it is mended everything is as it was.
 
 use std::fs;
-use std::io::{self, Write};
-use std::process::{Command, Output, Stdio};
 
 use super::RUNTIME;
+use crate::machine::{can_mount, with_mounts};
 use crate::world::World;
 
-/// Runs `script` with mounts of its own, which take root, and ends with it.
-fn with_mounts(world: &World, script: &str) -> Output {
-    let mut command = Command::new("unshare");
-    command
-        .args(["-m", "--propagation", "private", "sh", "-euc", script])
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .env("DOTCLOUD_HOME", world.home())
-        .env("DOTCLOUD", env!("CARGO_BIN_EXE_dotcloud"))
-        .current_dir(world.code(""))
-        .stdin(Stdio::null());
-    command.output().unwrap()
-}
-
-fn can_mount() -> bool {
-    let root = crate::world::is_root();
-    if !root {
-        let _ = writeln!(
-            io::stderr(),
-            "NOT CHECKED, for it takes root: what a full or read-only state directory does"
-        );
-    }
-    root
-}
+const WHAT: &str = "what a full or read-only state directory does";
 
 #[test]
 fn full_disk_at_any_step_of_a_push_leaves_the_old_one_serving() {
-    if !can_mount() {
+    if !can_mount(WHAT) {
         return;
     }
     let Some(world) = World::new(RUNTIME) else {
@@ -85,7 +61,7 @@ fn full_disk_at_any_step_of_a_push_leaves_the_old_one_serving() {
 
 #[test]
 fn read_only_state_directory_is_told_and_changes_nothing() {
-    if !can_mount() {
+    if !can_mount(WHAT) {
         return;
     }
     let Some(world) = World::new(RUNTIME) else {

@@ -1,0 +1,62 @@
+//! This machine with other mounts, or a private copy of it on which packages may be installed, for
+//! the time of one script. Takes root.
+
+use std::io::{self, Write};
+use std::process::{Command, Output, Stdio};
+
+use crate::world::{World, is_root};
+
+/// Everything but the kernel's file systems and /tmp is copied on write, to memory. The script's
+/// processes have ids of their own and end with it.
+const PRIVATE: &str = r#"
+    private=$(mktemp -d -p "${DOTCLOUD_HOME%/*}")
+    mount -t tmpfs -o size=2g,mode=0755 none "$private"
+    cd "$private"
+    mkdir upper work root
+    mount -t overlay -o "lowerdir=/,upperdir=upper,workdir=work" overlay root
+    cd root
+    for directory in dev sys tmp; do mount --rbind "/$directory" "$directory"; done
+    mount -t proc proc proc
+    mount -t tmpfs -o mode=0755 none run
+    cp --parents -r --dereference /etc/resolv.conf .
+    cp "$DOTCLOUD" usr/local/bin/dotcloud
+    pivot_root . mnt
+    umount --lazy /mnt
+    cd "${DOTCLOUD_HOME%/*}/code"
+    trap 'dotcloud destroy -y >&2' EXIT
+"#;
+
+/// Runs `script` with mounts of its own, and ends with it.
+pub(crate) fn with_mounts(world: &World, script: &str) -> Output {
+    unshare(world, &[], script)
+}
+
+/// Runs `script` in a copy of this machine, where `dotcloud` is on the path.
+pub(crate) fn in_private(world: &World, script: &str) -> Output {
+    let words = ["--pid", "--fork", "--kill-child"];
+    unshare(world, &words, &format!("{PRIVATE}\n{script}"))
+}
+
+fn unshare(world: &World, words: &[&str], script: &str) -> Output {
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "--propagation", "private"])
+        .args(words)
+        .args(["sh", "-euc", script])
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("DOTCLOUD_HOME", world.home())
+        .env("DOTCLOUD", env!("CARGO_BIN_EXE_dotcloud"))
+        .current_dir(world.code(""))
+        .stdin(Stdio::null());
+    command.output().unwrap()
+}
+
+/// Whether we may mount; says, past the harness, that `what` is not checked if not.
+pub(crate) fn can_mount(what: &str) -> bool {
+    let root = is_root();
+    if !root {
+        let _ = writeln!(io::stderr(), "NOT CHECKED, for it takes root: {what}");
+    }
+    root
+}
