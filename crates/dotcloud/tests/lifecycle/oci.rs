@@ -2,6 +2,8 @@
 
 pub(crate) const RUNTIME: crate::world::Runtime = crate::world::Runtime::Oci;
 
+#[path = "crun.rs"]
+mod crun;
 #[path = "data.rs"]
 mod data;
 #[path = "env.rs"]

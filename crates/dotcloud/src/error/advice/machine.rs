@@ -1,6 +1,6 @@
 //! Advice about the machine: runtimes, processes, supervisord, its packages.
 
-use hook::Advice;
+use hook::{Advice, CommandError};
 
 use super::{command, configuration, environment, file, file_failed, store};
 use crate::orphans::ProcessError;
@@ -17,6 +17,9 @@ pub(super) fn runtime(error: &RuntimeError) -> Advice {
         .detail(reasons.as_str()),
         RuntimeError::Read { .. } => {
             environment("push again: every container gets a new one; its ~/data stays")
+        }
+        RuntimeError::Engine { source, .. } if matches!(**source, CommandError::Start { .. }) => {
+            environment("put that program back: the container was made with it")
         }
         RuntimeError::Engine { source, .. } => command(
             source,
