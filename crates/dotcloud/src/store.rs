@@ -68,8 +68,8 @@ impl Store {
     }
 
     /// Where committed code is checked out for its upload.
-    pub(crate) fn git(&self, application: &str) -> PathBuf {
-        self.directory(application).join("git")
+    pub(crate) fn checkout(&self, application: &str) -> PathBuf {
+        self.directory(application).join("checkout")
     }
 
     /// Code that was pushed, by revision.

@@ -23,7 +23,7 @@ use crate::ports::PortError;
 use crate::project::ProjectError;
 use crate::revisions::RevisionError;
 use crate::store::StoreError;
-use crate::upload::{GitError, IgnoreError, UploadError};
+use crate::upload::{CommitError, IgnoreError, UploadError, Vcs};
 use crate::wiring::WiringError;
 use machine::{packages, process, runtime, supervisor};
 
@@ -83,7 +83,7 @@ pub(super) fn of(error: &Error) -> Advice {
         Error::File(error) => file(error),
         Error::BuildFile(error) => build_file(error),
         Error::Upload(error) => upload(error),
-        Error::Git(error) => git(error),
+        Error::Commit(error) => commit(error),
         Error::Deploy(error) => deploy(error).status(ExitStatus::Usage),
         Error::Supervisor(error) => supervisor(error),
         Error::Launch(error) => launch(error),
@@ -228,16 +228,31 @@ fn upload(error: &UploadError) -> Advice {
     }
 }
 
-fn git(error: &GitError) -> Advice {
+fn commit(error: &CommitError) -> Advice {
     match error {
-        GitError::NoRevision { .. } => {
+        CommitError::NoRevision { vcs: Vcs::Git, .. } => {
             configuration("'git log --all --oneline' tells which there are; nothing was changed")
         }
-        GitError::Git { source } => command(
+        CommitError::NoRevision { vcs: Vcs::Hg, .. } => {
+            configuration("'hg branches' and 'hg log' tell which there are; nothing was changed")
+        }
+        CommitError::Empty { .. } => {
+            configuration("commit something, or push the files as they are with --rsync")
+        }
+        CommitError::Ask {
+            vcs,
+            source: CommandError::Start { .. },
+        } => environment(format!(
+            "install {vcs}, or push the files as they are with --rsync; nothing was changed"
+        )),
+        CommitError::Ask { vcs, source } => command(
             source,
-            "do what git asks for, or push the files as they are with --rsync; nothing was changed",
+            format!(
+                "do what {vcs} asks for, or push the files as they are with --rsync; nothing was \
+                 changed"
+            ),
         ),
-        GitError::File(error) => file(error),
+        CommitError::File(error) => file(error),
     }
 }
 
