@@ -1,6 +1,7 @@
 //! The advice itself, one function per kind of failure, each exhaustive.
 
 mod machine;
+mod upload;
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -22,10 +23,11 @@ use crate::launch::LaunchError;
 use crate::ports::PortError;
 use crate::project::ProjectError;
 use crate::revisions::RevisionError;
+use crate::snapshot;
 use crate::store::StoreError;
-use crate::upload::{CommitError, IgnoreError, UploadError, Vcs};
 use crate::wiring::WiringError;
 use machine::{packages, process, runtime, supervisor};
+use upload::{commit, upload};
 
 fn configuration(next: impl Into<String>) -> Advice {
     Advice::new(Kind::Configuration, next)
@@ -145,7 +147,17 @@ fn variable(error: &VariableError) -> Advice {
 
 /// What can be done about an operation on a file depends on what the system said.
 fn file(error: &FileError) -> Advice {
-    file_system(&error.source)
+    match error.source.kind() {
+        ErrorKind::StorageFull
+        | ErrorKind::QuotaExceeded
+        | ErrorKind::ReadOnlyFilesystem
+        | ErrorKind::PermissionDenied => file_system(&error.source),
+        _ if error.action == snapshot::UNPACK => environment(format!(
+            "remove {}, and build it again: 'dotcloud push --clean'",
+            error.path.display()
+        )),
+        _ => file_system(&error.source),
+    }
 }
 
 fn file_system(error: &std::io::Error) -> Advice {
@@ -212,47 +224,6 @@ fn build_file(error: &BuildFileError) -> Advice {
             configuration("correct it and push again; nothing was changed")
                 .detail(excerpts.as_str())
         }
-    }
-}
-
-fn upload(error: &UploadError) -> Advice {
-    match error {
-        UploadError::File(error) | UploadError::Ignore(IgnoreError::File(error)) => file(error),
-        UploadError::Ignore(IgnoreError::Pattern { .. }) => {
-            configuration("correct the line: rsync's patterns, for example *.log, /tmp/ or docs/*")
-        }
-        UploadError::StateInside { .. } => configuration(
-            "push a directory of its own, set DOTCLOUD_HOME to one outside, or list it in \
-             .dotcloudignore",
-        ),
-    }
-}
-
-fn commit(error: &CommitError) -> Advice {
-    match error {
-        CommitError::NoRevision { vcs: Vcs::Git, .. } => {
-            configuration("'git log --all --oneline' tells which there are; nothing was changed")
-        }
-        CommitError::NoRevision { vcs: Vcs::Hg, .. } => {
-            configuration("'hg branches' and 'hg log' tell which there are; nothing was changed")
-        }
-        CommitError::Empty { .. } => {
-            configuration("commit something, or push the files as they are with --rsync")
-        }
-        CommitError::Ask {
-            vcs,
-            source: CommandError::Start { .. },
-        } => environment(format!(
-            "install {vcs}, or push the files as they are with --rsync; nothing was changed"
-        )),
-        CommitError::Ask { vcs, source } => command(
-            source,
-            format!(
-                "do what {vcs} asks for, or push the files as they are with --rsync; nothing was \
-                 changed"
-            ),
-        ),
-        CommitError::File(error) => file(error),
     }
 }
 

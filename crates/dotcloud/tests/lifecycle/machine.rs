@@ -1,10 +1,10 @@
-//! This machine with other mounts, or a private copy of it on which packages may be installed, for
-//! the time of one script. Takes root.
+//! What happens to machines: other mounts, or a private copy on which packages may be installed, for
+//! the time of one script, which takes root; the loss of power.
 
 use std::io::{self, Write};
 use std::process::{Command, Output, Stdio};
 
-use crate::world::{World, is_root};
+use crate::world::{World, is_root, processes_below, wait_for};
 
 /// Everything but the kernel's file systems and /tmp is copied on write, to memory. The script's
 /// processes have ids of their own and end with it.
@@ -59,4 +59,18 @@ pub(crate) fn can_mount(what: &str) -> bool {
         let _ = writeln!(io::stderr(), "NOT CHECKED, for it takes root: {what}");
     }
     root
+}
+
+/// Every process ends at once, as when the machine loses its power.
+pub(crate) fn lose_power(world: &World) {
+    wait_for("the end of every process", || {
+        let left = processes_below(&world.home());
+        for (pid, _) in &left {
+            let _ = Command::new("kill")
+                .args(["-9", &pid.to_string()])
+                .stderr(Stdio::null())
+                .status();
+        }
+        left.is_empty().then_some(())
+    });
 }
