@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
@@ -21,6 +22,8 @@ impl Lock {
         let file = File::options()
             .create(true)
             .append(true)
+            // Whoever can open it can hold it.
+            .mode(0o600)
             .open(path)
             .map_err(failed(path))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {

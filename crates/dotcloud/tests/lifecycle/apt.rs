@@ -2,7 +2,7 @@
 //! copy of this machine, with packages made for the purpose.
 
 use super::RUNTIME;
-use crate::machine::{can_mount, in_private};
+use crate::machine::{can_install, in_private};
 use crate::world::{BUILD_FILE, World};
 
 /// A mirror of our own: `package NAME CONTROL POSTINST` adds a package, whose program tells its name.
@@ -44,7 +44,7 @@ const MIRROR: &str = r#"
 
 /// What `script` prints where `package`s can be installed; `None` without root or the runtime.
 fn installing(script: &str) -> Option<String> {
-    if !can_mount("how systempackages are installed") {
+    if !can_install() {
         return None;
     }
     let world = World::new(RUNTIME)?;

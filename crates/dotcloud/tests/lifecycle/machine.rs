@@ -1,7 +1,9 @@
 //! What happens to machines: other mounts, or a private copy on which packages may be installed, for
 //! the time of one script, which takes root; the loss of power.
 
+use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Output, Stdio};
 
 use crate::world::{World, is_root, processes_below, wait_for};
@@ -18,7 +20,8 @@ const PRIVATE: &str = r#"
     for directory in dev sys tmp; do mount --rbind "/$directory" "$directory"; done
     mount -t proc proc proc
     mount -t tmpfs -o mode=0755 none run
-    cp --parents -r --dereference /etc/resolv.conf .
+    cat /etc/resolv.conf > resolv.conf
+    mv resolv.conf etc
     cp "$DOTCLOUD" usr/local/bin/dotcloud
     pivot_root . mnt
     umount --lazy /mnt
@@ -50,6 +53,22 @@ fn unshare(world: &World, words: &[&str], script: &str) -> Output {
         .current_dir(world.code(""))
         .stdin(Stdio::null());
     command.output().unwrap()
+}
+
+/// Whether a copy of this machine can be made; says, past the harness, that it is not checked how
+/// systempackages are installed if not.
+pub(crate) fn can_install() -> bool {
+    let device = |path: &str| fs::metadata(path).map(|metadata| metadata.dev()).ok();
+    let whole = ["/etc", "/usr", "/var/lib/dpkg"]
+        .iter()
+        .all(|path| device(path) == device("/"));
+    if !whole {
+        let _ = writeln!(
+            io::stderr(),
+            "NOT CHECKED, for it takes a Debian on one file system: how systempackages are installed"
+        );
+    }
+    whole && can_mount("how systempackages are installed")
 }
 
 /// Whether we may mount; says, past the harness, that `what` is not checked if not.

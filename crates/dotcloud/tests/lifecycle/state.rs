@@ -154,6 +154,8 @@ fn damaged_record_of_one_application_hides_and_stops_no_other() {
     fs::write(&other, "").unwrap();
     let list = world.dotcloud(["list"]).with_status(1);
     assert!(list.position("* app  live\n") < list.position("aaa/state.json is damaged"));
+    // Whose ports are taken is not known.
+    world.push(2).position("aaa/state.json is damaged");
     let address = world.address("db.0");
     lose_power(&world);
     let up = world.dotcloud(["up"]).with_status(1);
@@ -209,15 +211,13 @@ fn state_directory_may_have_any_letters_and_lie_on_another_file_system() {
             0,
         );
         dotcloud(&["push"]);
-        dotcloud(&["restart", "db.0"]);
         dotcloud(&["push"]);
         let logs = dotcloud(&["logs", "-N", "db.0"]);
         assert!(logs.contains("data at start: history"), "{logs}");
-        dotcloud(&["down"]);
-        dotcloud(&["up"]);
+        dotcloud(&["restart", "db.0"]);
         let count = ["-A", "far", "run", "db", "grep -c started ~/data/history"];
-        wait_for("the fourth start", || {
-            (with_home(&world, &home, &count, 0) == "4\n").then_some(())
+        wait_for("the third start", || {
+            (with_home(&world, &home, &count, 0) == "3\n").then_some(())
         });
         dotcloud(&["destroy", "-y"]);
         assert_eq!(processes_below(elsewhere.path()), []);
