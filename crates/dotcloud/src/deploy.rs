@@ -78,10 +78,9 @@ fn deploy_settled(
     request: Request<'_>,
     log: &mut DeploymentLog,
 ) -> Result<(), DeployError> {
+    check_sockets(platform, application, request)?;
     // Found now, not when everything is built and the old instance is down.
     let executables = platform.executables()?;
-    check_sockets(platform, application, request)?;
-    packages::provide(platform, request.build_file, log)?;
     builds::make(platform, application, request, log)?;
     // Reserves the new ports until every service has bound its own.
     let (names, _ports) = prepare::record(platform, application, request, log)?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::{DeployError, Request, check_stop};
+use super::{DeployError, Request, check_stop, packages};
 use crate::application::{Application, Built, Service as ServiceRecord};
 use crate::build::{self, variables};
 use crate::build_file::Service;
@@ -21,6 +21,7 @@ pub(super) fn make(
     request: Request<'_>,
     log: &mut DeploymentLog,
 ) -> Result<(), DeployError> {
+    packages::provide(platform, request.build_file, log)?;
     for service in request.build_file.services.values() {
         check_stop(platform)?;
         let built = match kept(platform, application, request, service) {

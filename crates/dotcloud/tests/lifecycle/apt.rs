@@ -2,7 +2,7 @@
 //! copy of this machine, with packages made for the purpose.
 
 use super::RUNTIME;
-use crate::machine::{can_install, in_private};
+use crate::mounts::{can_install, in_private};
 use crate::world::{BUILD_FILE, World};
 
 /// A mirror of our own: `package NAME CONTROL POSTINST` adds a package, whose program tells its name.

@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use super::RUNTIME;
-use crate::machine::{can_mount, with_mounts};
+use crate::mounts::{can_mount, with_mounts};
 use crate::world::{Printed, World, is_root};
 
 /// Where crun is, if it can be tested here; says so, past the harness, if not.

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use super::RUNTIME;
-use crate::machine::{can_install, in_private};
+use crate::mounts::{can_install, in_private};
 use crate::world::{BUILD_FILE, World};
 
 #[test]

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::RUNTIME;
-use crate::machine::{can_mount, lose_power, with_mounts};
+use crate::mounts::{can_mount, lose_power, with_mounts};
 use crate::world::{Runtime, World, processes_below, wait_for};
 
 const WHAT: &str = "what a full or read-only state directory does";

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::RUNTIME;
-use crate::machine::lose_power;
+use crate::mounts::lose_power;
 use crate::world::{World, processes_below, wait_for};
 
 #[test]
