@@ -113,6 +113,7 @@ impl Explain for PrepareError {
                 "stop the process that listens there ('ss -ltnp' shows it), start again",
             ),
             Self::Stale(_) => environment("remove it, start again"),
+            Self::ServerKeys(_) => environment("move it out of the data directory, start again"),
             Self::ReadCredentials { .. } => {
                 environment("make it readable for this user (mode 0600), start again")
             }

@@ -34,6 +34,7 @@ wait $! || status=$?
 echo "ended ${status-0}"
 read -r _
 mount --options-mode ignore -o remount,size=900m "$HOME"
+tail -n +1 -F --pid=$$ "$HOME/data/logs/error.log" >&2 2>/dev/null &
 exec $AS_USER "$HOME/starttest" </dev/null
 "#;
 
