@@ -79,9 +79,9 @@ fn accounts(error: &AccountsError) -> Advice {
         AccountsError::Password { variable, .. } if variable.contains("ROOT") => {
             "choose another one, or unset it to get a random one, push again"
         }
-        AccountsError::Password { .. } | AccountsError::Name { .. } => {
-            "choose another one, push again"
-        }
+        AccountsError::Password { .. }
+        | AccountsError::Name { .. }
+        | AccountsError::UserTooLong { .. } => "choose another one, push again",
         AccountsError::Both { .. } => "unset one of them, push again",
         AccountsError::ReadFile { .. } => {
             "put the value into that file, readable for this user, push again"
@@ -112,6 +112,7 @@ impl Explain for PrepareError {
             Self::PortTaken { .. } => environment(
                 "stop the process that listens there ('ss -ltnp' shows it), start again",
             ),
+            Self::Accounts(error) => accounts(error),
             Self::Stale(_) => environment("remove it, start again"),
             Self::ServerKeys(_) => environment("move it out of the data directory, start again"),
             Self::ReadCredentials { .. } => {

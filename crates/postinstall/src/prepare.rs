@@ -16,6 +16,7 @@ use mycnf::{
 };
 use thiserror::Error;
 
+use crate::accounts::AccountsError;
 use crate::fresh::FreshDatabase;
 use crate::rendering::{self, RenderError};
 use crate::server_keys::{self, ServerKeysError};
@@ -181,7 +182,10 @@ impl Found {
             DataDirState::Absent if settings.require_data => {
                 return Err(PrepareError::DataRequired { path });
             }
-            DataDirState::Absent => None,
+            DataDirState::Absent => {
+                settings.accounts.check(server)?;
+                None
+            }
         };
         let path = layout.credentials();
         let password = match fs::read(&path) {
@@ -285,6 +289,9 @@ pub enum PrepareError {
         /// Why.
         source: io::Error,
     },
+    /// An account that this server cannot have.
+    #[error(transparent)]
+    Accounts(#[from] AccountsError),
     /// Somebody else has the data directory.
     #[error(transparent)]
     Lock(#[from] LockError),
