@@ -223,6 +223,8 @@ const DISK_FULL: [&str; 5] = [
     "Errcode: 28",
 ];
 
+const NO_ROOM: &str = "make room on the disk, start again: nothing was left behind that takes any";
+
 fn initialise(error: &InitialiseError) -> Advice {
     let advice = |next: &str| Advice::new(Kind::Environment, next);
     match error {
@@ -235,14 +237,15 @@ fn initialise(error: &InitialiseError) -> Advice {
             advice("push the vendor's tarball, or repack it again: it was cut too short")
         }
         InitialiseError::Unpack { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-            advice("make room on the disk, start again: nothing was left behind that takes any")
+            advice(NO_ROOM)
         }
+        InitialiseError::Room(_) => advice(NO_ROOM),
         InitialiseError::Unpack { .. } => advice("push again with --clean: builder makes it anew"),
         InitialiseError::FirstRun(error) => first_run(error),
         InitialiseError::RunInitialiser { .. } => {
             let evidence = error.evidence();
             let next = if DISK_FULL.iter().any(|words| evidence.contains(words)) {
-                "make room on the disk, start again: nothing was left behind that takes any"
+                NO_ROOM
             } else {
                 "correct what it says, start again: nothing was left behind that counts"
             };
@@ -254,9 +257,7 @@ fn initialise(error: &InitialiseError) -> Advice {
 fn first_run(error: &FirstRunError) -> Advice {
     let evidence = error.evidence();
     let next = match error {
-        _ if DISK_FULL.iter().any(|words| evidence.contains(words)) => {
-            "make room on the disk, start again: nothing was left behind that takes any"
-        }
+        _ if DISK_FULL.iter().any(|words| evidence.contains(words)) => NO_ROOM,
         FirstRunError::File(error) => return first_run_file(error),
         FirstRunError::Fail { .. } => {
             "correct that file, push again: the database is begun anew, with all of them"
