@@ -18,7 +18,6 @@ use crate::launch;
 use crate::platform::Platform;
 use crate::runtime::{Runtime, RuntimeError};
 use crate::snapshot::{self, Taken};
-use crate::system_packages::{self, Outcome, PackageError};
 
 /// Makes the hook's file executable, if it is one, and runs the command line; as the service's user.
 const RUN_HOOK: &str = r#"if [ -f "$0" ] && [ ! -x "$0" ]; then chmod +x "$0"; fi; eval "$1""#;
@@ -58,7 +57,6 @@ fn build_in(
         snapshot::unpack(&snapshots.join(name), &container.home(), &account)?;
     }
     files::copy_tree(code, &container.code(), &account)?;
-    provide_packages(platform, service, log)?;
     // Of builds the platform's had more memory than any container: no limit.
     let host = format!("{}-build-{}", application.name, service.name);
     runtime.furnish(container, &host, None)?;
@@ -101,29 +99,6 @@ fn discard(platform: &Platform, container: &Paths) -> Result<(), BuildError> {
             .runtime_of(container)?
             .end(container, &mut |_| ())?;
         files::remove(container.root())?;
-    }
-    Ok(())
-}
-
-/// Sees to it that the service's systempackages are installed.
-pub(crate) fn provide_packages(
-    platform: &Platform,
-    service: &Service,
-    log: &mut DeploymentLog,
-) -> Result<(), BuildError> {
-    let root = platform.account.drops();
-    match system_packages::provide(&service.systempackages, root)? {
-        Outcome::Present => {}
-        Outcome::Installed(names) => {
-            log.of(&service.name, format!("Installed {}", names.join(" ")));
-        }
-        Outcome::Unknown => log.warning(
-            &service.name,
-            format!(
-                "this machine has no dpkg: see to it that the equivalent of {} is installed",
-                service.systempackages.join(" ")
-            ),
-        ),
     }
     Ok(())
 }
@@ -225,8 +200,6 @@ pub(crate) enum BuildError {
     NoBuildscript { path: String },
     #[error("its buildscript '{path}' is not executable")]
     NotExecutable { path: String },
-    #[error(transparent)]
-    Packages(#[from] PackageError),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     #[error(transparent)]

@@ -115,7 +115,7 @@ Example:
     /// Upload, build and deploy
     #[command(after_help = "\
 Uploads PATH as rsync would, without *.pyc, .git, .hg and what .dotcloudignore lists; with --git
-what is committed there, and nothing else: no file that git ignores, a tarball perhaps.
+or --hg what is committed there, and nothing else: no file that is ignored, a tarball perhaps.
 Every service of dotcloud.yml is built and every instance gets a new container, to which
 ~/data moves. Until its own turn comes the old instance keeps serving.
 

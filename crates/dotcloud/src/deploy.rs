@@ -4,6 +4,7 @@
 
 mod builds;
 mod leaving;
+mod packages;
 mod prepare;
 mod switch;
 
@@ -25,7 +26,8 @@ use crate::platform::Platform;
 use crate::ports::PortError;
 use crate::runtime::{Runtime, RuntimeError};
 use crate::store::StoreError;
-use crate::supervisor::SupervisorError;
+use crate::supervisor::{self, SupervisorError};
+use crate::system_packages::PackageError;
 use crate::wiring::{self, WiringError};
 
 /// What is to be deployed.
@@ -78,6 +80,8 @@ fn deploy_settled(
 ) -> Result<(), DeployError> {
     // Found now, not when everything is built and the old instance is down.
     let executables = platform.executables()?;
+    check_sockets(platform, application, request)?;
+    packages::provide(platform, request.build_file, log)?;
     builds::make(platform, application, request, log)?;
     // Reserves the new ports until every service has bound its own.
     let (names, _ports) = prepare::record(platform, application, request, log)?;
@@ -97,6 +101,23 @@ fn deploy_settled(
     }
     leaving::remove(platform, application, log)?;
     builds::remove_old(platform, application)
+}
+
+/// A state directory whose path is too long. Numbers have room to grow: what works at the first push
+/// is to work at the hundredth.
+fn check_sockets(
+    platform: &Platform,
+    application: &Application,
+    request: Request<'_>,
+) -> Result<(), SupervisorError> {
+    let (store, name) = (&platform.store, &application.name);
+    supervisor::check_socket(&store.public(name).socket())?;
+    let generation = application.generation.max(100);
+    for service in request.build_file.services.keys() {
+        let instance = InstanceName::new(service, 10);
+        supervisor::check_socket(&store.container(name, &instance, generation).socket())?;
+    }
+    Ok(())
 }
 
 /// Asked to end: the moment for it is before anything that serves is touched.
@@ -141,6 +162,8 @@ pub(crate) enum DeployError {
     },
     #[error("the deployment was interrupted")]
     Interrupted,
+    #[error("the services' systempackages are not there")]
+    Packages(#[from] PackageError),
     #[error(transparent)]
     Ports(#[from] PortError),
     #[error(transparent)]
@@ -221,5 +244,16 @@ mod tests {
         ] {
             assert_eq!(error.to_string(), text);
         }
+    }
+
+    #[test]
+    fn packages_error_has_exact_text() {
+        let missing = PackageError::Missing {
+            packages: Vec::new(),
+        };
+        assert_eq!(
+            DeployError::from(missing).to_string(),
+            "the services' systempackages are not there"
+        );
     }
 }

@@ -22,7 +22,7 @@ use crate::revisions::RevisionError;
 use crate::runtime::RuntimeError;
 use crate::store::StoreError;
 use crate::supervisor::SupervisorError;
-use crate::upload::{GitError, UploadError};
+use crate::upload::{CommitError, UploadError};
 use crate::wiring::WiringError;
 
 /// Why a verb failed.
@@ -87,7 +87,7 @@ pub(crate) enum Error {
     #[error(transparent)]
     Upload(#[from] UploadError),
     #[error(transparent)]
-    Git(#[from] GitError),
+    Commit(#[from] CommitError),
     #[error(transparent)]
     Deploy(Box<DeployError>),
     #[error(transparent)]
@@ -121,6 +121,7 @@ impl Explain for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upload::Vcs;
 
     fn rendered(error: &Error) -> String {
         let mut out = Vec::new();
@@ -225,12 +226,29 @@ mod tests {
                  or open it yourself: nothing else is wrong with it\n",
             ),
             (
-                Error::Git(GitError::NoRevision {
+                Error::Commit(CommitError::NoRevision {
+                    vcs: Vcs::Git,
                     repository: "/r".into(),
                     revision: "x".to_owned(),
                 }),
                 "dotcloud: error: there is no branch or commit 'x' in /r\n  next: 'git log --all \
                  --oneline' tells which there are; nothing was changed\n",
+            ),
+            (
+                Error::Commit(CommitError::NoRevision {
+                    vcs: Vcs::Hg,
+                    repository: "/r".into(),
+                    revision: "x".to_owned(),
+                }),
+                "dotcloud: error: there is no branch or commit 'x' in /r\n  next: 'hg branches' and \
+                 'hg log' tell which there are; nothing was changed\n",
+            ),
+            (
+                Error::Commit(CommitError::Empty {
+                    repository: "/r".into(),
+                }),
+                "dotcloud: error: nothing is committed in /r\n  next: commit something, or push the \
+                 files as they are with --rsync\n",
             ),
         ]);
     }

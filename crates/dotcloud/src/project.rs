@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::files::{self, FileError};
+use crate::upload::Vcs;
 
 /// A directory connected to an application.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,12 +16,10 @@ pub(crate) struct Project {
     pub(crate) directory: PathBuf,
     pub(crate) application: String,
     /// A push uploads what is committed.
-    pub(crate) git: bool,
+    pub(crate) vcs: Option<Vcs>,
     /// On this branch, if not the one that is checked out.
     pub(crate) branch: Option<String>,
 }
-
-const GIT: &str = "git";
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Config {
@@ -54,7 +53,7 @@ impl Project {
             return Ok(Some(Self {
                 directory: ancestor.to_owned(),
                 application: config.application,
-                git: config.push_protocol.as_deref() == Some(GIT),
+                vcs: config.push_protocol.as_deref().and_then(Vcs::of_name),
                 branch: config.push_branch,
             }));
         }
@@ -67,7 +66,7 @@ impl Project {
         let config = Config {
             application: self.application.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            push_protocol: Some(if self.git { GIT } else { "rsync" }.to_owned()),
+            push_protocol: Some(self.vcs.map_or("rsync", Vcs::name).to_owned()),
             push_branch: self.branch.clone(),
         };
         files::create_directory(&self.directory.join(".dotcloud"), 0o755)?;
@@ -107,12 +106,12 @@ pub(crate) enum ProjectError {
 mod tests {
     use super::*;
 
-    fn connected(directory: &Path, git: bool) -> Project {
+    fn connected(directory: &Path, vcs: Option<Vcs>) -> Project {
         let project = Project {
             directory: directory.to_owned(),
             application: "app".to_owned(),
-            git,
-            branch: git.then(|| "stable".to_owned()),
+            vcs,
+            branch: vcs.map(|_| "stable".to_owned()),
         };
         project.connect().unwrap();
         project
@@ -124,8 +123,8 @@ mod tests {
         let below = directory.path().join("a/b");
         std::fs::create_dir_all(&below).unwrap();
         assert_eq!(Project::find(&below).unwrap(), None);
-        for git in [false, true] {
-            let project = connected(directory.path(), git);
+        for vcs in [None, Some(Vcs::Git), Some(Vcs::Hg)] {
+            let project = connected(directory.path(), vcs);
             assert_eq!(Project::find(&below).unwrap(), Some(project));
         }
         let project = Project::find(&below).unwrap().unwrap();
@@ -136,7 +135,7 @@ mod tests {
     #[test]
     fn find_damaged_config_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
-        connected(directory.path(), false);
+        connected(directory.path(), None);
         let path = config_path(directory.path());
         std::fs::write(&path, "x").unwrap();
         assert_eq!(

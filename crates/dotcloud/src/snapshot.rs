@@ -16,6 +16,9 @@ use walkdir::WalkDir;
 use crate::account::Account;
 use crate::files::{self, FileError};
 
+/// What fails of a snapshot that is damaged.
+pub(crate) const UNPACK: &str = "unpack";
+
 const LEVEL: i32 = 3;
 const THREADS: u32 = 2;
 
@@ -159,7 +162,7 @@ fn append_hard_link<W: Write>(
 
 /// Unpacks `snapshot` into the empty `home` of a closed container; everything belongs to `account` afterwards.
 pub(crate) fn unpack(snapshot: &Path, home: &Path, account: &Account) -> Result<(), FileError> {
-    let failed = |source| files::failed("unpack", snapshot)(source);
+    let failed = |source| files::failed(UNPACK, snapshot)(source);
     let file = File::open(snapshot).map_err(failed)?;
     let decoder = zstd::Decoder::with_buffer(BufReader::new(file)).map_err(failed)?;
     let mut archive = Archive::new(decoder);

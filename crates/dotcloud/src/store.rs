@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use hook::Environment;
+use serde::Deserialize;
 use thiserror::Error;
 
 use crate::account::Account;
@@ -68,8 +69,8 @@ impl Store {
     }
 
     /// Where committed code is checked out for its upload.
-    pub(crate) fn git(&self, application: &str) -> PathBuf {
-        self.directory(application).join("git")
+    pub(crate) fn checkout(&self, application: &str) -> PathBuf {
+        self.directory(application).join("checkout")
     }
 
     /// Code that was pushed, by revision.
@@ -178,7 +179,7 @@ impl Store {
     }
 
     /// The names of all applications, sorted.
-    fn applications(&self) -> Result<Vec<String>, StoreError> {
+    pub(crate) fn applications(&self) -> Result<Vec<String>, StoreError> {
         let directory = self.root.join("apps");
         let entries = match std::fs::read_dir(&directory) {
             Ok(entries) => entries,
@@ -218,19 +219,19 @@ impl Store {
             },
             _ => files::failed("read", &path)(source).into(),
         })?;
-        let record: Application =
-            serde_json::from_slice(&text).map_err(|source| StoreError::Damaged {
-                path: path.clone(),
-                source,
-            })?;
-        if record.version == FORMAT {
-            Ok(record)
-        } else {
-            Err(StoreError::Version {
+        let damaged = |source| StoreError::Damaged {
+            path: path.clone(),
+            source,
+        };
+        // First: what else a newer one has may look like damage.
+        let Format { version } = serde_json::from_slice(&text).map_err(damaged)?;
+        if version > FORMAT {
+            return Err(StoreError::Version {
                 path,
-                found: record.version,
-            })
+                found: version,
+            });
         }
+        serde_json::from_slice(&text).map_err(damaged)
     }
 
     /// Replaces the record of `application`.
@@ -248,6 +249,12 @@ impl Store {
     pub(crate) fn record(&self, application: &str) -> PathBuf {
         self.directory(application).join("state.json")
     }
+}
+
+/// What the record of any version has.
+#[derive(Deserialize)]
+struct Format {
+    version: u32,
 }
 
 /// A number that differs from directory to directory, in steps that leave room for a service's
@@ -327,9 +334,7 @@ mod tests {
             store.load("app").unwrap_err().to_string(),
             format!("the record {} is damaged", path.display())
         );
-        let mut newer = Application::new("app", "live");
-        newer.version = 7;
-        std::fs::write(&path, serde_json::to_vec(&newer).unwrap()).unwrap();
+        std::fs::write(&path, r#"{"version": 7, "name": ["of another form"]}"#).unwrap();
         assert_eq!(
             store.load("app").unwrap_err().to_string(),
             format!(

@@ -11,7 +11,7 @@ use std::process::Command;
 use hook::CommandError;
 use thiserror::Error;
 
-pub(crate) use config::{Container, write_config};
+pub(crate) use config::{Container, check_socket, write_config};
 pub(crate) use control::{
     ends_within, restart, shutdown, start_all, status, stop_all, supervisord,
 };

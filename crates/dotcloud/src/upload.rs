@@ -1,7 +1,7 @@
 //! Mirroring the pushed directory into the code store, as the platform's rsync did: modes, times and
 //! safe links kept, unchanged files left alone, what is gone removed. Leads nothing out of the tree.
 
-mod git;
+mod committed;
 mod ignore;
 
 use std::collections::BTreeSet;
@@ -14,7 +14,7 @@ use thiserror::Error;
 use walkdir::WalkDir;
 
 use crate::files::{self, FileError};
-pub(crate) use git::{GitError, export};
+pub(crate) use committed::{CommitError, Vcs, Wanted, export};
 pub(crate) use ignore::IgnoreError;
 use ignore::Ignored;
 

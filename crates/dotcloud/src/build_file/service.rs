@@ -10,6 +10,7 @@ use super::problem::Problems;
 use super::tree::{self, Entry};
 use super::{PortKind, Service};
 use crate::environment::check_variable_name;
+use crate::system_packages::is_package_name;
 
 /// Types of services that the platform runs from its own images.
 const STOCK_TYPES: [&str; 21] = [
@@ -257,9 +258,7 @@ impl<'n, 't> Keys<'n, 't, '_> {
             .problems
             .items(entry.value, "'systempackages'", accepted);
         for (name, place) in &items {
-            // Anything else could be an option to apt-get, run by root.
-            let legal = |c: char| c.is_ascii_alphanumeric() || "+-.:=~/".contains(c);
-            if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.chars().all(legal) {
+            if !is_package_name(name) {
                 let what = format!("'{name}' is not a package name");
                 self.problems.add(*place, what, accepted);
             }

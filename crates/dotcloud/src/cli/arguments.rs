@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use crate::application::Selection;
 use crate::runtime::Choice;
+use crate::upload::Vcs;
 
 /// How a reading verb prints.
 #[derive(Args, Clone, Copy, Debug)]
@@ -42,12 +43,26 @@ pub(crate) struct Protocol {
     /// Upload the files as they are
     #[arg(long)]
     pub(crate) rsync: bool,
-    /// Upload what is committed
+    /// Upload what is committed with git
     #[arg(long, conflicts_with = "rsync")]
     pub(crate) git: bool,
-    /// With --git: the branch; default: the one that is checked out
+    /// Upload what is committed with Mercurial
+    #[arg(long, conflicts_with_all = ["rsync", "git"])]
+    pub(crate) hg: bool,
+    /// With --git or --hg: the branch; default: the one that is checked out
     #[arg(short, long, value_name = "NAME", conflicts_with = "rsync")]
     pub(crate) branch: Option<String>,
+}
+
+impl Protocol {
+    /// The program whose commits are asked for by name.
+    pub(crate) fn vcs(&self) -> Option<Vcs> {
+        match (self.git, self.hg) {
+            (true, _) => Some(Vcs::Git),
+            (_, true) => Some(Vcs::Hg),
+            (false, false) => None,
+        }
+    }
 }
 
 /// Arguments of `push`.
@@ -58,7 +73,7 @@ pub(crate) struct Push {
     pub(crate) path: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) protocol: Protocol,
-    /// With --git: the commit
+    /// With --git or --hg: the commit
     #[arg(short, long, value_name = "HASH", conflicts_with_all = ["rsync", "branch"])]
     pub(crate) commit: Option<String>,
     /// Name every file that is uploaded or removed

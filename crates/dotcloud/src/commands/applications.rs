@@ -6,12 +6,23 @@ use super::Call;
 use crate::cli::Form;
 use crate::console;
 use crate::error::Error;
+use crate::store::StoreError;
 
-/// Every application with its flavor; the connected one starred.
+/// Every application with its flavor; the connected one starred. One whose record cannot be read
+/// hides no other.
 pub(super) fn list(call: &Call, form: Form) -> Result<(), Error> {
     let ours = call.project()?.map(|project| project.application);
     let connected = |name: &String| ours.as_ref() == Some(name);
-    let applications = call.platform.store.load_all()?;
+    let store = &call.platform.store;
+    let mut unreadable = None;
+    let mut applications = Vec::new();
+    for name in store.applications()? {
+        match store.load(&name) {
+            Ok(application) => applications.push(application),
+            Err(StoreError::Unknown { .. }) => {}
+            Err(error) => drop(unreadable.get_or_insert(error)),
+        }
+    }
     if form.json {
         let listed = applications.iter().map(|application| {
             json!({
@@ -21,14 +32,14 @@ pub(super) fn list(call: &Call, form: Form) -> Result<(), Error> {
             })
         });
         super::json::print(&listed.collect());
-        return Ok(());
+    } else {
+        for application in applications {
+            let (name, flavor) = (&application.name, &application.flavor);
+            let star = if connected(name) { '*' } else { ' ' };
+            console::print(format!("{star} {name}  {flavor}"));
+        }
     }
-    for application in applications {
-        let (name, flavor) = (&application.name, &application.flavor);
-        let star = if connected(name) { '*' } else { ' ' };
-        console::print(format!("{star} {name}  {flavor}"));
-    }
-    Ok(())
+    unreadable.map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// The name alone.

@@ -1,30 +1,35 @@
 //! `connect` and `disconnect`: which application this directory means.
 
+use std::fmt::Write;
+
 use super::Call;
 use crate::application::check_application_name;
 use crate::cli;
 use crate::console;
 use crate::error::Error;
 use crate::project::Project;
+use crate::upload::Vcs;
 
 /// Connects the working directory to an application that exists.
 pub(super) fn connect(call: &Call, name: &str, protocol: &cli::Protocol) -> Result<(), Error> {
     check_application_name(name)?;
     call.platform.store.load(name)?;
     console::info(format!("Connecting with the application \"{name}\""));
-    let git = protocol.git || protocol.branch.is_some();
+    // Of a branch that is named without its program, it is git's.
+    let vcs = protocol
+        .vcs()
+        .or(protocol.branch.as_ref().map(|_| Vcs::Git));
     Project {
         directory: call.directory.clone(),
         application: name.to_owned(),
-        git,
+        vcs,
         branch: protocol.branch.clone(),
     }
     .connect()?;
-    let options = match (&protocol.branch, git) {
-        (Some(branch), _) => format!("--git --branch {branch}"),
-        (None, true) => "--git".to_owned(),
-        (None, false) => "--rsync".to_owned(),
-    };
+    let mut options = format!("--{}", vcs.map_or("rsync", Vcs::name));
+    if let Some(branch) = &protocol.branch {
+        let _ = write!(options, " --branch {branch}");
+    }
     console::success(format!(
         "Connected with default push options: {options} ({name})"
     ));

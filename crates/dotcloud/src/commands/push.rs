@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::files;
 use crate::project::Project;
 use crate::revisions;
-use crate::upload;
+use crate::upload::{self, Vcs, Wanted};
 
 /// Pushes a directory and deploys it.
 pub(super) fn push(call: &Call, arguments: &cli::Push) -> Result<(), Error> {
@@ -50,13 +50,16 @@ fn upload(
     let (source, code) = (&target.source, store.code(&application.name));
     console::info(format!(
         "Pushing code with {} from \"{}\" to application {}",
-        target.committed.as_ref().map_or("rsync", |_| "git"),
+        target
+            .committed
+            .as_ref()
+            .map_or("rsync", |wanted| wanted.vcs.name()),
         source.display(),
         application.name
     ));
     // Of both, the build file is read before the store is touched: a bad one changes nothing at all.
     let (done, revision) = if let Some(wanted) = &target.committed {
-        let checkout = store.git(&application.name);
+        let checkout = store.checkout(&application.name);
         let exported = upload::export(source, wanted, &checkout)?;
         if exported.uncommitted > 0 {
             let count = exported.uncommitted;
@@ -65,9 +68,12 @@ fn upload(
             ));
         }
         BuildFile::read(&exported.tree.join("dotcloud.yml"))?;
-        let done = upload::mirror_all(&exported.tree, &code)?;
+        let mut done = upload::mirror_all(&exported.tree, &code)?;
         files::remove(&checkout)?;
-        (done, format!("git-{}", exported.commit))
+        let nested = exported.nested.iter();
+        let nested = nested.map(|path| format!("{}: a repository of its own", path.display()));
+        done.skipped.extend(nested);
+        (done, format!("{}-{}", wanted.vcs, exported.commit))
     } else {
         BuildFile::read(&source.join("dotcloud.yml"))?;
         let done = upload::mirror(source, &code)?;
@@ -100,8 +106,8 @@ fn upload(
 struct Target {
     application: String,
     source: PathBuf,
-    /// The branch or commit, unless the files are uploaded as they are.
-    committed: Option<String>,
+    /// What of a repository, unless the files are uploaded as they are.
+    committed: Option<Wanted>,
 }
 
 impl Target {
@@ -135,19 +141,23 @@ impl Target {
 }
 
 /// What the arguments say, else what the directory was connected with.
-fn committed(arguments: &cli::Push, project: Option<&Project>) -> Option<String> {
-    let cli::Protocol { rsync, git, branch } = &arguments.protocol;
-    if *rsync {
+fn committed(arguments: &cli::Push, project: Option<&Project>) -> Option<Wanted> {
+    let protocol = &arguments.protocol;
+    if protocol.rsync {
         return None;
     }
-    let named = arguments.commit.as_ref().or(branch.as_ref());
-    let project = project.filter(|project| project.git);
-    if !git && named.is_none() && project.is_none() {
-        return None;
-    }
-    let default = project.and_then(|project| project.branch.as_ref());
-    let chosen = named.or(default).map_or("HEAD", String::as_str);
-    Some(chosen.to_owned())
+    let named = arguments.commit.as_ref().or(protocol.branch.as_ref());
+    let vcs = protocol
+        .vcs()
+        .or(project.and_then(|project| project.vcs))
+        .or(named.map(|_| Vcs::Git))?;
+    let default = project
+        .filter(|project| project.vcs == Some(vcs))
+        .and_then(|project| project.branch.as_ref());
+    Some(Wanted {
+        vcs,
+        revision: named.or(default).cloned(),
+    })
 }
 
 /// `rsync-` and the time in milliseconds; later than any before, even if the clock was set back.
@@ -184,24 +194,32 @@ mod tests {
             };
             push
         };
-        let project = |git, branch: Option<&str>| Project {
+        let project = |vcs, branch: Option<&str>| Project {
             directory: "/d".into(),
             application: "app".to_owned(),
-            git,
+            vcs,
             branch: branch.map(str::to_owned),
         };
-        let (rsync, git) = (project(false, None), project(true, Some("stable")));
+        let rsync = project(None, None);
+        let git = project(Some(Vcs::Git), Some("stable"));
+        let hg = project(Some(Vcs::Hg), None);
         for (words, project, expected) in [
             (&[][..], &rsync, None),
-            (&["--git"], &rsync, Some("HEAD")),
-            (&["-b", "x"], &rsync, Some("x")),
-            (&["-c", "abc"], &rsync, Some("abc")),
-            (&[], &git, Some("stable")),
-            (&["-c", "abc"], &git, Some("abc")),
+            (&["--git"], &rsync, Some((Vcs::Git, None))),
+            (&["--hg"], &rsync, Some((Vcs::Hg, None))),
+            (&["-b", "x"], &rsync, Some((Vcs::Git, Some("x")))),
+            (&["-c", "abc"], &rsync, Some((Vcs::Git, Some("abc")))),
+            (&[], &git, Some((Vcs::Git, Some("stable")))),
+            (&["-c", "abc"], &git, Some((Vcs::Git, Some("abc")))),
             (&["--rsync"], &git, None),
+            // The branch is git's.
+            (&["--hg"], &git, Some((Vcs::Hg, None))),
+            (&["-b", "x"], &hg, Some((Vcs::Hg, Some("x")))),
         ] {
             let found = committed(&said(words), Some(project));
-            assert_eq!(found.as_deref(), expected, "{words:?}");
+            let found = found.as_ref();
+            let found = found.map(|wanted| (wanted.vcs, wanted.revision.as_deref()));
+            assert_eq!(found, expected, "{words:?}");
         }
     }
 }

@@ -6,23 +6,21 @@ use crate::application::{Application, InstanceName};
 use crate::console;
 use crate::deployment_log::DeploymentLog;
 use crate::error::Error;
+use crate::store::StoreError;
 use crate::{handover, revive, wiring};
 
 /// Starts the application that is named, else every one that `down` did not stop.
 pub(super) fn up(call: &Call) -> Result<(), Error> {
     let store = &call.platform.store;
-    let names: Vec<String> = if let Some(name) = &call.global.application {
-        vec![store.load(name)?.name]
-    } else {
-        let all = store.load_all()?.into_iter();
-        all.filter(|application| !application.down)
-            .map(|application| application.name)
-            .collect()
+    let wanted = call.global.application.as_deref();
+    let names = match wanted {
+        Some(name) => vec![store.load(name)?.name],
+        None => store.applications()?,
     };
     let mut failed = Vec::new();
     for name in names {
         // One that is broken must not keep the others down.
-        if let Err(error) = bring_back(call, &name) {
+        if let Err(error) = bring_back(call, &name, wanted.is_some()) {
             hook::render("dotcloud", &error, &mut std::io::stdout());
             failed.push(name);
         }
@@ -36,10 +34,18 @@ pub(super) fn up(call: &Call) -> Result<(), Error> {
     }
 }
 
-fn bring_back(call: &Call, name: &str) -> Result<(), Error> {
+/// Unless it was stopped on purpose, and is not `wanted` by name.
+fn bring_back(call: &Call, name: &str, wanted: bool) -> Result<(), Error> {
     let platform = &call.platform;
     let _lock = call.lock(name)?;
-    let mut application = platform.store.load(name)?;
+    let mut application = match platform.store.load(name) {
+        // Destroyed while we were busy with others.
+        Err(StoreError::Unknown { .. }) if !wanted => return Ok(()),
+        loaded => loaded?,
+    };
+    if application.down && !wanted {
+        return Ok(());
+    }
     console::info(format!("Starting the application \"{name}\""));
     handover::settle(platform, &mut application, &mut DeploymentLog::to_stderr())?;
     if application.down {

@@ -25,8 +25,6 @@ pub(super) fn make(
         check_stop(platform)?;
         let built = match kept(platform, application, request, service) {
             Some(built) => {
-                build::provide_packages(platform, service, log)
-                    .map_err(|source| failed(service, source))?;
                 log.platform(format!(
                     "{} was built of this revision before",
                     service.name
@@ -73,7 +71,10 @@ fn make_one(
     let code = request.code;
     let runtime = request.runtime;
     let taken = build::build(platform, application, service, code, previous, runtime, log)
-        .map_err(|source| failed(service, source))?;
+        .map_err(|source| DeployError::Build {
+            service: service.name.clone(),
+            source,
+        })?;
     log.platform(format!(
         "Build of {} completed, image {} KB",
         service.name,
@@ -83,13 +84,6 @@ fn make_one(
         snapshot: taken.name,
         variables: digest(&variables(application, service)),
     })
-}
-
-fn failed(service: &Service, source: build::BuildError) -> DeployError {
-    DeployError::Build {
-        service: service.name.clone(),
-        source,
-    }
 }
 
 /// What was built of this revision, if it may be taken and would be the same.

@@ -1,6 +1,7 @@
 //! The advice itself, one function per kind of failure, each exhaustive.
 
 mod machine;
+mod upload;
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -22,11 +23,11 @@ use crate::launch::LaunchError;
 use crate::ports::PortError;
 use crate::project::ProjectError;
 use crate::revisions::RevisionError;
+use crate::snapshot;
 use crate::store::StoreError;
-use crate::system_packages::PackageError;
-use crate::upload::{GitError, IgnoreError, UploadError};
 use crate::wiring::WiringError;
-use machine::{process, runtime, supervisor};
+use machine::{packages, process, runtime, supervisor};
+use upload::{commit, upload};
 
 fn configuration(next: impl Into<String>) -> Advice {
     Advice::new(Kind::Configuration, next)
@@ -84,7 +85,7 @@ pub(super) fn of(error: &Error) -> Advice {
         Error::File(error) => file(error),
         Error::BuildFile(error) => build_file(error),
         Error::Upload(error) => upload(error),
-        Error::Git(error) => git(error),
+        Error::Commit(error) => commit(error),
         Error::Deploy(error) => deploy(error).status(ExitStatus::Usage),
         Error::Supervisor(error) => supervisor(error),
         Error::Launch(error) => launch(error),
@@ -146,7 +147,17 @@ fn variable(error: &VariableError) -> Advice {
 
 /// What can be done about an operation on a file depends on what the system said.
 fn file(error: &FileError) -> Advice {
-    file_system(&error.source)
+    match error.source.kind() {
+        ErrorKind::StorageFull
+        | ErrorKind::QuotaExceeded
+        | ErrorKind::ReadOnlyFilesystem
+        | ErrorKind::PermissionDenied => file_system(&error.source),
+        _ if error.action == snapshot::UNPACK => environment(format!(
+            "remove {}, and build it again: 'dotcloud push --clean'",
+            error.path.display()
+        )),
+        _ => file_system(&error.source),
+    }
 }
 
 fn file_system(error: &std::io::Error) -> Advice {
@@ -216,32 +227,6 @@ fn build_file(error: &BuildFileError) -> Advice {
     }
 }
 
-fn upload(error: &UploadError) -> Advice {
-    match error {
-        UploadError::File(error) | UploadError::Ignore(IgnoreError::File(error)) => file(error),
-        UploadError::Ignore(IgnoreError::Pattern { .. }) => {
-            configuration("correct the line: rsync's patterns, for example *.log, /tmp/ or docs/*")
-        }
-        UploadError::StateInside { .. } => configuration(
-            "push a directory of its own, set DOTCLOUD_HOME to one outside, or list it in \
-             .dotcloudignore",
-        ),
-    }
-}
-
-fn git(error: &GitError) -> Advice {
-    match error {
-        GitError::NoRevision { .. } => {
-            configuration("'git log --all --oneline' tells which there are; nothing was changed")
-        }
-        GitError::Git { source } => command(
-            source,
-            "do what git asks for, or push the files as they are with --rsync; nothing was changed",
-        ),
-        GitError::File(error) => file(error),
-    }
-}
-
 fn deploy(error: &DeployError) -> Advice {
     match error {
         DeployError::Build { source, .. } => build(source),
@@ -264,6 +249,7 @@ fn deploy(error: &DeployError) -> Advice {
         | DeployError::RolledBack { source, .. }
         | DeployError::Stop { source, .. } => launch(source),
         DeployError::Interrupted => environment("push again when you are ready"),
+        DeployError::Packages(error) => packages(error),
         DeployError::Ports(error) => port(error),
         DeployError::Environment(EnvironmentFilesError::Write { path, source }) => {
             file_failed("write", path, source)
@@ -285,7 +271,6 @@ fn build(error: &BuildError) -> Advice {
              .dotcloudignore lets it through",
         ),
         BuildError::NotExecutable { path } => configuration(format!("chmod +x {path}, push again")),
-        BuildError::Packages(error) => packages(error),
         BuildError::Runtime(error) => runtime(error),
         BuildError::File(error) => file(error),
     }
@@ -305,26 +290,6 @@ fn hook(error: &HookError) -> Advice {
         HookError::Interrupted => {
             environment("push again when you are ready; what served before still does")
         }
-    }
-}
-
-fn packages(error: &PackageError) -> Advice {
-    match error {
-        PackageError::Name { .. } => configuration("correct it in dotcloud.yml"),
-        PackageError::Missing { packages } => environment(format!(
-            "sudo apt-get install --no-install-recommends {}",
-            packages.join(" ")
-        )),
-        PackageError::Query { source } => command(source, "repair dpkg's database"),
-        PackageError::Policy { .. } => environment("make it writable"),
-        PackageError::Install { packages, source } => command(
-            source,
-            format!(
-                "correct systempackages in dotcloud.yml, or install them yourself: apt-get \
-                 install {}",
-                packages.join(" ")
-            ),
-        ),
     }
 }
 

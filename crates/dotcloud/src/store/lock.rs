@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
@@ -17,10 +18,12 @@ pub(crate) struct Lock {
 
 impl Lock {
     /// Waits for the lock on `path`; `busy` is called first if that may take time.
-    pub(super) fn take(path: &Path, busy: impl FnOnce()) -> Result<Self, StoreError> {
+    pub(crate) fn take(path: &Path, busy: impl FnOnce()) -> Result<Self, StoreError> {
         let file = File::options()
             .create(true)
             .append(true)
+            // Whoever can open it can hold it.
+            .mode(0o600)
             .open(path)
             .map_err(failed(path))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {

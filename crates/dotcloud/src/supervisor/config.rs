@@ -43,18 +43,28 @@ pub(crate) fn write_config(container: &Container<'_>) -> Result<PathBuf, Supervi
     }
 }
 
+/// Whether supervisord can be told to listen on `socket`.
+pub(crate) fn check_socket(socket: &Path) -> Result<(), SupervisorError> {
+    check_length(socket)?;
+    value(socket).map(drop)
+}
+
+fn check_length(socket: &Path) -> Result<(), SupervisorError> {
+    let length = socket.as_os_str().len();
+    if length > SOCKET_LIMIT {
+        return Err(SupervisorError::SocketTooLong {
+            socket: socket.to_owned(),
+            length,
+            limit: SOCKET_LIMIT,
+        });
+    }
+    Ok(())
+}
+
 fn render(container: &Container<'_>) -> Result<String, SupervisorError> {
     let socket = container.run_dir.join("supervisor.sock");
-    for path in [container.socket, &*socket] {
-        let length = path.as_os_str().len();
-        if length > SOCKET_LIMIT {
-            return Err(SupervisorError::SocketTooLong {
-                socket: path.to_owned(),
-                length,
-                limit: SOCKET_LIMIT,
-            });
-        }
-    }
+    check_length(container.socket)?;
+    check_length(&socket)?;
     let socket = value(&socket)?;
     let pid_file = value(&container.run_dir.join("supervisord.pid"))?;
     let log_dir = value(container.log_dir)?;

@@ -1,4 +1,4 @@
-//! `push --git` uploads what is committed; `push --verbose` names what it uploads.
+//! `push --git` and `push --hg` upload what is committed; `push --verbose` names what it uploads.
 
 use std::process::Command;
 
@@ -52,6 +52,53 @@ fn git_push_omits_what_git_ignores_and_what_is_not_committed() {
     let listed = world.dotcloud(["revisions"]).with_status(0).stdout;
     assert_eq!(listed.lines().count(), 3, "{listed}");
     assert!(listed.ends_with(&first), "{listed}");
+}
+
+#[test]
+fn hg_push_omits_what_hg_ignores_and_what_is_not_committed() {
+    let world = World::new(RUNTIME).unwrap();
+    let hg = |directory: &str, words: &[&str]| {
+        let mut hg = Command::new("hg");
+        hg.env("HGPLAIN", "1")
+            .args(["--config", "ui.username=x"])
+            .args(words)
+            .current_dir(world.code(directory));
+        assert!(hg.status().unwrap().success(), "{words:?}");
+    };
+    world.write(".hgignore", "syntax: glob\n*.tar.gz\n.dotcloud\n");
+    world.write("app/mysql.tar.gz", "x");
+    world.script("app/builder", "cp app/server ~; ls app > ~/uploaded");
+    hg("", &["init"]);
+    world.write("app/lib/inner", "");
+    hg("app/lib", &["init"]);
+    hg(
+        "app/lib",
+        &["commit", "--addremove", "--quiet", "--message=x"],
+    );
+    world.write(".hgsub", "app/lib = app/lib\n");
+    hg("", &["commit", "--addremove", "--quiet", "--message=first"]);
+    world.write("app/new", "x");
+    let connect = world.dotcloud(["connect", "app", "--hg"]).with_status(0);
+    connect.position("Connected with default push options: --hg (app)");
+    let push = world.push(0);
+    push.position("not uploaded: 1 path(s) with uncommitted changes");
+    push.position("not uploaded: app/lib: a repository of its own");
+    assert_eq!(world.run("db", "cat ~/uploaded"), "builder\nserver\n");
+    let first = world.dotcloud(["revisions"]).with_status(0).stdout;
+    assert!(first.starts_with("* hg-"), "{first}");
+
+    hg("", &["branch", "--quiet", "other"]);
+    hg(
+        "",
+        &["commit", "--addremove", "--quiet", "--message=second"],
+    );
+    world.dotcloud(["push", "-b", "other"]).with_status(0);
+    assert_eq!(world.run("db", "cat ~/uploaded"), "builder\nnew\nserver\n");
+    let commit = first.trim_start_matches("* hg-").trim_end();
+    world.dotcloud(["push", "-c", commit]).with_status(0);
+    assert_eq!(world.run("db", "cat ~/uploaded"), "builder\nserver\n");
+    let push = world.dotcloud(["push", "-b", "none"]).with_status(1);
+    push.position("there is no branch or commit 'none' in ");
 }
 
 #[test]

@@ -8,6 +8,7 @@
     reason = "helpers of tests, which are there once for each runtime"
 )]
 
+mod machine;
 mod oci;
 mod process;
 mod world;

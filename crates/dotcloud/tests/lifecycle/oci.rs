@@ -2,6 +2,8 @@
 
 pub(crate) const RUNTIME: crate::world::Runtime = crate::world::Runtime::Oci;
 
+#[path = "crun.rs"]
+mod crun;
 #[path = "data.rs"]
 mod data;
 #[path = "env.rs"]
@@ -16,6 +18,8 @@ mod isolation;
 mod killed;
 #[path = "operations.rs"]
 mod operations;
+#[path = "packages.rs"]
+mod packages;
 #[path = "rollback.rs"]
 mod rollback;
 #[path = "scale.rs"]

@@ -17,21 +17,34 @@ fn ordinary_user_runs_everything_as_that_user() {
 }
 
 #[test]
-fn missing_package_is_named_with_the_command_that_installs_it() {
-    // As root it would be installed, which needs a network.
-    let user = is_root().then_some(65534);
-    let world = World::of_user(user);
-    let yml = format!("{BUILD_FILE}  systempackages: [bash, no-such-package-1]\n");
-    world.write("dotcloud.yml", &yml);
-    let push = world.push(2);
-    assert!(
-        push.stdout.contains(
-            "  cause: not installed on this machine: no-such-package-1\n  next: sudo apt-get \
-             install --no-install-recommends no-such-package-1\n"
-        ),
-        "{}",
-        push.stdout
+fn missing_packages_are_named_with_the_command_that_installs_them_and_nothing_changes() {
+    // As root they would be installed.
+    let world = World::of_user(is_root().then_some(65534));
+    world.push(0);
+    let (info, revisions) = (
+        world.dotcloud(["info", "db"]),
+        world.dotcloud(["revisions"]),
     );
+    let with = |packages: &str| format!("{BUILD_FILE}  systempackages: [{packages}]\n");
+    let other = with("none-1, none-2").replace("db:\n  type", "web:\n  type");
+    world.write("dotcloud.yml", &(with("bash, none-1") + &other));
+    let push = world.push(2);
+    let error = push.position("dotcloud: error: ");
+    assert_eq!(
+        push.stdout[error..],
+        *"dotcloud: error: the services' systempackages are not there\n  cause: not installed on this \
+          machine: none-1, none-2\n  next: sudo apt-get install --no-install-recommends none-1 none-2\n"
+    );
+    assert!(!push.stdout.contains("Build of"), "{}", push.stdout);
+    assert_eq!(world.dotcloud(["info", "db"]).stdout, info.stdout);
+    // What was uploaded is there, and does not run.
+    let now = world.dotcloud(["revisions"]).stdout;
+    assert!(now.starts_with(&revisions.stdout), "{now}");
+    assert_eq!(now.matches('*').count(), 1, "{now}");
+    assert_eq!(world.ask("db.0").matches("started").count(), 1);
+    world.write("dotcloud.yml", &with("bash"));
+    world.push(0);
+    assert_eq!(world.ask("db.0").matches("started").count(), 2);
 }
 
 #[test]

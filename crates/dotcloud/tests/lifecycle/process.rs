@@ -2,6 +2,8 @@
 
 pub(crate) const RUNTIME: crate::world::Runtime = crate::world::Runtime::Process;
 
+#[path = "apt.rs"]
+mod apt;
 #[path = "choice.rs"]
 mod choice;
 #[path = "data.rs"]
@@ -22,6 +24,8 @@ mod killed;
 mod operations;
 #[path = "ordinary.rs"]
 mod ordinary;
+#[path = "packages.rs"]
+mod packages;
 #[path = "revisions.rs"]
 mod revisions;
 #[path = "rollback.rs"]

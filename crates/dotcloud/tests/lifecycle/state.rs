@@ -2,40 +2,18 @@
 //! and once it is mended everything is as it was.
 
 use std::fs;
-use std::io::{self, Write};
-use std::process::{Command, Output, Stdio};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use super::RUNTIME;
-use crate::world::World;
+use crate::machine::{can_mount, lose_power, with_mounts};
+use crate::world::{Runtime, World, processes_below, wait_for};
 
-/// Runs `script` with mounts of its own, which take root, and ends with it.
-fn with_mounts(world: &World, script: &str) -> Output {
-    let mut command = Command::new("unshare");
-    command
-        .args(["-m", "--propagation", "private", "sh", "-euc", script])
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .env("DOTCLOUD_HOME", world.home())
-        .env("DOTCLOUD", env!("CARGO_BIN_EXE_dotcloud"))
-        .current_dir(world.code(""))
-        .stdin(Stdio::null());
-    command.output().unwrap()
-}
-
-fn can_mount() -> bool {
-    let root = crate::world::is_root();
-    if !root {
-        let _ = writeln!(
-            io::stderr(),
-            "NOT CHECKED, for it takes root: what a full or read-only state directory does"
-        );
-    }
-    root
-}
+const WHAT: &str = "what a full or read-only state directory does";
 
 #[test]
 fn full_disk_at_any_step_of_a_push_leaves_the_old_one_serving() {
-    if !can_mount() {
+    if !can_mount(WHAT) {
         return;
     }
     let Some(world) = World::new(RUNTIME) else {
@@ -85,7 +63,7 @@ fn full_disk_at_any_step_of_a_push_leaves_the_old_one_serving() {
 
 #[test]
 fn read_only_state_directory_is_told_and_changes_nothing() {
-    if !can_mount() {
+    if !can_mount(WHAT) {
         return;
     }
     let Some(world) = World::new(RUNTIME) else {
@@ -132,4 +110,182 @@ fn damaged_record_is_refused_by_every_verb_until_it_is_back() {
     fs::write(&record, good).unwrap();
     world.push(0);
     assert_eq!(world.ask("db.0").matches("started").count(), 2);
+}
+
+#[test]
+fn record_of_a_newer_dotcloud_is_refused_by_every_verb_and_left_alone() {
+    let world = World::new(RUNTIME).unwrap();
+    world.push(0);
+    let address = world.address("db.0");
+    let record = world.state("state.json");
+    let good = fs::read(&record).unwrap();
+    let newer = br#"{"version": 2, "services": "of another form"}"#;
+    fs::write(&record, newer).unwrap();
+    for words in [
+        &["push"][..],
+        &["info"],
+        &["list"],
+        &["up"],
+        &["down"],
+        &["run", "db", "true"],
+        &["env", "set", "A=b"],
+        &["scale", "db=2"],
+        &["destroy", "-y"],
+    ] {
+        let printed = world.dotcloud(words).with_status(1);
+        printed.position("state.json has format 2; this dotcloud knows format 1\n");
+        printed.position("  next: use the dotcloud that wrote it, or a newer one\n");
+    }
+    assert_eq!(fs::read(&record).unwrap(), newer);
+    let history = crate::world::read(&address).unwrap();
+    assert_eq!(history.matches("started").count(), 1);
+    fs::write(&record, good).unwrap();
+    world.push(0);
+}
+
+#[test]
+fn damaged_record_of_one_application_hides_and_stops_no_other() {
+    let world = World::new(RUNTIME).unwrap();
+    world.push(0);
+    // Before the other in every list.
+    world.dotcloud(["create", "-o", "aaa"]).with_status(0);
+    let other = world.home().join("apps/aaa/state.json");
+    let good = fs::read(&other).unwrap();
+    fs::write(&other, "").unwrap();
+    let list = world.dotcloud(["list"]).with_status(1);
+    assert!(list.position("* app  live\n") < list.position("aaa/state.json is damaged"));
+    // Whose ports are taken is not known.
+    world.push(2).position("aaa/state.json is damaged");
+    let address = world.address("db.0");
+    lose_power(&world);
+    let up = world.dotcloud(["up"]).with_status(1);
+    up.position("aaa/state.json is damaged");
+    up.position("app: started 1 of 1 instance(s)");
+    up.position("not every application could be started: aaa\n");
+    let history = wait_for("the service", || {
+        let history = crate::world::read(&address).unwrap_or_default();
+        (history.matches("started").count() == 2).then_some(history)
+    });
+    assert!(!history.contains("ended"), "{history}");
+    fs::write(&other, good).unwrap();
+    world
+        .dotcloud(["-A", "aaa", "destroy", "-y"])
+        .with_status(0);
+}
+
+/// `words` with another state directory.
+#[track_caller]
+fn with_home(world: &World, home: &Path, words: &[&str], status: i32) -> String {
+    let mut command = world.command(words);
+    let output = command.env("DOTCLOUD_HOME", home).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(
+        output.status.code(),
+        Some(status),
+        "{words:?}: {text}{output:?}"
+    );
+    text
+}
+
+#[test]
+fn state_directory_may_have_any_letters_and_lie_on_another_file_system() {
+    for (runtime, name) in [(Runtime::Process, "process"), (Runtime::Oci, "oci")] {
+        let Some(world) = World::new(runtime) else {
+            continue;
+        };
+        // In memory.
+        let elsewhere = tempfile::Builder::new()
+            .prefix("dc ü'ß$\"")
+            .permissions(fs::Permissions::from_mode(0o755))
+            .tempdir_in("/dev/shm")
+            .unwrap();
+        let home = elsewhere.path().join("état 1");
+        let dotcloud = |words: &[&str]| {
+            let words = [words, &["-A", "far"]].concat();
+            with_home(&world, &home, &words, 0)
+        };
+        with_home(
+            &world,
+            &home,
+            &["create", "-o", "far", "--runtime", name],
+            0,
+        );
+        dotcloud(&["push"]);
+        dotcloud(&["push"]);
+        let logs = dotcloud(&["logs", "-N", "db.0"]);
+        assert!(logs.contains("data at start: history"), "{logs}");
+        dotcloud(&["restart", "db.0"]);
+        let count = ["-A", "far", "run", "db", "grep -c started ~/data/history"];
+        wait_for("the third start", || {
+            (with_home(&world, &home, &count, 0) == "3\n").then_some(())
+        });
+        dotcloud(&["destroy", "-y"]);
+        assert_eq!(processes_below(elsewhere.path()), []);
+    }
+}
+
+#[test]
+fn damaged_snapshot_is_told_with_the_way_out() {
+    let world = World::new(RUNTIME).unwrap();
+    world.push(0);
+    let snapshots = fs::read_dir(world.state("snapshots")).unwrap();
+    let paths: Vec<_> = snapshots.map(|entry| entry.unwrap().path()).collect();
+    let [snapshot] = &paths[..] else {
+        panic!("{paths:?}");
+    };
+    let advice = format!(
+        "  next: remove {}, and build it again: 'dotcloud push --clean'\n",
+        snapshot.display()
+    );
+    fs::write(snapshot, "").unwrap();
+    for words in [&["push"][..], &["push", "--clean"]] {
+        world.dotcloud(words).with_status(2).position(&advice);
+    }
+    assert_eq!(world.ask("db.0").matches("started").count(), 1);
+    fs::remove_file(snapshot).unwrap();
+    world.push(2).position(&advice);
+    world.dotcloud(["push", "--clean"]).with_status(0);
+    assert_eq!(world.ask("db.0").matches("started").count(), 2);
+}
+
+#[test]
+fn state_directory_with_a_long_path_works_or_is_refused_before_anything_is_built() {
+    let world = World::new(RUNTIME).unwrap();
+    // What follows it: /apps/app/db.10/100/run/supervisor.sock, and at most 99 bytes fit.
+    let longest = 99 - "/apps/app/db.10/100/run/supervisor.sock".len();
+    let of_length = |length: usize| {
+        let begin = world.home().join("");
+        let rest = length - begin.as_os_str().len();
+        begin.join("x".repeat(rest))
+    };
+    for (length, status) in [(longest + 1, 2), (longest, 0)] {
+        let home = of_length(length);
+        let create = ["create", "-o", "app", "--runtime", "process"];
+        with_home(&world, &home, &create, 0);
+        let push = with_home(&world, &home, &["push"], status);
+        if status == 2 {
+            assert!(
+                push.contains("/supervisor.sock is 100 bytes long, and at most 99 fit"),
+                "{push}"
+            );
+            assert!(
+                push.contains("  next: set DOTCLOUD_HOME to a shorter path\n"),
+                "{push}"
+            );
+            assert!(!push.contains("Build of"), "{push}");
+            assert!(!home.join("apps/app/db.0").exists());
+        } else {
+            let run = with_home(&world, &home, &["run", "db", "cat ~/data/history"], 0);
+            assert!(run.starts_with("started"), "{run}");
+        }
+        with_home(&world, &home, &["destroy", "-y"], 0);
+    }
+    let unspeakable = world.home().join("100%");
+    with_home(&world, &unspeakable, &["create", "-o", "app"], 0);
+    let push = with_home(&world, &unspeakable, &["push", "--runtime", "process"], 2);
+    assert!(
+        push.contains("configuration cannot hold the path"),
+        "{push}"
+    );
+    assert!(!push.contains("Build of"), "{push}");
 }

@@ -3,21 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::RUNTIME;
+use crate::machine::lose_power;
 use crate::world::{World, processes_below, wait_for};
-
-/// Every process ends at once, as when the machine loses its power.
-fn lose_power(world: &World) {
-    wait_for("the end of every process", || {
-        let left = processes_below(&world.home());
-        for (pid, _) in &left {
-            let _ = std::process::Command::new("kill")
-                .args(["-9", &pid.to_string()])
-                .stderr(std::process::Stdio::null())
-                .status();
-        }
-        left.is_empty().then_some(())
-    });
-}
 
 #[test]
 fn up_brings_every_application_back_at_its_address() {

@@ -1,11 +1,12 @@
-//! Advice about what runs things: runtimes, processes, supervisord.
+//! Advice about the machine: runtimes, processes, supervisord, its packages.
 
-use hook::Advice;
+use hook::{Advice, CommandError};
 
-use super::{command, environment, file, file_failed};
+use super::{command, configuration, environment, file, file_failed, store};
 use crate::orphans::ProcessError;
 use crate::runtime::RuntimeError;
 use crate::supervisor::SupervisorError;
+use crate::system_packages::PackageError;
 
 pub(super) fn runtime(error: &RuntimeError) -> Advice {
     match error {
@@ -16,6 +17,9 @@ pub(super) fn runtime(error: &RuntimeError) -> Advice {
         .detail(reasons.as_str()),
         RuntimeError::Read { .. } => {
             environment("push again: every container gets a new one; its ~/data stays")
+        }
+        RuntimeError::Engine { source, .. } if matches!(**source, CommandError::Start { .. }) => {
+            environment("put that program back: the container was made with it")
         }
         RuntimeError::Engine { source, .. } => command(
             source,
@@ -67,5 +71,47 @@ pub(super) fn supervisor(error: &SupervisorError) -> Advice {
         SupervisorError::StillThere { pid, .. } => {
             environment(format!("find out what process {pid} hangs on, end it"))
         }
+    }
+}
+
+pub(super) fn packages(error: &PackageError) -> Advice {
+    let by_hand = |packages: &[String]| {
+        format!(
+            "sudo apt-get install --no-install-recommends {}",
+            packages.join(" ")
+        )
+    };
+    match error {
+        PackageError::Missing { packages } => environment(by_hand(packages)),
+        PackageError::Query { source } => command(source, "repair dpkg's database"),
+        PackageError::Unknown { .. } => configuration(
+            "correct it in dotcloud.yml ('apt-cache search WORD' tells what there is), or add the \
+             repository that has it to this machine's",
+        ),
+        PackageError::Update { source, .. } => {
+            command(source, "see to it that 'apt-get update' works, push again")
+        }
+        PackageError::Locked { source, .. } => {
+            command(source, "wait until that program is done, push again")
+        }
+        PackageError::Interrupted { source, .. } => {
+            command(source, "sudo dpkg --configure -a, then push again")
+        }
+        PackageError::Removes { packages, source } => command(
+            source,
+            format!(
+                "look at what would be removed, and install them yourself if it may be: {}",
+                by_hand(packages)
+            ),
+        ),
+        PackageError::Install { packages, source } => command(
+            source,
+            format!(
+                "correct systempackages in dotcloud.yml, or do what apt-get asks for and: {}",
+                by_hand(packages)
+            ),
+        ),
+        PackageError::Policy(error) => file(error),
+        PackageError::Lock(error) => store(error),
     }
 }
