@@ -77,7 +77,7 @@ fn deploy_settled(
     log: &mut DeploymentLog,
 ) -> Result<(), DeployError> {
     // Found now, not when everything is built and the old instance is down.
-    let executables = platform.executables()?;
+    let supervisord = platform.supervisord()?;
     builds::make(platform, application, request, log)?;
     // Reserves the new ports until every service has bound its own.
     let (names, _ports) = prepare::record(platform, application, request, log)?;
@@ -93,7 +93,7 @@ fn deploy_settled(
     }
     check_stop(platform)?;
     for name in &names {
-        switch::switch(platform, &executables, application, request, name, log)?;
+        switch::switch(platform, &supervisord, application, request, name, log)?;
     }
     leaving::remove(platform, application, log)?;
     builds::remove_old(platform, application)

@@ -4,9 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use hook::CommandError;
 use thiserror::Error;
 
 use crate::application::{Application, InstanceName, PUBLIC_HOST};
@@ -37,19 +35,13 @@ pub(crate) fn ensure(platform: &Platform, application: &Application) -> Result<(
         oom_score: None,
         programs: &programs(application, &paths, &executable),
     })?;
-    let executables = platform.executables()?;
-    if supervisor::status(&executables, &paths.config()).is_err() {
-        let started = launch::start(platform, &executables, &paths, &Variables::new())?;
+    if supervisor::status(&paths.config()).is_err() {
+        let supervisord = platform.supervisord()?;
+        let started = launch::start(platform, &supervisord, &paths, &Variables::new())?;
         return Ok(launch::wait_until_up(&paths, &started)?);
     }
     if fs::read(paths.config()).unwrap_or_default() != before {
-        let mut update = Command::new(&executables.supervisorctl);
-        update
-            .arg("--configuration")
-            .arg(paths.config())
-            .arg("update")
-            .env_clear();
-        hook::run(&mut update, b"").map_err(|source| WiringError::Update { source })?;
+        supervisor::update(&paths.config())?;
     }
     Ok(())
 }
@@ -154,8 +146,6 @@ fn provide_executable(platform: &Platform) -> Result<PathBuf, FileError> {
 /// Public endpoints cannot be offered.
 #[derive(Debug, Error)]
 pub(crate) enum WiringError {
-    #[error("cannot tell supervisord of new gateways")]
-    Update { source: CommandError },
     #[error(transparent)]
     Launch(#[from] LaunchError),
     #[error(transparent)]
@@ -172,16 +162,5 @@ mod tests {
     fn shell_word_is_one_word() {
         assert_eq!(shell_word(Path::new("/a/b-c.d_e")), "/a/b-c.d_e");
         assert_eq!(shell_word(Path::new("/a b/it's")), r"'/a b/it'\''s'");
-    }
-
-    #[test]
-    fn update_error_has_exact_text() {
-        let error = WiringError::Update {
-            source: CommandError::Start {
-                program: "x".into(),
-                source: std::io::Error::other("x"),
-            },
-        };
-        assert_eq!(error.to_string(), "cannot tell supervisord of new gateways");
     }
 }
