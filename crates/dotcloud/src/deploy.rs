@@ -82,11 +82,12 @@ fn deploy_settled(
     // Reserves the new ports until every service has bound its own.
     let (names, _ports) = prepare::record(platform, application, request, log)?;
     log.platform("Initializing the new instances");
+    let gateways = wiring::begin(platform, application)?;
     for name in &names {
         prepare::furnish(platform, application, request, name, log)?;
         log.of(name, "Initialized");
     }
-    wiring::ensure(platform, application)?;
+    gateways.wait()?;
     log.platform("All instances are ready: deploying");
     for name in &names {
         prepare::postinstall(platform, application, request, name, log)?;

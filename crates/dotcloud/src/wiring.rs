@@ -12,12 +12,37 @@ use crate::build_file::PortKind;
 use crate::container::{Paths, Variables};
 use crate::deployment_log::DeploymentLog;
 use crate::files::{self, FileError};
-use crate::launch::{self, LaunchError};
+use crate::launch::{self, LaunchError, Started};
 use crate::platform::Platform;
 use crate::supervisor::{self, SupervisorError};
 
 /// Sees to it that every public port of `application` has its gateway.
 pub(crate) fn ensure(platform: &Platform, application: &Application) -> Result<(), WiringError> {
+    begin(platform, application)?.wait()
+}
+
+/// Gateways that may still be coming up.
+#[must_use]
+pub(crate) struct Gateways {
+    paths: Paths,
+    /// Their supervisord, if it had to be started.
+    started: Option<Started>,
+}
+
+impl Gateways {
+    pub(crate) fn wait(self) -> Result<(), WiringError> {
+        if let Some(started) = &self.started {
+            launch::wait_until_up(&self.paths, started)?;
+        }
+        Ok(())
+    }
+}
+
+/// The same without the wait: a supervisord needs a moment, in which there is other work.
+pub(crate) fn begin(
+    platform: &Platform,
+    application: &Application,
+) -> Result<Gateways, WiringError> {
     let paths = platform.store.public(&application.name);
     if files::look(paths.root())?.is_none() {
         paths.create(&platform.account)?;
@@ -35,15 +60,15 @@ pub(crate) fn ensure(platform: &Platform, application: &Application) -> Result<(
         oom_score: None,
         programs: &programs(application, &paths, &executable),
     })?;
+    let mut started = None;
     if supervisor::status(&paths.config()).is_err() {
         let supervisord = platform.supervisord()?;
-        let started = launch::start(platform, &supervisord, &paths, &Variables::new())?;
-        return Ok(launch::wait_until_up(&paths, &started)?);
-    }
-    if fs::read(paths.config()).unwrap_or_default() != before {
+        let variables = Variables::new();
+        started = Some(launch::start(platform, &supervisord, &paths, &variables)?);
+    } else if fs::read(paths.config()).unwrap_or_default() != before {
         supervisor::update(&paths.config())?;
     }
-    Ok(())
+    Ok(Gateways { paths, started })
 }
 
 /// Points the public ports of `name` at its current container.
