@@ -80,23 +80,24 @@ fn deploy_settled(
 ) -> Result<(), DeployError> {
     check_sockets(platform, application, request)?;
     // Found now, not when everything is built and the old instance is down.
-    let executables = platform.executables()?;
+    let supervisord = platform.supervisord()?;
     builds::make(platform, application, request, log)?;
     // Reserves the new ports until every service has bound its own.
     let (names, _ports) = prepare::record(platform, application, request, log)?;
     log.platform("Initializing the new instances");
+    let gateways = wiring::begin(platform, application)?;
     for name in &names {
         prepare::furnish(platform, application, request, name, log)?;
         log.of(name, "Initialized");
     }
-    wiring::ensure(platform, application)?;
+    gateways.wait()?;
     log.platform("All instances are ready: deploying");
     for name in &names {
         prepare::postinstall(platform, application, request, name, log)?;
     }
     check_stop(platform)?;
     for name in &names {
-        switch::switch(platform, &executables, application, request, name, log)?;
+        switch::switch(platform, &supervisord, application, request, name, log)?;
     }
     leaving::remove(platform, application, log)?;
     builds::remove_old(platform, application)

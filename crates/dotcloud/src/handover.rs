@@ -136,8 +136,8 @@ fn restart(
     name: &InstanceName,
     log: &mut DeploymentLog,
 ) -> Result<(), HandoverError> {
-    let executables = platform.executables().map_err(LaunchError::from)?;
-    match revive::ensure_running(platform, &executables, container, &name.to_string(), log) {
+    let supervisord = platform.supervisord().map_err(LaunchError::from)?;
+    match revive::ensure_running(platform, &supervisord, container, &name.to_string(), log) {
         // What is broken in there must not be in the way of the deployment that mends it.
         Err(LaunchError::Supervisor(error)) => {
             log.warning(name, format!("its programs do not stay up: {error}"));

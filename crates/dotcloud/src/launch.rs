@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
@@ -18,13 +19,11 @@ use crate::gateway;
 use crate::orphans::{self, Process, ProcessError};
 use crate::platform::Platform;
 use crate::runtime::{Call, Runtime, RuntimeError};
-use crate::supervisor::{self, Executables, ProgramState, SupervisorError};
+use crate::supervisor::{self, ProgramState, SupervisorError};
 use crate::tail;
 
-/// Between two looks at a service that is starting.
-const TICK: Duration = Duration::from_millis(200);
-/// supervisord calls a program running after one second.
-const SETTLING: Duration = Duration::from_secs(1);
+/// Between two looks at what is starting or ending.
+const TICK: Duration = Duration::from_millis(50);
 /// For supervisord itself to answer.
 const SUPERVISOR_START: Duration = Duration::from_secs(20);
 /// supervisord gives its programs 10 s.
@@ -50,13 +49,13 @@ impl Started {
 /// Starts the container's supervisord, which outlives us.
 pub(crate) fn start(
     platform: &Platform,
-    executables: &Executables,
+    supervisord: &Path,
     container: &Paths,
     variables: &Variables,
 ) -> Result<Started, LaunchError> {
     let runtime = platform.runtime_of(container)?;
     let config = runtime.inside(container, &container.config());
-    let plan = supervisor::start_command(executables, &config);
+    let plan = supervisor::start_command(supervisord, &config);
     let path = container.errors();
     let errors = File::create(&path).map_err(files::failed("create", &path))?;
     let call = Call {
@@ -73,20 +72,14 @@ pub(crate) fn start(
 /// Waits until every program runs and every port answers.
 pub(crate) fn wait_until_responsive(
     platform: &Platform,
-    executables: &Executables,
     paths: &Paths,
     container: &Container,
     started: &Started,
 ) -> Result<(), LaunchError> {
     let limit = platform.limits.launch;
     let begin = Instant::now();
-    // Before that the answer is known, and asking takes a process.
-    while begin.elapsed() < SETTLING {
-        check_ended(paths, started)?;
-        std::thread::sleep(TICK);
-    }
     loop {
-        let waiting_for = match supervisor::status(executables, &paths.config()) {
+        let waiting_for = match supervisor::status(&paths.config()) {
             Ok(programs) => {
                 if let Some(dead) = programs
                     .iter()
@@ -127,7 +120,7 @@ pub(crate) fn wait_until_up(paths: &Paths, started: &Started) -> Result<(), Laun
             config: paths.config(),
         };
         check_supervisord(paths, started, begin, error)?;
-        std::thread::sleep(TICK / 4);
+        std::thread::sleep(TICK);
     }
     Ok(())
 }
@@ -206,7 +199,7 @@ pub(crate) fn stop(
 ) -> Result<(), LaunchError> {
     let runtime = platform.runtime_of(container)?;
     if !runtime.processes(container)?.is_empty() {
-        match stop_supervised(platform, &*runtime, container, whom, log) {
+        match stop_supervised(&*runtime, container, whom, log) {
             Err(LaunchError::Supervisor(SupervisorError::NotRunning { .. })) => {}
             Err(LaunchError::Supervisor(error)) => {
                 log.warning(whom, format!("supervisord does not listen to us: {error}"));
@@ -218,16 +211,14 @@ pub(crate) fn stop(
 }
 
 fn stop_supervised(
-    platform: &Platform,
     runtime: &dyn Runtime,
     container: &Paths,
     whom: &str,
     log: &mut DeploymentLog,
 ) -> Result<(), LaunchError> {
-    let executables = platform.executables()?;
     let config = container.config();
     // Apart, so that the limit is for supervisord alone.
-    supervisor::stop_all(&executables, &config)?;
+    supervisor::stop_all(&config)?;
     // While it is there: the first process of a container takes all others along when it goes, and
     // they would neither be heard of nor get their TERM.
     let supervisord = supervisor::supervisord(&config)?.map(|pid| pid.as_raw_nonzero().get());

@@ -1,5 +1,6 @@
 //! What every verb works with: the state, the runtime, supervisord, time limits.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use crate::application::Application;
 use crate::container::Paths;
 use crate::runtime::{self, Chosen, Runtime, RuntimeError};
 use crate::store::{Store, StoreError};
-use crate::supervisor::{Executables, SupervisorError};
+use crate::supervisor::{self, SupervisorError};
 
 /// The platform on this machine.
 pub(crate) struct Platform {
@@ -66,8 +67,8 @@ impl Platform {
     }
 
     /// supervisord of this machine.
-    pub(crate) fn executables(&self) -> Result<Executables, SupervisorError> {
-        Executables::find(&self.environment)
+    pub(crate) fn supervisord(&self) -> Result<PathBuf, SupervisorError> {
+        supervisor::find(&self.environment)
     }
 }
 

@@ -1,13 +1,14 @@
 //! A container whose programs do not run, although they should: after a reboot, or after a
 //! deployment that was killed while it stopped them.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::container::Paths;
 use crate::deployment_log::DeploymentLog;
 use crate::launch::{self, LaunchError};
 use crate::platform::Platform;
-use crate::supervisor::{self, Executables, ProgramState};
+use crate::supervisor::{self, ProgramState};
 
 /// Between two looks at what is being stopped.
 const TICK: Duration = Duration::from_millis(200);
@@ -17,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Sees to it that every program of the container runs; whether one had to be started.
 pub(crate) fn ensure_running(
     platform: &Platform,
-    executables: &Executables,
+    supervisord: &Path,
     container: &Paths,
     whom: &str,
     log: &mut DeploymentLog,
@@ -25,21 +26,17 @@ pub(crate) fn ensure_running(
     let config = container.config();
     let mut refused = None;
     loop {
-        let Ok(programs) = supervisor::status(executables, &config) else {
-            revive(platform, executables, container, whom, log)?;
+        let Ok(programs) = supervisor::status(&config) else {
+            revive(platform, supervisord, container, whom, log)?;
             return Ok(true);
         };
         let is = |states: &[ProgramState]| programs.iter().all(|p| states.contains(&p.state));
-        if is(&[
-            ProgramState::Running,
-            ProgramState::Starting,
-            ProgramState::Backoff,
-        ]) {
+        if is(&ProgramState::RUNNING) {
             return Ok(false);
         }
         let stopping = programs.iter().any(|p| p.state == ProgramState::Stopping);
         if !stopping {
-            match supervisor::start_all(executables, &config) {
+            match supervisor::start_all(&config) {
                 Ok(()) => return Ok(true),
                 Err(error) => {
                     let first: &mut Instant = refused.get_or_insert_with(Instant::now);
@@ -56,7 +53,7 @@ pub(crate) fn ensure_running(
 /// Starts the container's supervisord again.
 pub(crate) fn revive(
     platform: &Platform,
-    executables: &Executables,
+    supervisord: &Path,
     container: &Paths,
     whom: &str,
     log: &mut DeploymentLog,
@@ -64,6 +61,6 @@ pub(crate) fn revive(
     // What outlived its supervisord would be in the way of its successor.
     launch::end_processes(&*platform.runtime_of(container)?, container, whom, log)?;
     let variables = container.load_variables()?;
-    let started = launch::start(platform, executables, container, &variables)?;
+    let started = launch::start(platform, supervisord, container, &variables)?;
     launch::wait_until_up(container, &started)
 }

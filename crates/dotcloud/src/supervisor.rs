@@ -1,21 +1,22 @@
-//! The container's supervisord: its configuration, the command that becomes it, and talking to it
-//! through supervisorctl. Starts no supervisord itself: the runtime does, as the container's user.
+//! The container's supervisord: its configuration, the command that becomes it, and talking to it.
+//! Starts no supervisord itself: the runtime does, as the container's user.
 
 mod config;
 mod control;
-mod executables;
+mod executable;
+mod rpc;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use hook::CommandError;
 use thiserror::Error;
 
 pub(crate) use config::{Container, check_socket, write_config};
 pub(crate) use control::{
-    ends_within, restart, shutdown, start_all, status, stop_all, supervisord,
+    ends_within, restart, shutdown, start_all, status, stop_all, supervisord, update,
 };
-pub(crate) use executables::Executables;
+pub(crate) use executable::find;
+pub(crate) use rpc::RpcError;
 
 /// Supervisor's state of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,49 +31,40 @@ pub(crate) enum ProgramState {
     Unknown,
 }
 
-/// One line of `supervisorctl status`.
+impl ProgramState {
+    /// The states in which it runs, or supervisord sees to it that it does.
+    pub(crate) const RUNNING: [Self; 3] = [Self::Running, Self::Starting, Self::Backoff];
+
+    /// By supervisord's name of it.
+    fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "STOPPED" => Self::Stopped,
+            "STARTING" => Self::Starting,
+            "RUNNING" => Self::Running,
+            "BACKOFF" => Self::Backoff,
+            "STOPPING" => Self::Stopping,
+            "EXITED" => Self::Exited,
+            "FATAL" => Self::Fatal,
+            "UNKNOWN" => Self::Unknown,
+            _ => return None,
+        })
+    }
+}
+
+/// What supervisord says of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ProgramStatus {
     pub(crate) name: String,
     pub(crate) state: ProgramState,
-    pub(crate) pid: Option<u32>,
-    /// What supervisord adds: uptime, time of exit, reason.
+    /// `pid N, uptime …` of a running one, else the time of its exit, or the reason.
     pub(crate) text: String,
 }
 
 /// The command that is supervisord, in the foreground; environment and user are the caller's.
-pub(crate) fn start_command(executables: &Executables, config: &Path) -> Command {
-    let mut command = Command::new(&executables.supervisord);
+pub(crate) fn start_command(supervisord: &Path, config: &Path) -> Command {
+    let mut command = Command::new(supervisord);
     command.arg("--configuration").arg(config);
     command
-}
-
-/// `NAME  STATE  TEXT`, where the text of a running program is `pid N, uptime …`.
-fn parse_status(line: &str) -> Option<ProgramStatus> {
-    let (name, rest) = line.trim().split_once(char::is_whitespace)?;
-    let rest = rest.trim_start();
-    let (state, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-    let text = text.trim_start();
-    let state = match state {
-        "STOPPED" => ProgramState::Stopped,
-        "STARTING" => ProgramState::Starting,
-        "RUNNING" => ProgramState::Running,
-        "BACKOFF" => ProgramState::Backoff,
-        "STOPPING" => ProgramState::Stopping,
-        "EXITED" => ProgramState::Exited,
-        "FATAL" => ProgramState::Fatal,
-        "UNKNOWN" => ProgramState::Unknown,
-        _ => return None,
-    };
-    let pid = text
-        .strip_prefix("pid ")
-        .and_then(|rest| rest.split(',').next()?.parse().ok());
-    Some(ProgramStatus {
-        name: name.to_owned(),
-        state,
-        pid,
-        text: text.to_owned(),
-    })
 }
 
 /// supervisord cannot be found, configured or talked to.
@@ -115,13 +107,16 @@ pub(crate) enum SupervisorError {
     /// It is there, and stuck.
     #[error("supervisord has not answered for {seconds} s: {config}", config = config.display())]
     Silent { config: PathBuf, seconds: u64 },
-    /// supervisorctl failed; its last words are in the source.
+    /// It does not do what it was asked.
     #[error("cannot {action} with {config}", config = config.display())]
     Control {
         action: &'static str,
         config: PathBuf,
-        source: CommandError,
+        source: RpcError,
     },
+    /// Some did not come up.
+    #[error("cannot start with {config}: {programs}", config = config.display())]
+    NotStarted { config: PathBuf, programs: String },
     /// The kernel does not tell when it ends.
     #[error("cannot wait for supervisord (pid {pid})")]
     Wait { pid: u32, source: std::io::Error },
@@ -135,45 +130,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parse_status_lines_are_understood() {
-        let parsed = parse_status("db    RUNNING   pid 12, uptime 0:00:05").unwrap();
-        assert_eq!(parsed.name, "db");
-        assert_eq!(parsed.state, ProgramState::Running);
-        assert_eq!(parsed.pid, Some(12));
-        assert_eq!(parsed.text, "pid 12, uptime 0:00:05");
-        let states = [
-            ("STOPPED", ProgramState::Stopped),
-            ("STARTING", ProgramState::Starting),
-            ("BACKOFF", ProgramState::Backoff),
-            ("STOPPING", ProgramState::Stopping),
-            ("EXITED", ProgramState::Exited),
-            ("FATAL", ProgramState::Fatal),
-            ("UNKNOWN", ProgramState::Unknown),
-        ];
-        for (word, state) in states {
-            let parsed = parse_status(&format!("db  {word}   Exited too quickly")).unwrap();
-            assert_eq!((parsed.state, parsed.pid), (state, None));
-            assert_eq!(parsed.text, "Exited too quickly");
-        }
-        assert_eq!(parse_status("db: ERROR (no such process)"), None);
-        assert_eq!(parse_status(""), None);
-    }
-
-    #[test]
     fn supervisor_errors_have_exact_texts() {
-        let executables = Executables {
-            supervisord: "/nowhere/supervisord".into(),
-            supervisorctl: "/nowhere/supervisorctl".into(),
-        };
         let connect = SupervisorError::Connect {
             socket: "/run/s".into(),
             source: std::io::Error::other("x"),
         };
         assert_eq!(connect.to_string(), "cannot connect to /run/s");
-        let error = restart(&executables, Path::new("/run/c")).unwrap_err();
-        assert_eq!(error.to_string(), "cannot restart the programs with /run/c");
-        let source = std::error::Error::source(&error).unwrap();
-        assert_eq!(source.to_string(), "cannot run /nowhere/supervisorctl");
+        let control = SupervisorError::Control {
+            action: "stop the programs",
+            config: "/run/c".into(),
+            source: RpcError::Silent,
+        };
+        assert_eq!(control.to_string(), "cannot stop the programs with /run/c");
+        let not_started = SupervisorError::NotStarted {
+            config: "/run/c".into(),
+            programs: "SPAWN_ERROR: db".to_owned(),
+        };
+        assert_eq!(
+            not_started.to_string(),
+            "cannot start with /run/c: SPAWN_ERROR: db"
+        );
         let silent = SupervisorError::Silent {
             config: "/run/c".into(),
             seconds: 60,

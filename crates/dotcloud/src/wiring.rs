@@ -4,9 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use hook::CommandError;
 use thiserror::Error;
 
 use crate::application::{Application, InstanceName, PUBLIC_HOST};
@@ -14,12 +12,37 @@ use crate::build_file::PortKind;
 use crate::container::{Paths, Variables};
 use crate::deployment_log::DeploymentLog;
 use crate::files::{self, FileError};
-use crate::launch::{self, LaunchError};
+use crate::launch::{self, LaunchError, Started};
 use crate::platform::Platform;
 use crate::supervisor::{self, SupervisorError};
 
 /// Sees to it that every public port of `application` has its gateway.
 pub(crate) fn ensure(platform: &Platform, application: &Application) -> Result<(), WiringError> {
+    begin(platform, application)?.wait()
+}
+
+/// Gateways that may still be coming up.
+#[must_use]
+pub(crate) struct Gateways {
+    paths: Paths,
+    /// Their supervisord, if it had to be started.
+    started: Option<Started>,
+}
+
+impl Gateways {
+    pub(crate) fn wait(self) -> Result<(), WiringError> {
+        if let Some(started) = &self.started {
+            launch::wait_until_up(&self.paths, started)?;
+        }
+        Ok(())
+    }
+}
+
+/// The same without the wait: a supervisord needs a moment, in which there is other work.
+pub(crate) fn begin(
+    platform: &Platform,
+    application: &Application,
+) -> Result<Gateways, WiringError> {
     let paths = platform.store.public(&application.name);
     if files::look(paths.root())?.is_none() {
         paths.create(&platform.account)?;
@@ -37,21 +60,15 @@ pub(crate) fn ensure(platform: &Platform, application: &Application) -> Result<(
         oom_score: None,
         programs: &programs(application, &paths, &executable),
     })?;
-    let executables = platform.executables()?;
-    if supervisor::status(&executables, &paths.config()).is_err() {
-        let started = launch::start(platform, &executables, &paths, &Variables::new())?;
-        return Ok(launch::wait_until_up(&paths, &started)?);
+    let mut started = None;
+    if supervisor::status(&paths.config()).is_err() {
+        let supervisord = platform.supervisord()?;
+        let variables = Variables::new();
+        started = Some(launch::start(platform, &supervisord, &paths, &variables)?);
+    } else if fs::read(paths.config()).unwrap_or_default() != before {
+        supervisor::update(&paths.config())?;
     }
-    if fs::read(paths.config()).unwrap_or_default() != before {
-        let mut update = Command::new(&executables.supervisorctl);
-        update
-            .arg("--configuration")
-            .arg(paths.config())
-            .arg("update")
-            .env_clear();
-        hook::run(&mut update, b"").map_err(|source| WiringError::Update { source })?;
-    }
-    Ok(())
+    Ok(Gateways { paths, started })
 }
 
 /// Points the public ports of `name` at its current container.
@@ -154,8 +171,6 @@ fn provide_executable(platform: &Platform) -> Result<PathBuf, FileError> {
 /// Public endpoints cannot be offered.
 #[derive(Debug, Error)]
 pub(crate) enum WiringError {
-    #[error("cannot tell supervisord of new gateways")]
-    Update { source: CommandError },
     #[error(transparent)]
     Launch(#[from] LaunchError),
     #[error(transparent)]
@@ -172,16 +187,5 @@ mod tests {
     fn shell_word_is_one_word() {
         assert_eq!(shell_word(Path::new("/a/b-c.d_e")), "/a/b-c.d_e");
         assert_eq!(shell_word(Path::new("/a b/it's")), r"'/a b/it'\''s'");
-    }
-
-    #[test]
-    fn update_error_has_exact_text() {
-        let error = WiringError::Update {
-            source: CommandError::Start {
-                program: "x".into(),
-                source: std::io::Error::other("x"),
-            },
-        };
-        assert_eq!(error.to_string(), "cannot tell supervisord of new gateways");
     }
 }

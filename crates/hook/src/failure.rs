@@ -89,9 +89,23 @@ pub fn render(program: &str, error: &dyn Explain, out: &mut dyn Write) -> ExitSt
         );
     }
     // One write, so that lines of parallel programs do not interleave.
-    let _ = out.write_all(text.as_bytes());
+    let _ = out.write_all(without_controls(&text).as_bytes());
     let _ = out.flush();
     advice.status
+}
+
+/// Names from archives and what programs say may hold what a terminal obeys.
+fn without_controls(text: &str) -> String {
+    let is_shown = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_shown(c) {
+            plain.push(c);
+        } else {
+            plain.extend(c.escape_default());
+        }
+    }
+    plain
 }
 
 /// The operating system's messages start with a capital; ours do not.
@@ -144,6 +158,15 @@ mod tests {
              \x20 | one\n\
              \x20 | two\n\
              \x20 next: chown it to dotcloud, push again\n"
+        );
+    }
+
+    #[test]
+    fn without_controls_escapes_what_a_terminal_obeys() {
+        let text = "cannot read '\u{1b}[2J\r'\n  |\t\u{9b}Zürich\n";
+        assert_eq!(
+            without_controls(text),
+            "cannot read '\\u{1b}[2J\\r'\n  |\t\\u{9b}Zürich\n"
         );
     }
 

@@ -120,7 +120,7 @@ mod tests {
         assert!(!recorded(&my_cnf), "never asked");
         accepted(home, &my_cnf).unwrap().record().unwrap();
         assert!(recorded(&my_cnf));
-        assert!(!recorded(&my_cnf.replace('1', "2")));
+        assert!(!recorded(&my_cnf.replace("port=1", "port=2")));
         for (name, content) in [
             ("conf.d/a.cnf", "[mysqld]\nx\n"),
             ("conf.d/a.cnf", "[mysqld]\ny\n"),

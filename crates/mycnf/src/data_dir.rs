@@ -5,7 +5,9 @@ mod evidence;
 mod redo_log;
 mod shutdown;
 
+use std::ffi::OsStr;
 use std::fmt;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -123,6 +125,19 @@ pub struct InspectError {
     pub path: PathBuf,
     /// Why.
     pub source: io::Error,
+}
+
+/// How many files of undo tablespaces (`undo001`) a MariaDB database has. `None` if there is no database.
+pub(crate) fn undo_tablespaces(data_dir: &Path) -> Option<usize> {
+    if !data_dir.join("mysql").is_dir() {
+        return None;
+    }
+    let is_undo = |name: &OsStr| {
+        let digits = name.to_str().and_then(|name| name.strip_prefix("undo"));
+        digits.is_some_and(|rest| rest.len() == 3 && rest.bytes().all(|c| c.is_ascii_digit()))
+    };
+    let names = fs::read_dir(data_dir).ok()?.flatten();
+    Some(names.filter(|entry| is_undo(&entry.file_name())).count())
 }
 
 #[cfg(test)]

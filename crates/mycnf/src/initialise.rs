@@ -1,6 +1,8 @@
 //! Making a data directory: from the seed, or by the vendor's own initialiser, beside its final name,
 //! with root locked and no anonymous account. No server ever listens here.
 
+mod room;
+
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -17,6 +19,8 @@ use crate::layout::Layout;
 use crate::seed::unpack;
 use crate::server::{Flavour, Server, Version};
 use crate::write::{WriteError, discard_unfinished, write_private};
+
+pub use room::RoomError;
 
 /// The first release with `--initialize` (manual 5.7, section 2.9.1).
 const INITIALIZE: Version = Version::new(5, 7, 6);
@@ -85,6 +89,7 @@ impl Initialisation<'_> {
             |source| InitialiseError::Prepare { path, source }
         };
         remove_dir_if_there(unfinished).map_err(prepare(unfinished))?;
+        room::check(&self.layout.data())?;
         DirBuilder::new()
             .mode(0o700)
             .create(unfinished)
@@ -342,6 +347,9 @@ pub enum InitialiseError {
         /// Why.
         source: io::Error,
     },
+    /// The disk is full.
+    #[error(transparent)]
+    Room(#[from] RoomError),
     /// The first-run files.
     #[error(transparent)]
     FirstRun(#[from] FirstRunError),
@@ -368,6 +376,7 @@ impl InitialiseError {
             | Self::FindInitialiser { .. }
             | Self::ReadSystemTables { .. }
             | Self::Unpack { .. }
+            | Self::Room(_)
             | Self::PutInPlace { .. } => return String::new(),
         };
         log_errors(log).unwrap_or_else(|| source.last_words().to_owned())

@@ -27,7 +27,7 @@ pub use accounts::{Accounts, SESSION_RESET};
 pub use credentials::{Credentials, CredentialsError, Password, PasswordError};
 pub use data_dir::{DataDirState, Database, InspectError, Shutdown, inspect, last_shutdown};
 pub use first_run::{FirstRun, FirstRunError, FirstRunFile, FirstRunFileError};
-pub use initialise::{Initialisation, InitialiseError, remove_unfinished};
+pub use initialise::{Initialisation, InitialiseError, RoomError, remove_unfinished};
 pub use layout::Layout;
 pub use libraries::{LIBRARY_DIRECTORIES, is_system_library, package_of};
 pub use lock::{DataLock, LockError};

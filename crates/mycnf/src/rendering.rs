@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::data_dir::undo_tablespaces;
 use crate::memory::Sized;
 use crate::{
     Flavour, IncludeError, Layout, Memory, MemoryPlan, OptionFile, Place, Resolved, Value, Version,
@@ -219,6 +220,24 @@ impl Rendering<'_> {
         }
         if mysql && version >= Version::new(8, 0, 11) {
             self.fill_x_plugin(layout);
+        }
+        if !mysql && version >= Version::new(11, 0, 0) {
+            self.fill_undo_tablespaces(layout);
+        }
+    }
+
+    /// MariaDB gives an existing database as many undo tablespaces as the option says when it starts (3
+    /// by default from 11.0 on; in 10.11 there are none). Killed meanwhile, it leaves a database that it
+    /// cannot open again (11.8.9).
+    fn fill_undo_tablespaces(&mut self, layout: &Layout) {
+        let option = "innodb-undo-tablespaces";
+        let data_dir = self.user_set("datadir").and_then(|found| found.value);
+        let data_dir = data_dir.map_or(layout.data_dir(), |path| OsStr::from_bytes(&path).into());
+        let elsewhere = self.user_set("innodb-undo-directory").is_some();
+        if let Some(number) = undo_tablespaces(&data_dir).filter(|_| !elsewhere) {
+            let why =
+                "what the database has; a kill while the server changes it loses the database";
+            self.fill(option, option, number.to_string().as_bytes(), why);
         }
     }
 

@@ -48,7 +48,7 @@ impl Upgrade<'_> {
         journal: Option<Journal>,
         tell: &mut dyn FnMut(&str),
     ) -> Result<(), UpgradeError> {
-        let (tool, dump) = tools(self.server)?;
+        let Tools { tool, dump, client } = Tools::of(self.server)?;
         // Before the new server first touches the data.
         let mut journal = journal.unwrap_or_else(|| Journal::new(self.from));
         journal.to = self.server.version;
@@ -61,12 +61,19 @@ impl Upgrade<'_> {
             self.layout.upgrade_log(),
             &ARGUMENTS.map(OsString::from),
         )?;
-        if !journal.saved {
-            let path = self.saved_system_tables();
-            self.save_system_tables(&dump, &path)?;
+        let saved = self.saved_system_tables();
+        if journal.saved {
+            // Killed while it changes a table, the server may leave one that only looks whole.
+            self.restore_system_tables(&client, &saved)?;
+            tell(&format!(
+                "restored the system tables from {}",
+                saved.display()
+            ));
+        } else {
+            self.save_system_tables(&dump, &saved)?;
             journal.saved = true;
             journal.write(self.data_dir)?;
-            tell(&format!("saved the system tables as {}", path.display()));
+            tell(&format!("saved the system tables as {}", saved.display()));
         }
         hook::run(&mut self.client(&tool), b"")
             .map_err(|source| UpgradeError::RunTool { source })?;
@@ -130,6 +137,20 @@ impl Upgrade<'_> {
             .map_err(prepare)
     }
 
+    /// As they were before an upgrade that was interrupted, so that it begins anew.
+    fn restore_system_tables(&self, client: &Path, path: &Path) -> Result<(), UpgradeError> {
+        let dump = File::open(path).map_err(|source| UpgradeError::ReadSaved {
+            path: path.to_owned(),
+            source,
+        })?;
+        hook::feed(&mut self.client(client), dump)
+            .map(drop)
+            .map_err(|source| UpgradeError::Restore {
+                path: path.to_owned(),
+                source,
+            })
+    }
+
     /// For what the tools write while they run; with an empty log: an earlier failure must not be told
     /// as this one's. The socket's directory is closed to everybody else, whoever made it.
     fn make_work_dir(&self) -> Result<(), UpgradeError> {
@@ -161,25 +182,38 @@ impl Upgrade<'_> {
 
 /// Refuses a release that lacks what an upgrade needs.
 pub fn check_tools(server: &Server) -> Result<(), UpgradeError> {
-    tools(server).map(drop)
+    Tools::of(server).map(drop)
 }
 
-/// MariaDB's upgrade tool and what dumps the system tables, under their names before 10.5 too.
-fn tools(server: &Server) -> Result<(PathBuf, PathBuf), UpgradeError> {
-    let find = |wanted: &'static str, earlier: &str| {
-        [wanted, earlier]
-            .map(|name| server.basedir.join("bin").join(name))
-            .into_iter()
-            .find(|path| path.is_file())
-            .ok_or_else(|| UpgradeError::FindTool {
-                path: server.basedir.clone(),
-                wanted,
-            })
-    };
-    Ok((
-        find("mariadb-upgrade", "mysql_upgrade")?,
-        find("mariadb-dump", "mysqldump")?,
-    ))
+/// What an upgrade runs.
+struct Tools {
+    /// MariaDB's upgrade tool.
+    tool: PathBuf,
+    /// Saves the system tables.
+    dump: PathBuf,
+    /// Restores them.
+    client: PathBuf,
+}
+
+impl Tools {
+    /// Under their names before 10.5 too.
+    fn of(server: &Server) -> Result<Self, UpgradeError> {
+        let find = |wanted: &'static str, earlier: &str| {
+            [wanted, earlier]
+                .map(|name| server.basedir.join("bin").join(name))
+                .into_iter()
+                .find(|path| path.is_file())
+                .ok_or_else(|| UpgradeError::FindTool {
+                    path: server.basedir.clone(),
+                    wanted,
+                })
+        };
+        Ok(Self {
+            tool: find("mariadb-upgrade", "mysql_upgrade")?,
+            dump: find("mariadb-dump", "mysqldump")?,
+            client: find("mariadb", "mysql")?,
+        })
+    }
 }
 
 fn create_private(path: &Path) -> io::Result<File> {
@@ -229,6 +263,22 @@ pub enum UpgradeError {
         /// How it ended.
         source: CommandError,
     },
+    /// The dump is needed and not there.
+    #[error("cannot read {path}, the system tables as they were before the upgrade", path = path.display())]
+    ReadSaved {
+        /// The dump.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The dump again.
+    #[error("the system tables could not be restored from {path}", path = path.display())]
+    Restore {
+        /// The dump.
+        path: PathBuf,
+        /// How the client ended.
+        source: CommandError,
+    },
     /// The tool itself.
     #[error("the upgrade tool failed")]
     RunTool {
@@ -252,9 +302,12 @@ impl UpgradeError {
     pub fn evidence(&self) -> String {
         match self {
             Self::Server(error) => error.evidence(),
-            Self::Save { source } | Self::RunTool { source } => source.last_words().to_owned(),
+            Self::Save { source } | Self::Restore { source, .. } | Self::RunTool { source } => {
+                source.last_words().to_owned()
+            }
             Self::FindTool { .. }
             | Self::Prepare { .. }
+            | Self::ReadSaved { .. }
             | Self::Journal(_)
             | Self::NoEvidence { .. }
             | Self::Inspect(_) => String::new(),

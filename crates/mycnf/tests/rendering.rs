@@ -270,3 +270,59 @@ fn render_twice_gives_the_same() {
         "line ends follow the file"
     );
 }
+
+/// The line about undo tablespaces for a MariaDB in a home directory whose data directory has `names`.
+fn undo_tablespaces(my_cnf: &str, version: Version, names: &[&str]) -> Option<(String, Origin)> {
+    let home = tempfile::tempdir().unwrap();
+    let layout = Layout::new(home.path());
+    for name in names {
+        fs::create_dir_all(layout.data_dir().join(name)).unwrap();
+    }
+    let template = OptionFile::parse(Path::new("my.cnf"), my_cnf.as_bytes()).unwrap();
+    let settings = Settings {
+        layout: &layout,
+        port: 41000,
+        flavour: Flavour::MariaDb,
+        version,
+        bind_address: None,
+        memory: Memory {
+            budget: 1 << 30,
+            bound: 1 << 30,
+        },
+    };
+    let choices = render_my_cnf(&template, &settings).unwrap().choices;
+    let choice = choices
+        .into_iter()
+        .find(|choice| choice.option == "innodb-undo-tablespaces")?;
+    Some((choice.value, choice.origin))
+}
+
+#[test]
+fn render_mariadb_keeps_the_undo_tablespaces_its_database_has() {
+    let mariadb_11 = Version::new(11, 8, 9);
+    let added = |names: &[&str]| {
+        let (value, origin) = undo_tablespaces("[mysqld]\n", mariadb_11, names).unwrap();
+        assert!(matches!(origin, Origin::Added { .. }), "{origin:?}");
+        value
+    };
+    assert_eq!(added(&["mysql"]), "0");
+    assert_eq!(
+        added(&["mysql", "undo001", "undo002", "undo_old", "undo1"]),
+        "2"
+    );
+    assert_eq!(
+        undo_tablespaces("[mysqld]\n", mariadb_11, &[]),
+        None,
+        "no database yet"
+    );
+    assert_eq!(
+        undo_tablespaces("[mysqld]\n", Version::new(10, 11, 19), &["mysql"]),
+        None
+    );
+    let elsewhere = "[mysqld]\ninnodb_undo_directory = /elsewhere\n";
+    assert_eq!(undo_tablespaces(elsewhere, mariadb_11, &["mysql"]), None);
+    let own = "[mysqld]\ninnodb_undo_tablespaces = 4\n";
+    let (value, origin) = undo_tablespaces(own, mariadb_11, &["mysql"]).unwrap();
+    assert_eq!(value, "4");
+    assert!(matches!(origin, Origin::Kept { .. }), "{origin:?}");
+}

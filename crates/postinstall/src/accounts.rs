@@ -8,14 +8,17 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use hook::Environment;
-use mycnf::{Password, PasswordError};
+use mycnf::{Flavour, Password, PasswordError, Server, Version};
 use thiserror::Error;
 
 /// Longest name of a database (manual 9.7, section 11.2.1).
 const DATABASE_LENGTH: usize = 64;
 
-/// Longest name of an account that all servers take: MySQL's 32; 5.6 has 16.
+/// Longest name of an account that any MySQL takes (manual 9.7, section 8.2.1).
 const USER_LENGTH: usize = 32;
+
+/// The same before 5.7.8 (manual 5.7, section 6.2.1).
+const USER_LENGTH_BEFORE: (Version, usize) = (Version::new(5, 7, 8), 16);
 
 /// Who may log in, as the inputs say.
 #[derive(Debug, Default)]
@@ -49,6 +52,21 @@ impl AccountInputs {
             database: name("DATABASE", DATABASE_LENGTH)?,
             user,
         })
+    }
+
+    /// Refuses what `server` would refuse, in its own log and only after it has been initialised.
+    pub(crate) fn check(&self, server: &Server) -> Result<(), AccountsError> {
+        let (since, most) = USER_LENGTH_BEFORE;
+        let short = server.flavour != Flavour::MariaDb && server.version < since;
+        match &self.user {
+            Some((name, _)) if short && name.chars().count() > most => {
+                Err(AccountsError::UserTooLong {
+                    server: server.to_string(),
+                    most,
+                })
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Whether any is set that changes nothing in a database that has been started before.
@@ -139,6 +157,16 @@ pub enum AccountsError {
     Name {
         /// The variable.
         variable: String,
+        /// The most characters.
+        most: usize,
+    },
+    /// An account's name that other servers take.
+    #[error(
+        "the name in MYSQL_USER is longer than {most} characters, which is the most for {server}"
+    )]
+    UserTooLong {
+        /// The server.
+        server: String,
         /// The most characters.
         most: usize,
     },
@@ -255,6 +283,27 @@ mod tests {
         ];
         for (pairs, text) in cases {
             assert_eq!(accounts(pairs).unwrap_err().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn check_name_of_17_characters_only_newer_servers() {
+        let inputs = |name| accounts(&[("MYSQL_USER", name), ("MYSQL_PASSWORD", "p")]).unwrap();
+        let server = |flavour, version| Server {
+            basedir: "/r".into(),
+            executable: "/r/bin/mysqld".into(),
+            flavour,
+            version,
+        };
+        let mysql_5_6 = server(Flavour::MySql, Version::new(5, 6, 24));
+        let error = inputs("seventeen_letters").check(&mysql_5_6).unwrap_err();
+        assert!(matches!(error, AccountsError::UserTooLong { most: 16, .. }));
+        inputs("sixteen_letters_").check(&mysql_5_6).unwrap();
+        for newer in [
+            server(Flavour::MySql, Version::new(5, 7, 8)),
+            server(Flavour::MariaDb, Version::new(10, 11, 19)),
+        ] {
+            inputs("seventeen_letters").check(&newer).unwrap();
         }
     }
 }

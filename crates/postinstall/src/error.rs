@@ -79,9 +79,9 @@ fn accounts(error: &AccountsError) -> Advice {
         AccountsError::Password { variable, .. } if variable.contains("ROOT") => {
             "choose another one, or unset it to get a random one, push again"
         }
-        AccountsError::Password { .. } | AccountsError::Name { .. } => {
-            "choose another one, push again"
-        }
+        AccountsError::Password { .. }
+        | AccountsError::Name { .. }
+        | AccountsError::UserTooLong { .. } => "choose another one, push again",
         AccountsError::Both { .. } => "unset one of them, push again",
         AccountsError::ReadFile { .. } => {
             "put the value into that file, readable for this user, push again"
@@ -112,7 +112,9 @@ impl Explain for PrepareError {
             Self::PortTaken { .. } => environment(
                 "stop the process that listens there ('ss -ltnp' shows it), start again",
             ),
+            Self::Accounts(error) => accounts(error),
             Self::Stale(_) => environment("remove it, start again"),
+            Self::ServerKeys(_) => environment("move it out of the data directory, start again"),
             Self::ReadCredentials { .. } => {
                 environment("make it readable for this user (mode 0600), start again")
             }
@@ -221,6 +223,8 @@ const DISK_FULL: [&str; 5] = [
     "Errcode: 28",
 ];
 
+const NO_ROOM: &str = "make room on the disk, start again: nothing was left behind that takes any";
+
 fn initialise(error: &InitialiseError) -> Advice {
     let advice = |next: &str| Advice::new(Kind::Environment, next);
     match error {
@@ -233,14 +237,15 @@ fn initialise(error: &InitialiseError) -> Advice {
             advice("push the vendor's tarball, or repack it again: it was cut too short")
         }
         InitialiseError::Unpack { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-            advice("make room on the disk, start again: nothing was left behind that takes any")
+            advice(NO_ROOM)
         }
+        InitialiseError::Room(_) => advice(NO_ROOM),
         InitialiseError::Unpack { .. } => advice("push again with --clean: builder makes it anew"),
         InitialiseError::FirstRun(error) => first_run(error),
         InitialiseError::RunInitialiser { .. } => {
             let evidence = error.evidence();
             let next = if DISK_FULL.iter().any(|words| evidence.contains(words)) {
-                "make room on the disk, start again: nothing was left behind that takes any"
+                NO_ROOM
             } else {
                 "correct what it says, start again: nothing was left behind that counts"
             };
@@ -252,9 +257,7 @@ fn initialise(error: &InitialiseError) -> Advice {
 fn first_run(error: &FirstRunError) -> Advice {
     let evidence = error.evidence();
     let next = match error {
-        _ if DISK_FULL.iter().any(|words| evidence.contains(words)) => {
-            "make room on the disk, start again: nothing was left behind that takes any"
-        }
+        _ if DISK_FULL.iter().any(|words| evidence.contains(words)) => NO_ROOM,
         FirstRunError::File(error) => return first_run_file(error),
         FirstRunError::Fail { .. } => {
             "correct that file, push again: the database is begun anew, with all of them"

@@ -16,8 +16,10 @@ use mycnf::{
 };
 use thiserror::Error;
 
+use crate::accounts::AccountsError;
 use crate::fresh::FreshDatabase;
 use crate::rendering::{self, RenderError};
+use crate::server_keys::{self, ServerKeysError};
 use crate::settings::{Port, Settings};
 use crate::stale::{self, StaleError};
 use crate::take_over::{TakeOver, TakeOverError};
@@ -96,14 +98,10 @@ pub fn prepare(
     }
     let opening_sql = opening_sql(settings, &server, root_password.as_ref());
     if let Some(take_over) = database {
-        report.bullet(format!("kept the data directory {}", data_dir.display()));
-        if settings.accounts.are_for_the_first_start() {
-            report.sub_bullet(
-                "MYSQL_DATABASE, MYSQL_USER and MYSQL_PASSWORD count at its first start only",
-            );
-        }
+        tell_kept(&data_dir, settings, report);
         if purpose == Purpose::Serve {
             take_over.act(&data_dir, &server, &layout, report)?;
+            server_keys::set_aside_incomplete(&data_dir, &server, &rendered.user, report)?;
         }
     } else {
         // Of an upgrade whose data is not there any more.
@@ -125,6 +123,15 @@ pub fn prepare(
         server,
         lock,
     })
+}
+
+fn tell_kept(data_dir: &Path, settings: &Settings, report: &mut Report) {
+    report.bullet(format!("kept the data directory {}", data_dir.display()));
+    if settings.accounts.are_for_the_first_start() {
+        report.sub_bullet(
+            "MYSQL_DATABASE, MYSQL_USER and MYSQL_PASSWORD count at its first start only",
+        );
+    }
 }
 
 /// What the server runs at its start; `None` if root's password is not known.
@@ -175,7 +182,10 @@ impl Found {
             DataDirState::Absent if settings.require_data => {
                 return Err(PrepareError::DataRequired { path });
             }
-            DataDirState::Absent => None,
+            DataDirState::Absent => {
+                settings.accounts.check(server)?;
+                None
+            }
         };
         let path = layout.credentials();
         let password = match fs::read(&path) {
@@ -279,6 +289,9 @@ pub enum PrepareError {
         /// Why.
         source: io::Error,
     },
+    /// An account that this server cannot have.
+    #[error(transparent)]
+    Accounts(#[from] AccountsError),
     /// Somebody else has the data directory.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -319,6 +332,9 @@ pub enum PrepareError {
     /// The server must not have the database that is there, or cannot upgrade it.
     #[error(transparent)]
     TakeOver(#[from] TakeOverError),
+    /// Keys that the server would not replace.
+    #[error(transparent)]
+    ServerKeys(#[from] ServerKeysError),
     /// Nothing we know.
     #[error("{path} is not a data directory: it holds {list}", path = path.display(), list = names.join(", "))]
     Unrecognised {

@@ -25,17 +25,26 @@ pub(crate) enum NameError {
     Nul,
     #[error("is more than 64 directories deep")]
     Deep,
+    #[error("is long and not UTF-8")]
+    Encoding,
 }
 
 /// Every directory above a path is judged too, which deep ones could make take for ever. Vendors go
 /// ten deep.
 const DEEPEST: usize = 64;
 
+/// A tar header's own field for a name. Longer ones the `tar` crate writes as UTF-8 only.
+const HEADER_NAME: usize = 100;
+
 impl Name {
     /// Reads a name; `None` for `./`, which many tarballs start with.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Self>, NameError> {
         if bytes.contains(&0) {
             return Err(NameError::Nul);
+        }
+        // A directory's name gets a slash.
+        if bytes.len() >= HEADER_NAME && str::from_utf8(bytes).is_err() {
+            return Err(NameError::Encoding);
         }
         let mut parts = Vec::new();
         for component in Path::new(OsStr::from_bytes(bytes)).components() {
@@ -90,6 +99,11 @@ mod tests {
         for (bytes, expected, reason) in rows {
             assert_eq!(&Name::parse(bytes), expected, "{reason}");
         }
+        let latin_1 = |length| Name::parse(&b"\xfc".repeat(length)).err();
+        assert_eq!(
+            [latin_1(99), latin_1(100)],
+            [None, Some(NameError::Encoding)]
+        );
         let deep = |depth| Name::parse(&b"d/".repeat(depth)).err();
         assert_eq!([deep(65), deep(66)], [None, Some(NameError::Deep)]);
     }
@@ -103,5 +117,6 @@ mod tests {
             NameError::Deep.to_string(),
             "is more than 64 directories deep"
         );
+        assert_eq!(NameError::Encoding.to_string(), "is long and not UTF-8");
     }
 }

@@ -75,7 +75,7 @@ fn exec_status(error: &CommandError) -> ExitStatus {
 
 #[cfg(test)]
 mod tests {
-    use postinstall::{Port, StaleError};
+    use postinstall::{Port, ServerKeysError, StaleError};
 
     use super::*;
 
@@ -163,6 +163,14 @@ mod tests {
                 "starttest: error: cannot listen on port 42800, from PORT_TESTBEDDB\n  cause: \
                  taken\n  next: stop the process that listens there ('ss -ltnp' shows it), start \
                  again\n",
+            ),
+            (
+                Error::Prepare(PrepareError::ServerKeys(ServerKeysError {
+                    path: "/d/ca.pem".into(),
+                    source: io::Error::other("x"),
+                })),
+                "starttest: error: cannot rename /d/ca.pem, one of an incomplete set of keys\n  \
+                 cause: x\n  next: move it out of the data directory, start again\n",
             ),
             (
                 Error::Prepare(PrepareError::Stale(StaleError {

@@ -32,12 +32,17 @@ pub(super) fn restart(call: &Call, selection: &Selection) -> Result<(), Error> {
     let paths = platform
         .store
         .container(&name, &instance, container.generation);
-    let executables = platform.executables()?;
-    if supervisor::status(&executables, &paths.config()).is_ok() {
-        supervisor::restart(&executables, &paths.config())?;
+    if supervisor::status(&paths.config()).is_ok() {
+        supervisor::restart(&paths.config())?;
     } else {
         let log = &mut DeploymentLog::to_stderr();
-        revive::revive(platform, &executables, &paths, &instance.to_string(), log)?;
+        revive::revive(
+            platform,
+            &platform.supervisord()?,
+            &paths,
+            &instance.to_string(),
+            log,
+        )?;
     }
     if application.down {
         application.down = false;

@@ -18,7 +18,7 @@ pub(super) fn status(call: &Call, selection: &Selection, form: Form) -> Result<(
         if !selection.covers(&name) {
             continue;
         }
-        let programs = programs(call, &application.name, &name, instance)?;
+        let programs = programs(call, &application.name, &name, instance);
         if form.json {
             found.push(json!({
                 "instance": name.to_string(),
@@ -40,15 +40,14 @@ fn programs(
     application: &str,
     name: &InstanceName,
     instance: &Instance,
-) -> Result<Vec<ProgramStatus>, Error> {
+) -> Vec<ProgramStatus> {
     let Some(container) = &instance.current else {
-        return Ok(Vec::new());
+        return Vec::new();
     };
     let store = &call.platform.store;
     let paths = store.container(application, name, container.generation);
-    let executables = call.platform.executables()?;
     // A supervisord that does not answer has no programs.
-    Ok(supervisor::status(&executables, &paths.config()).unwrap_or_default())
+    supervisor::status(&paths.config()).unwrap_or_default()
 }
 
 fn is_up(programs: &[ProgramStatus]) -> bool {

@@ -90,8 +90,8 @@ fn start(call: &Call, application: &Application, name: &InstanceName) -> Result<
     };
     let store = &platform.store;
     let paths = store.container(&application.name, name, container.generation);
-    let executables = platform.executables()?;
+    let supervisord = platform.supervisord()?;
     let (whom, log) = (name.to_string(), &mut DeploymentLog::to_stderr());
-    let started = revive::ensure_running(platform, &executables, &paths, &whom, log);
+    let started = revive::ensure_running(platform, &supervisord, &paths, &whom, log);
     Ok(started?)
 }

@@ -2,6 +2,8 @@
 //! its data moved; without, both run until the new one serves. What does not come up keeps the data,
 //! or gives it back, as was asked.
 
+use std::path::Path;
+
 use super::{DeployError, Request};
 use crate::application::{Application, Container, InstanceName, Successor};
 use crate::container::Paths;
@@ -10,13 +12,12 @@ use crate::files;
 use crate::handover;
 use crate::launch::{self, LaunchError};
 use crate::platform::Platform;
-use crate::supervisor::Executables;
 use crate::wiring;
 
 /// Makes the prepared container of `name` the one that serves.
 pub(super) fn switch(
     platform: &Platform,
-    executables: &Executables,
+    supervisord: &Path,
     application: &mut Application,
     request: Request<'_>,
     name: &InstanceName,
@@ -47,7 +48,7 @@ pub(super) fn switch(
         handover::take_over(platform, application, name)?;
     }
     log.of(name, "Launching");
-    let launched = launch(platform, executables, &paths, &new, name, log);
+    let launched = launch(platform, supervisord, &paths, &new, name, log);
     if old.is_some() && !keeps_data {
         launched.map_err(|source| DeployError::LaunchBeside {
             instance: name.clone(),
@@ -57,7 +58,7 @@ pub(super) fn switch(
     } else if let Err(source) = launched {
         if let Some(old) = old.filter(|_| request.options.rollback) {
             log.failure(format!("{name} failed to launch: rolling back"));
-            roll_back(platform, executables, application, name, &old, log)?;
+            roll_back(platform, supervisord, application, name, &old, log)?;
             return Err(DeployError::RolledBack {
                 instance: name.clone(),
                 source: Box::new(source),
@@ -88,7 +89,7 @@ pub(super) fn switch(
 /// way: `old` follows the container that did not come up.
 fn roll_back(
     platform: &Platform,
-    executables: &Executables,
+    supervisord: &Path,
     application: &mut Application,
     name: &InstanceName,
     old: &Container,
@@ -117,7 +118,7 @@ fn roll_back(
     }
     move_data(platform, application, name, &failed, &paths, log)?;
     log.of(name, "Launching the previous container again");
-    let launched = launch(platform, executables, &paths, old, name, log);
+    let launched = launch(platform, supervisord, &paths, old, name, log);
     wiring::point(platform, application, name)?;
     handover::remove_retired(platform, application, name, log)?;
     launched.map_err(|source| DeployError::Launch {
@@ -156,16 +157,16 @@ fn move_data(
 
 fn launch(
     platform: &Platform,
-    executables: &Executables,
+    supervisord: &Path,
     paths: &Paths,
     container: &Container,
     name: &InstanceName,
     log: &mut DeploymentLog,
 ) -> Result<(), LaunchError> {
     let variables = paths.load_variables()?;
-    let started = launch::start(platform, executables, paths, &variables)?;
+    let started = launch::start(platform, supervisord, paths, &variables)?;
     log.of(name, "Waiting for the service to become responsive");
-    launch::wait_until_responsive(platform, executables, paths, container, &started)
+    launch::wait_until_responsive(platform, paths, container, &started)
 }
 
 fn remove_shadowed(

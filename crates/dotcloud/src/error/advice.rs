@@ -325,7 +325,6 @@ fn handover(error: &HandoverError) -> Advice {
 
 fn wiring(error: &WiringError) -> Advice {
     match error {
-        WiringError::Update { source } => command(source, "push again"),
         WiringError::Launch(error) => launch(error),
         WiringError::Supervisor(error) => supervisor(error),
         WiringError::File(error) => file(error),

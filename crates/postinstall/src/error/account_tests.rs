@@ -30,6 +30,14 @@ fn account_errors_have_exact_texts() {
          character, '/', '\\' or '.', or a blank at an end\n  next: choose another one, push again",
     );
     assert_rendered(
+        AccountsError::UserTooLong {
+            server: "MySQL 5.6.24".to_owned(),
+            most: 16,
+        },
+        "the name in MYSQL_USER is longer than 16 characters, which is the most for MySQL 5.6.24\n  \
+         next: choose another one, push again",
+    );
+    assert_rendered(
         AccountsError::Both {
             plain: variable(),
             file: "MYSQL_PASSWORD_FILE".to_owned(),

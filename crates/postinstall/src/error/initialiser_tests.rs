@@ -43,3 +43,16 @@ fn initialiser_failure_shows_its_first_errors_and_knows_a_full_disk() {
         ),
     );
 }
+
+#[test]
+fn room_error_has_its_text() {
+    let error = mycnf::RoomError {
+        path: "/h/data".into(),
+        free: 24 << 10,
+    };
+    assert_rendered(
+        Error::Prepare(PrepareError::Initialise(error.into())),
+        "/h/data has 24K of room, and a fresh database needs at least 16M\n  next: make room on the \
+         disk, start again: nothing was left behind that takes any",
+    );
+}

@@ -59,12 +59,16 @@ fn upgrade(error: &UpgradeError) -> Advice {
              goes on with the upgrade",
         ),
         UpgradeError::Journal(error) => journal(error),
-        UpgradeError::Server(_) | UpgradeError::Save { .. } | UpgradeError::RunTool { .. } => {
-            advice(
-                "correct what it says, start again: it goes on with the upgrade; until that is \
-                 complete nobody can connect",
-            )
-            .detail(error.evidence())
+        UpgradeError::Server(_)
+        | UpgradeError::Save { .. }
+        | UpgradeError::Restore { .. }
+        | UpgradeError::RunTool { .. } => advice(
+            "correct what it says, start again: it goes on with the upgrade; until that is \
+             complete nobody can connect",
+        )
+        .detail(error.evidence()),
+        UpgradeError::ReadSaved { .. } => {
+            advice("put it back, readable for this user, start again: it goes on with the upgrade")
         }
         UpgradeError::NoEvidence { .. } => advice("start again: it goes on with the upgrade"),
         UpgradeError::Inspect(_) => advice("make it readable for this user, start again"),

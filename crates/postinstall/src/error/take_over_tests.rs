@@ -124,16 +124,50 @@ fn journal_errors_have_exact_texts() {
     );
 }
 
+fn failed() -> hook::CommandError {
+    let mut false_ = std::process::Command::new("/bin/sh");
+    false_.args(["-c", "echo FATAL ERROR: Upgrade failed >&2; exit 5"]);
+    hook::run(&mut false_, b"").unwrap_err()
+}
+
 #[test]
-fn upgrade_errors_have_exact_texts() {
-    let failed = || {
-        let mut false_ = std::process::Command::new("/bin/sh");
-        false_.args(["-c", "echo FATAL ERROR: Upgrade failed >&2; exit 5"]);
-        hook::run(&mut false_, b"").unwrap_err()
-    };
+fn upgrade_errors_of_programs_have_exact_texts() {
     let again = "cause: /bin/sh ended with status 5\n  | FATAL ERROR: Upgrade failed\n  next: \
                  correct what it says, start again: it goes on with the upgrade; until that is \
                  complete nobody can connect";
+    for (error, text) in [
+        (
+            UpgradeError::Server(TemporaryServerError::Start {
+                log: "/nowhere".into(),
+                source: failed(),
+            }),
+            format!(
+                "the temporary server did not start\n  {}",
+                again.replace("  | FATAL ERROR: Upgrade failed\n", "")
+            ),
+        ),
+        (
+            UpgradeError::Save { source: failed() },
+            format!("the system tables could not be saved before the upgrade\n  {again}"),
+        ),
+        (
+            UpgradeError::Restore {
+                path: path(),
+                source: failed(),
+            },
+            format!("the system tables could not be restored from /h/x\n  {again}"),
+        ),
+        (
+            UpgradeError::RunTool { source: failed() },
+            format!("the upgrade tool failed\n  {again}"),
+        ),
+    ] {
+        assert_rendered(error, &text);
+    }
+}
+
+#[test]
+fn upgrade_errors_of_files_have_exact_texts() {
     for (error, text) in [
         (
             UpgradeError::FindTool {
@@ -141,8 +175,7 @@ fn upgrade_errors_have_exact_texts() {
                 wanted: "mariadb-upgrade",
             },
             "no mariadb-upgrade in /h/x\n  next: push the vendor's tarball, or repack it again: it \
-             was cut too short"
-                .to_owned(),
+             was cut too short",
         ),
         (
             UpgradeError::Prepare {
@@ -150,29 +183,21 @@ fn upgrade_errors_have_exact_texts() {
                 source: source(),
             },
             "cannot prepare /h/x\n  cause: permission denied\n  next: make room on the disk, or \
-             make the directory writable for this user, start again: it goes on with the upgrade"
-                .to_owned(),
+             make the directory writable for this user, start again: it goes on with the upgrade",
         ),
         (
-            UpgradeError::Server(TemporaryServerError::Start {
-                log: "/nowhere".into(),
-                source: failed(),
-            }),
-            format!("the temporary server did not start\n  {}", again.replace("  | FATAL ERROR: Upgrade failed\n", "")),
-        ),
-        (
-            UpgradeError::Save { source: failed() },
-            format!("the system tables could not be saved before the upgrade\n  {again}"),
-        ),
-        (
-            UpgradeError::RunTool { source: failed() },
-            format!("the upgrade tool failed\n  {again}"),
+            UpgradeError::ReadSaved {
+                path: path(),
+                source: source(),
+            },
+            "cannot read /h/x, the system tables as they were before the upgrade\n  cause: permission \
+             denied\n  next: put it back, readable for this user, start again: it goes on with the \
+             upgrade",
         ),
         (
             UpgradeError::NoEvidence { path: path() },
             "the upgrade tool is done, and /h/x does not show it\n  next: start again: it goes on \
-             with the upgrade"
-                .to_owned(),
+             with the upgrade",
         ),
         (
             UpgradeError::Inspect(InspectError {
@@ -180,10 +205,9 @@ fn upgrade_errors_have_exact_texts() {
                 source: source(),
             }),
             "cannot look into the data directory /h/x\n  cause: permission denied\n  next: make it \
-             readable for this user, start again"
-                .to_owned(),
+             readable for this user, start again",
         ),
     ] {
-        assert_rendered(error, &text);
+        assert_rendered(error, text);
     }
 }

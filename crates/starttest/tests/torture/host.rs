@@ -138,3 +138,21 @@ fn e7_mysql_9_speaks_tls() {
     let cipher = outcome.stdout.trim().strip_prefix("Ssl_cipher\t");
     assert!(cipher.is_some_and(|name| !name.is_empty()), "{outcome:?}");
 }
+
+/// Makes its keys, is killed between two files of a set, and would serve without TLS ever after.
+#[test]
+fn e7_mysql_9_speaks_tls_although_it_was_killed_while_it_made_its_keys() {
+    let instance = Instance::new(Server::MySql9);
+    let (running, _) = start_and_check(Server::MySql9, &instance);
+    running.signal("TERM");
+    running.end();
+    let data_dir = instance.home().join("data/mysqldb");
+    for name in ["server-key.pem", "client-cert.pem", "public_key.pem"] {
+        fs::remove_file(data_dir.join(name)).unwrap();
+    }
+    let ca = fs::read(data_dir.join("ca.pem")).unwrap();
+    let (_running, _) = start_and_check(Server::MySql9, &instance);
+    assert!(data_dir.join("public_key.pem").exists());
+    let kept = fs::read(data_dir.join("ca.pem.incomplete")).unwrap();
+    assert!(kept == ca, "renamed, not removed");
+}

@@ -48,10 +48,9 @@ pub(super) fn supervisor(error: &SupervisorError) -> Advice {
         SupervisorError::NotFound => environment(
             "install it (apt-get install supervisor), or set DOTCLOUD_SUPERVISORD to its path",
         ),
-        SupervisorError::NotExecutable { .. } => environment(
-            "install supervisor completely, supervisorctl beside supervisord; \
-             DOTCLOUD_SUPERVISORD may say where",
-        ),
+        SupervisorError::NotExecutable { .. } => {
+            environment("let DOTCLOUD_SUPERVISORD name supervisord, or be unset")
+        }
         SupervisorError::SocketTooLong { .. } => environment("set DOTCLOUD_HOME to a shorter path"),
         SupervisorError::Unwritable { .. } => {
             environment("set DOTCLOUD_HOME to a path of plain characters")
@@ -61,8 +60,8 @@ pub(super) fn supervisor(error: &SupervisorError) -> Advice {
             environment("call it as the user who pushed the application")
         }
         SupervisorError::NotRunning { .. } => environment("start it: 'dotcloud restart SERVICE.N'"),
-        SupervisorError::Control { source, .. } => {
-            command(source, "look at the container's supervisord.log")
+        SupervisorError::Control { .. } | SupervisorError::NotStarted { .. } => {
+            environment("look at the container's logs: 'dotcloud logs SERVICE.N', supervisord.log")
         }
         SupervisorError::Silent { .. } => {
             environment("call it again when the machine is less busy")

@@ -15,7 +15,7 @@ use crate::container::{Paths, Variables};
 use crate::files;
 use crate::orphans;
 use crate::runtime::{Call, Runtime, RuntimeError};
-use crate::supervisor::Executables;
+use crate::supervisor;
 
 /// In the order in which they are tried.
 const ENGINES: [&str; 3] = ["runc", "crun", "youki"];
@@ -42,9 +42,7 @@ pub(in crate::runtime) fn probe(
         let runtime = OciRuntime {
             engine,
             // Whoever needs it misses it later.
-            supervisord: Executables::find(environment)
-                .ok()
-                .map(|executables| executables.supervisord),
+            supervisord: supervisor::find(environment).ok(),
             account,
         };
         match runtime.try_out(trial) {

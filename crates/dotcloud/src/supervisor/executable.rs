@@ -1,4 +1,4 @@
-//! Finding supervisord and supervisorctl on this machine. Never falls back to anything else.
+//! Finding supervisord on this machine. Never falls back to anything else.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -7,26 +7,11 @@ use hook::Environment;
 
 use super::SupervisorError;
 
-/// Where supervisord and supervisorctl are, absolute.
-#[derive(Clone, Debug)]
-pub(crate) struct Executables {
-    pub(crate) supervisord: PathBuf,
-    pub(crate) supervisorctl: PathBuf,
-}
-
-impl Executables {
-    /// `$DOTCLOUD_SUPERVISORD`, else `supervisord` on `$PATH`; its `supervisorctl` is beside it.
-    pub(crate) fn find(environment: &Environment) -> Result<Self, SupervisorError> {
-        let supervisord = match environment.get("DOTCLOUD_SUPERVISORD") {
-            Some(path) => executable(Path::new(path))?,
-            None => on_path(environment).ok_or(SupervisorError::NotFound)?,
-        };
-        // A supervisorctl of another release may not understand this supervisord.
-        let supervisorctl = executable(&supervisord.with_file_name("supervisorctl"))?;
-        Ok(Self {
-            supervisord,
-            supervisorctl,
-        })
+/// `$DOTCLOUD_SUPERVISORD`, else `supervisord` on `$PATH`; absolute.
+pub(crate) fn find(environment: &Environment) -> Result<PathBuf, SupervisorError> {
+    match environment.get("DOTCLOUD_SUPERVISORD") {
+        Some(path) => executable(Path::new(path)),
+        None => on_path(environment).ok_or(SupervisorError::NotFound),
     }
 }
 
@@ -60,25 +45,30 @@ mod tests {
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
     }
 
-    fn find(variable: &str, value: &Path) -> Result<Executables, SupervisorError> {
-        Executables::find(&[(variable, value)].into_iter().collect())
+    fn find_with(variable: &str, value: &Path) -> Result<PathBuf, SupervisorError> {
+        find(&[(variable, value)].into_iter().collect())
     }
 
     #[test]
-    fn find_setting_wins_and_control_is_beside_it() {
+    fn find_setting_wins_over_the_path() {
         let directory = tempfile::tempdir().unwrap();
         program(directory.path(), "my-supervisord", 0o755);
-        program(directory.path(), "supervisorctl", 0o755);
+        program(directory.path(), "supervisord", 0o755);
         let path = directory.path().join("my-supervisord");
-        let found = find("DOTCLOUD_SUPERVISORD", &path).unwrap();
-        assert_eq!(found.supervisord, path);
-        assert_eq!(found.supervisorctl, directory.path().join("supervisorctl"));
+        let both = [("DOTCLOUD_SUPERVISORD", &*path), ("PATH", directory.path())];
+        assert_eq!(find(&both.into_iter().collect()).unwrap(), path);
+        let found = find_with("PATH", directory.path()).unwrap();
+        assert_eq!(found, directory.path().join("supervisord"));
     }
 
     #[test]
     fn find_unusable_is_refused_with_exact_text() {
         let directory = tempfile::tempdir().unwrap();
-        let text = |variable| find(variable, directory.path()).unwrap_err().to_string();
+        let text = |variable| {
+            find_with(variable, directory.path())
+                .unwrap_err()
+                .to_string()
+        };
         let path = directory.path().display();
         assert_eq!(text("PATH"), "cannot find supervisord on PATH");
         assert_eq!(text("OTHER"), "cannot find supervisord on PATH");
@@ -88,10 +78,5 @@ mod tests {
         );
         program(directory.path(), "supervisord", 0o644);
         assert_eq!(text("PATH"), "cannot find supervisord on PATH");
-        program(directory.path(), "supervisord", 0o755);
-        assert_eq!(
-            text("PATH"),
-            format!("{path}/supervisorctl is not an executable file")
-        );
     }
 }

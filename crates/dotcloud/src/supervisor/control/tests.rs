@@ -1,0 +1,181 @@
+//! Against a real supervisord.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::{Child, Stdio};
+
+use hook::Environment;
+use rustix::process::kill_process;
+use tempfile::TempDir;
+
+use super::super::{Container, find, start_command, write_config};
+use super::*;
+
+/// A container's directories with a real supervisord; none is left behind.
+struct Running {
+    config: PathBuf,
+    directory: TempDir,
+    child: Child,
+}
+
+impl Running {
+    fn start(programs: &[(&str, &str)], profile: &str) -> Self {
+        let supervisord = find(&Environment::of_process())
+            .expect("these tests need a real supervisord: apt-get install supervisor");
+        // The blank is part of the test.
+        let directory = TempDir::with_prefix("a b").unwrap();
+        let [run_dir, log_dir, home] = ["run", "log", "home"].map(|name| {
+            let path = directory.path().join(name);
+            fs::create_dir(&path).unwrap();
+            path
+        });
+        fs::write(home.join("profile"), profile).unwrap();
+        let programs: BTreeMap<String, String> = programs
+            .iter()
+            .map(|(name, line)| ((*name).to_owned(), (*line).to_owned()))
+            .collect();
+        let config = write_config(&Container {
+            config: &directory.path().join("supervisord.conf"),
+            socket: &run_dir.join("supervisor.sock"),
+            run_dir: &run_dir,
+            log_dir: &log_dir,
+            home: &home,
+            oom_score: None,
+            programs: &programs,
+        })
+        .unwrap();
+        let child = start_command(&supervisord, &config)
+            .env_clear()
+            .env("HOME", &home)
+            .env("PATH", "/usr/bin:/bin")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self {
+            config,
+            directory,
+            child,
+        }
+    }
+
+    fn states(&self) -> Vec<(String, ProgramState)> {
+        let programs = status(&self.config).unwrap_or_default();
+        programs.into_iter().map(|p| (p.name, p.state)).collect()
+    }
+
+    fn wait_for(&self, expected: &[(&str, ProgramState)]) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let states = self.states();
+            if states
+                .iter()
+                .map(|(name, state)| (&**name, *state))
+                .eq(expected.iter().copied())
+            {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{states:?} instead of {expected:?}"
+            );
+            std::thread::sleep(TICK);
+        }
+    }
+
+    fn log(&self, name: &str) -> String {
+        fs::read_to_string(self.directory.path().join("log").join(name)).unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = shutdown(&self.config, Duration::from_secs(20));
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn supervisord_runs_restarts_and_goes() {
+    let speak = r#"sh -c 'echo "$MARK 100% ;ok #x \ $0"; echo oops >&2; exec sleep 600' "a b""#;
+    let running = Running::start(
+        &[("web", speak), ("worker", "~/run")],
+        "export MARK=marked\n",
+    );
+    running.wait_for(&[
+        ("web", ProgramState::Running),
+        ("worker", ProgramState::Fatal),
+    ]);
+    assert_eq!(running.log("web.log"), "marked 100% ;ok #x \\ a b\n");
+    assert_eq!(running.log("web_error.log"), "oops\n");
+    assert!(running.log("worker_error.log").contains("No such file"));
+
+    let config = &running.config;
+    let answers = supervisord(config).unwrap();
+    assert_eq!(answers, Some(Pid::from_child(&running.child)));
+    let web = || status(config).unwrap().remove(0);
+    let before = web();
+    let pid = |web: &ProgramStatus| {
+        let (pid, _uptime) = web.text.strip_prefix("pid ")?.split_once(',')?;
+        Some(pid.to_owned())
+    };
+    let process = PathBuf::from("/proc").join(pid(&before).unwrap());
+    let command = fs::read(process.join("cmdline")).unwrap();
+    assert_eq!(
+        command, b"sleep\x00600\0",
+        "exec, without a shell in between"
+    );
+    let home = running.directory.path().join("home");
+    let cwd = fs::read_link(process.join("cwd")).unwrap();
+    assert_eq!(cwd, home);
+
+    stop_all(config).unwrap();
+    assert_eq!(web().state, ProgramState::Stopped);
+    let text = format!(
+        "cannot start with {}: SPAWN_ERROR: worker",
+        config.display()
+    );
+    assert_eq!(restart(config).unwrap_err().to_string(), text);
+    let after = web();
+    assert_eq!(after.state, ProgramState::Running);
+    assert_ne!(pid(&after), pid(&before));
+
+    shutdown(config, Duration::from_secs(20)).unwrap();
+    assert_eq!(supervisord(config).unwrap(), None);
+    shutdown(config, Duration::from_secs(20)).unwrap();
+    for result in [stop_all(config), status(config).map(drop)] {
+        let text = result.unwrap_err().to_string();
+        assert_eq!(
+            text,
+            format!("no supervisord answers for {}", config.display())
+        );
+    }
+}
+
+#[test]
+fn shutdown_past_its_deadline_is_an_error() {
+    let running = Running::start(&[("deaf", "sh -c 'trap \"\" TERM; exec sleep 600'")], "");
+    running.wait_for(&[("deaf", ProgramState::Running)]);
+    let error = shutdown(&running.config, Duration::ZERO).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "supervisord (pid {}) is still there 0 s after it was told to shut down",
+            running.child.id()
+        )
+    );
+}
+
+#[test]
+fn ask_frozen_supervisord_is_given_up() {
+    let running = Running::start(&[("a", "sleep 600")], "");
+    running.wait_for(&[("a", ProgramState::Running)]);
+    let supervisord = Pid::from_child(&running.child);
+    kill_process(supervisord, Signal::STOP).unwrap();
+    let limit = Duration::from_secs(1);
+    let answer = ask_within(limit, &running.config, "getState", &[], "ask");
+    kill_process(supervisord, Signal::CONT).unwrap();
+    let error = answer.unwrap_err();
+    assert!(matches!(error, SupervisorError::Silent { .. }), "{error}");
+}

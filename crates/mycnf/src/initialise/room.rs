@@ -1,0 +1,38 @@
+//! Whether there is any room for a database. Refuses only what no server could do with.
+
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{StatVfs, statvfs};
+use thiserror::Error;
+
+use crate::size::shown_size;
+
+/// Less than the smallest database of any server: MySQL 5.6 makes 110M of its defaults, and with the
+/// smallest files one can set there are still the system tables and an undo log.
+const LEAST: u64 = 16 << 20;
+
+/// Looks before a server does: one that finds the disk full while it makes its first files may wait
+/// for room, for ever and without a word (MariaDB's Aria).
+pub(super) fn check(dir: &Path) -> Result<(), RoomError> {
+    let path = dir.to_owned();
+    match statvfs(dir).ok().as_ref().and_then(free) {
+        Some(free) if free < LEAST => Err(RoomError { path, free }),
+        // What cannot be looked at is told when something is to be made in it.
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// For us. `None` on a filesystem that does not count its blocks.
+fn free(found: &StatVfs) -> Option<u64> {
+    (found.f_blocks > 0).then(|| found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+/// There is no room for a database.
+#[derive(Debug, Error)]
+#[error("{path} has {free} of room, and a fresh database needs at least {least}", path = path.display(), free = shown_size(*free), least = shown_size(LEAST))]
+pub struct RoomError {
+    /// The directory.
+    pub path: PathBuf,
+    /// Bytes.
+    pub free: u64,
+}
