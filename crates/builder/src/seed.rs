@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use hook::{CommandError, Report};
 use mycnf::{
-    IncludeError, Initialisation, InitialiseError, Layout, Memory, OptionFile, Seed, Server,
-    TimeZones, WriteError, pack, render_my_cnf, write_private,
+    Flavour, IncludeError, Initialisation, InitialiseError, Layout, Memory, OptionFile, Seed,
+    Server, TimeZones, WriteError, pack, render_my_cnf, write_private,
 };
 use thiserror::Error;
 
@@ -123,6 +123,10 @@ fn make_new(
     let mut template = seed.option_file(&path);
     // Thrown away unless complete, and the archive of it is synced.
     template.set("mysqld", "innodb-flush-method", b"nosync", "a scratch home");
+    if server.flavour == Flavour::MariaDb {
+        // What is behind a checkpoint goes with its file: the time zone tables fill two of these.
+        template.set("mysqld", "aria-log-file-size", b"8M", "a scratch home");
+    }
     let rendered = render_my_cnf(&template, &settings)?;
     write_private(&path, &rendered.file.render())?;
     // The include at its end must be there to be read.

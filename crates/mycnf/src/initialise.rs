@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{panic, thread};
 
 use hook::CommandError;
 use thiserror::Error;
@@ -16,7 +17,7 @@ use crate::accounts::locking_sql;
 use crate::command::{plain_command, with_path};
 use crate::first_run::{FirstRun, FirstRunError, log_errors};
 use crate::layout::Layout;
-use crate::seed::unpack;
+use crate::seed::{fill_holes, unpack};
 use crate::server::{Flavour, Server, Version};
 use crate::write::{WriteError, discard_unfinished, write_private};
 
@@ -43,8 +44,8 @@ pub struct Initialisation<'a> {
 impl Initialisation<'_> {
     /// Makes the data directory, syncs it, and gives it its name. The caller holds the lock.
     ///
-    /// Killed at any point, it leaves only [`Layout::unfinished_data_dir`], which the next call
-    /// removes.
+    /// Killed at any point, it leaves only [`Layout::unfinished_data_dir`] and
+    /// [`Layout::option_check_dir`], which the next call removes.
     pub fn run(&self) -> Result<(), InitialiseError> {
         self.run_then(|_| Ok(()))
     }
@@ -75,32 +76,21 @@ impl Initialisation<'_> {
     /// Asks a server that cannot tell without being started whether it knows every option of the
     /// option file. Leaves nothing.
     pub fn check(&self) -> Result<(), InitialiseError> {
-        let unfinished = self.layout.unfinished_data_dir();
-        let result = self
-            .begin(&unfinished)
-            .and_then(|()| self.check_options(&unfinished));
-        let _ = remove_dir_if_there(&unfinished);
-        result
+        room::check(&self.layout.data())?;
+        self.remove_log()?;
+        self.check_options()
     }
 
-    fn begin(&self, unfinished: &Path) -> Result<(), InitialiseError> {
-        let prepare = |path: &Path| {
-            let path = path.to_owned();
-            |source| InitialiseError::Prepare { path, source }
-        };
-        remove_dir_if_there(unfinished).map_err(prepare(unfinished))?;
-        room::check(&self.layout.data())?;
-        DirBuilder::new()
-            .mode(0o700)
-            .create(unfinished)
-            .map_err(prepare(unfinished))?;
-        // An earlier failure must not be told as this one's.
+    /// An earlier failure must not be told as this one's.
+    fn remove_log(&self) -> Result<(), InitialiseError> {
         let log = self.layout.initialise_log();
-        remove_file_if_there(&log).map_err(prepare(&log))
+        remove_file_if_there(&log).map_err(|source| InitialiseError::Prepare { path: log, source })
     }
 
     fn make(&self, unfinished: &Path) -> Result<(), InitialiseError> {
-        self.begin(unfinished)?;
+        make_anew(unfinished)?;
+        room::check(&self.layout.data())?;
+        self.remove_log()?;
         self.initialise(unfinished)
     }
 
@@ -113,8 +103,16 @@ impl Initialisation<'_> {
 
     fn initialise(&self, dir: &Path) -> Result<(), InitialiseError> {
         if let Some(seed) = self.seed {
-            self.check_options(dir)?;
-            return unpack(seed, dir).map_err(|source| InitialiseError::Unpack {
+            // At once: a server that ends does nothing but sleep for a tenth of a second. The seed
+            // takes less than there is room for, as we have seen, until its holes are filled.
+            let (checked, unpacked) = thread::scope(|scope| {
+                let unpacked = scope.spawn(|| unpack(seed, dir));
+                (self.check_options(), unpacked.join())
+            });
+            checked?;
+            let unpacked = unpacked.unwrap_or_else(|defect| panic::resume_unwind(defect));
+            let filled = unpacked.and_then(|()| fill_holes(dir));
+            return filled.map_err(|source| InitialiseError::Unpack {
                 path: seed.to_owned(),
                 source,
             });
@@ -150,12 +148,14 @@ impl Initialisation<'_> {
     /// Unpacking a seed starts no server, so nobody would notice an option that ours does not know
     /// before it is too late to keep the old instance. Releases that can tell by themselves were
     /// asked before; the others look at their options before they do anything else.
-    fn check_options(&self, dir: &Path) -> Result<(), InitialiseError> {
+    fn check_options(&self) -> Result<(), InitialiseError> {
         // From 8.0.16 on there is --validate-config, and --bootstrap is gone.
         if self.server.flavour != Flavour::MariaDb && self.server.version >= INITIALIZE {
             return Ok(());
         }
-        let mut command = self.bootstrap(dir);
+        let dir = self.layout.option_check_dir();
+        make_anew(&dir)?;
+        let mut command = self.bootstrap(&dir);
         // Nothing to do, in an empty directory: no InnoDB either.
         command.args([
             "--skip-innodb",
@@ -163,20 +163,12 @@ impl Initialisation<'_> {
             "--loose-default-tmp-storage-engine=MyISAM",
         ]);
         let result = self.start(&mut command, b"");
-        let clean =
-            || remove_dir_if_there(dir).and_then(|_| DirBuilder::new().mode(0o700).create(dir));
-        clean().map_err(|source| InitialiseError::Prepare {
-            path: dir.to_owned(),
-            source,
-        })?;
+        remove_dir_if_there(&dir)
+            .map_err(|source| InitialiseError::Prepare { path: dir, source })?;
         match result {
             Err(error) if error.evidence().contains("unknown ") => Err(error),
             // Without InnoDB it may fail for other reasons.
-            Err(_) | Ok(()) => {
-                let log = self.layout.initialise_log();
-                remove_file_if_there(&log)
-                    .map_err(|source| InitialiseError::Prepare { path: log, source })
-            }
+            Err(_) | Ok(()) => self.remove_log(),
         }
     }
 
@@ -269,8 +261,20 @@ pub fn remove_unfinished(layout: &Layout) -> Result<bool, InitialiseError> {
     let path = accounts_file(layout);
     discard_unfinished(&path)?;
     remove_file_if_there(&path).map_err(|source| InitialiseError::Prepare { path, source })?;
-    let path = layout.unfinished_data_dir();
-    remove_dir_if_there(&path).map_err(|source| InitialiseError::Prepare { path, source })
+    let remove = |path: PathBuf| {
+        remove_dir_if_there(&path).map_err(|source| InitialiseError::Prepare { path, source })
+    };
+    remove(layout.option_check_dir())?;
+    remove(layout.unfinished_data_dir())
+}
+
+fn make_anew(dir: &Path) -> Result<(), InitialiseError> {
+    remove_dir_if_there(dir)
+        .and_then(|_| DirBuilder::new().mode(0o700).create(dir))
+        .map_err(|source| InitialiseError::Prepare {
+            path: dir.to_owned(),
+            source,
+        })
 }
 
 fn remove_dir_if_there(path: &Path) -> io::Result<bool> {

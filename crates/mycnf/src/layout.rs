@@ -77,6 +77,13 @@ impl Layout {
         self.home.join("mysql/tmp")
     }
 
+    /// `~/mysql/tmp/options`, an empty data directory for a server that is only asked about its
+    /// options: ours, removed by whoever holds the lock.
+    #[must_use]
+    pub fn option_check_dir(&self) -> PathBuf {
+        self.tmp_dir().join("options")
+    }
+
     /// `~/mysql/run/mysqld.sock`
     #[must_use]
     pub fn socket(&self) -> PathBuf {

@@ -150,21 +150,20 @@ fn remove_dispensable(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Unpacks `archive` into the existing directory `data_dir`. Its holes become blocks of zeros, as the
-/// vendor's initialiser makes them: a server that meets a full disk at a hole within a page leaves a torn
-/// page behind, which it can never read again (MySQL 9.7; case G7).
+/// Unpacks `archive` into the existing directory `data_dir`, holes as holes. See [`fill_holes`].
 pub(crate) fn unpack(archive: &Path, data_dir: &Path) -> io::Result<()> {
     let file = io::BufReader::new(File::open(archive)?);
     let mut tar = tar::Archive::new(XzDecoder::new(file));
     tar.set_preserve_mtime(false);
     tar.unpack(data_dir)?;
     // A damaged end must not pass for a whole archive.
-    io::copy(&mut tar.into_inner(), &mut io::sink())?;
-    fill_holes(data_dir)
+    io::copy(&mut tar.into_inner(), &mut io::sink()).map(drop)
 }
 
-/// Gives every file below `dir` all of its blocks. On a filesystem that cannot, the holes stay.
-fn fill_holes(dir: &Path) -> io::Result<()> {
+/// Gives every file below `dir` all of its blocks, as the vendor's initialiser does: a server that meets
+/// a full disk at a hole within a page leaves a torn page behind, which it can never read again
+/// (MySQL 9.7; case G7). On a filesystem that cannot, the holes stay.
+pub(crate) fn fill_holes(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {

@@ -255,7 +255,11 @@ fn k7_unknown_option_is_told_in_the_servers_own_words_and_nothing_is_initialised
             outcome.stderr
         );
         assert_eq!(outcome.code, Some(1));
-        for name in ["data/mysqldb", "data/mysqldb.initialising"] {
+        for name in [
+            "data/mysqldb",
+            "data/mysqldb.initialising",
+            "mysql/tmp/options",
+        ] {
             assert!(!instance.home().join(name).exists(), "{name}");
         }
     }

@@ -7,9 +7,9 @@ use thiserror::Error;
 
 use crate::size::shown_size;
 
-/// Less than the smallest database of any server: MySQL 5.6 makes 110M of its defaults, and with the
-/// smallest files one can set there are still the system tables and an undo log.
-const LEAST: u64 = 16 << 20;
+/// Less than any server's database takes by default (MySQL 5.6's and MariaDB's 110M), and more than a
+/// seed does before its holes are filled (14M).
+const LEAST: u64 = 32 << 20;
 
 /// Looks before a server does: one that finds the disk full while it makes its first files may wait
 /// for room, for ever and without a word (MariaDB's Aria).

@@ -52,7 +52,7 @@ fn room_error_has_its_text() {
     };
     assert_rendered(
         Error::Prepare(PrepareError::Initialise(error.into())),
-        "/h/data has 24K of room, and a fresh database needs at least 16M\n  next: make room on the \
+        "/h/data has 24K of room, and a fresh database needs at least 32M\n  next: make room on the \
          disk, start again: nothing was left behind that takes any",
     );
 }
