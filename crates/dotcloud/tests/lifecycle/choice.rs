@@ -21,11 +21,7 @@ fn push(world: &World, choice: &str) -> Printed {
         .env("PATH", std::env::join_paths(path).unwrap())
         .output()
         .unwrap();
-    Printed {
-        status: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    Printed::of(&output)
 }
 
 #[test]
@@ -67,8 +63,8 @@ fn memory_of_plain_processes_is_recorded_without_a_deployment() {
     let scale = world.dotcloud(["scale", "db:memory=500M"]).with_status(0);
     assert_eq!(
         scale.stdout,
-        "Warning: the process runtime enforces no limit: the memory is recorded and shown, and a \
-         service can use more\n==> The scale is recorded\n"
+        "Warning: nothing enforces a limit here: the memory is recorded and shown, and a service \
+         can use more\n==> The scale is recorded\n"
     );
     assert!(
         scale

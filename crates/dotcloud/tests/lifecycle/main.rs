@@ -8,6 +8,8 @@
     reason = "helpers of tests, which are there once for each runtime"
 )]
 
+mod machine;
 mod oci;
 mod process;
+mod rootless;
 mod world;

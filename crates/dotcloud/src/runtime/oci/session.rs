@@ -1,0 +1,88 @@
+//! The systemd that belongs to an ordinary user's session: it may limit what the user runs, with
+//! version 2 of control groups. Whether it is there, and whether its limits hold.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::mounts::GROUPS;
+use crate::account::Account;
+use crate::scaling::Memory;
+
+/// Its `$XDG_RUNTIME_DIR`, whatever ours is: a reboot starts the containers again from elsewhere.
+pub(super) fn directory(account: &Account) -> PathBuf {
+    PathBuf::from(format!("/run/user/{}", account.uid))
+}
+
+/// Why nobody can be asked for limits, and what to do about it.
+pub(super) fn missing(account: &Account) -> Option<String> {
+    if !Path::new(GROUPS).join("cgroup.controllers").exists() {
+        return Some(
+            "control groups are not of version 2 here \
+             (systemd.unified_cgroup_hierarchy=1 on the kernel's command line makes them so)"
+                .to_owned(),
+        );
+    }
+    let bus = directory(account).join("bus");
+    let there = bus.exists();
+    (!there).then(|| {
+        format!(
+            "there is no systemd session of yours, as {} is missing (sign in as yourself rather \
+             than by su or sudo; 'sudo loginctl enable-linger {}' keeps one)",
+            bus.display(),
+            account.uid
+        )
+    })
+}
+
+/// Whether the kernel has `memory`, and some number of processes, as the limits of `pid`.
+pub(super) fn limits(pid: i32, memory: Memory) -> bool {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    group(&groups).is_some_and(|group| hold(&Path::new(GROUPS).join(group), memory))
+}
+
+/// The group of version 2 in a `/proc/PID/cgroup` file.
+fn group(groups: &str) -> Option<&str> {
+    groups.lines().find_map(|line| line.strip_prefix("0::/"))
+}
+
+fn hold(group: &Path, memory: Memory) -> bool {
+    let limit = |name: &str| -> Option<u64> {
+        let text = fs::read_to_string(group.join(name)).ok()?;
+        text.trim().parse().ok()
+    };
+    limit("memory.max") == Some(memory.bytes()) && limit("pids.max").is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn group_is_that_of_version_2() {
+        assert_eq!(group("4:memory:/a\n0::/b/c.scope\n"), Some("b/c.scope"));
+        assert_eq!(group("4:memory:/a\n"), None);
+    }
+
+    #[test]
+    fn hold_is_told_by_what_the_kernel_has() {
+        let directory = tempfile::tempdir().unwrap();
+        let group = directory.path();
+        let memory = "64M".parse().unwrap();
+        let write = |name, text| fs::write(group.join(name), text).unwrap();
+        // A controller that is not delegated has no file.
+        assert!(!hold(group, memory));
+        write("memory.max", "67108864\n");
+        assert!(!hold(group, memory));
+        write("pids.max", "4096\n");
+        assert!(hold(group, memory));
+        write("memory.max", "max\n");
+        assert!(!hold(group, memory));
+    }
+
+    #[test]
+    fn directory_is_the_users() {
+        let account = Account::current();
+        let text = directory(&account).display().to_string();
+        assert_eq!(text, format!("/run/user/{}", account.uid));
+    }
+}
