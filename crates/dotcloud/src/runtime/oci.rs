@@ -72,7 +72,10 @@ impl OciRuntime {
 
     /// `ENGINE --root STATE`, to which a verb is to be added.
     fn engine(&self, container: &Paths) -> Command {
-        let mut command = Command::new(&self.engine);
+        self.begin(Command::new(&self.engine), container)
+    }
+
+    fn begin(&self, mut command: Command, container: &Paths) -> Command {
         command
             .env_clear()
             .envs(ENVIRONMENT)
@@ -183,10 +186,11 @@ impl Runtime for OciRuntime {
     }
 
     fn beside(&self, container: &Paths, call: &Call<'_>) -> Result<Command, RuntimeError> {
+        let not_running = || RuntimeError::NotRunning {
+            container: container.root().to_owned(),
+        };
         if self.processes(container)?.is_empty() {
-            return Err(RuntimeError::NotRunning {
-                container: container.root().to_owned(),
-            });
+            return Err(not_running());
         }
         let spec = load(container)?;
         let mut process = fill(spec.process().clone().unwrap_or_default(), container, call);
@@ -195,8 +199,13 @@ impl Runtime for OciRuntime {
             .map(str::to_owned)
             .to_vec();
         words.extend(process.args().clone().unwrap_or_default());
-        process.set_args(Some(self.rights.beside(read_pid(container)?, words)));
-        let mut command = self.engine(container);
+        let words = self.rights.beside(read_pid(container)?, words);
+        process.set_args(Some(words.ok_or_else(not_running)?));
+        let engine = match self.rights {
+            Rights::Session => session::scope(&self.engine),
+            Rights::Root | Rights::Namespaces => Command::new(&self.engine),
+        };
+        let mut command = self.begin(engine, container);
         command
             // What somebody types ends when they are done, not with the container's deployment.
             .env_remove(MARKER)

@@ -11,6 +11,7 @@ use oci_spec::runtime::{
     Capability, LinuxCapabilities, LinuxIdMapping, LinuxIdMappingBuilder, LinuxNamespace,
     LinuxNamespaceType, PosixRlimitBuilder, PosixRlimitType, Process, Spec, User,
 };
+use rustix::process::Resource;
 
 use super::bundle::{self, GID, PIDS, UID};
 use super::mounts;
@@ -90,19 +91,20 @@ impl Rights {
 
     /// The words that become `words` beside `first`, by this machine's number the first process: in
     /// the same user namespace, so that the one can look at the other. Entering it gives the
-    /// bounding set back, which without new privileges is good for nothing.
-    pub(super) fn beside(self, first: Option<i32>, words: Vec<String>) -> Vec<String> {
-        let Some(entered) = first.filter(|_| self != Self::Root).and_then(entered) else {
-            return words;
-        };
-        let target = format!("--target={entered}");
+    /// bounding set back, which without new privileges is good for nothing. None if there is no such
+    /// namespace any more.
+    pub(super) fn beside(self, first: Option<i32>, words: Vec<String>) -> Option<Vec<String>> {
+        if self == Self::Root {
+            return Some(words);
+        }
+        let target = format!("--target={}", entered(first?)?);
         let join = [
             "/usr/bin/nsenter",
             "--user",
             &target,
             "--preserve-credentials",
         ];
-        join.map(str::to_owned).into_iter().chain(words).collect()
+        Some(join.map(str::to_owned).into_iter().chain(words).collect())
     }
 
     /// Makes of root's `spec` one of these rights.
@@ -135,6 +137,9 @@ impl Rights {
         }
         if let Some(process) = spec.process_mut() {
             become_first(process);
+            if self == Self::Namespaces {
+                limit_processes(process);
+            }
         }
     }
 }
@@ -168,17 +173,24 @@ fn become_first(process: &mut Process) {
         .set_inheritable(Some(HashSet::new()))
         .set_ambient(Some(HashSet::new()));
     process.set_user(user).set_capabilities(Some(capabilities));
-    if counts_processes() {
-        let most = u64::try_from(PIDS).unwrap_or(u64::MAX);
-        let limit = PosixRlimitBuilder::default()
-            .typ(PosixRlimitType::RlimitNproc)
-            .soft(most)
-            .hard(most)
-            .build();
-        let mut limits = process.rlimits().clone().unwrap_or_default();
-        limits.extend(limit);
-        process.set_rlimits(Some(limits));
+}
+
+/// As a control group would, where the kernel can.
+fn limit_processes(process: &mut Process) {
+    if !counts_processes() {
+        return;
     }
+    let allowed = rustix::process::getrlimit(Resource::Nproc).maximum;
+    let most = u64::try_from(PIDS).unwrap_or(u64::MAX);
+    let most = allowed.map_or(most, |allowed| most.min(allowed));
+    let limit = PosixRlimitBuilder::default()
+        .typ(PosixRlimitType::RlimitNproc)
+        .soft(most)
+        .hard(most)
+        .build();
+    let mut limits = process.rlimits().clone().unwrap_or_default();
+    limits.extend(limit);
+    process.set_rlimits(Some(limits));
 }
 
 /// What nobody limits without control groups.
@@ -246,9 +258,12 @@ pub(super) fn check_allowed() -> Result<(), RuntimeError> {
 
 /// What may keep an engine from them all the same.
 pub(super) fn suspicion() -> Option<String> {
-    read(APPARMOR)
-        .filter(|value| value != "0")
-        .map(|value| format!("{APPARMOR} is {value}: only programs with a profile that says so may make user namespaces"))
+    read(APPARMOR).filter(|value| value != "0").map(|value| {
+        format!(
+            "{APPARMOR} is {value}: only programs with a profile that says so may make user \
+                 namespaces"
+        )
+    })
 }
 
 /// A setting's value. Not every kernel has every setting.
@@ -280,7 +295,8 @@ mod tests {
     fn first_and_beside_of_root_are_the_words_themselves() {
         let words = || vec!["/bin/true".to_owned()];
         assert_eq!(Rights::Root.first(words()), words());
-        assert_eq!(Rights::Root.beside(Some(1), words()), words());
+        assert_eq!(Rights::Root.beside(None, words()), Some(words()));
+        assert_eq!(Rights::Session.beside(None, words()), None);
         assert_eq!(Rights::Session.first(words()).last(), words().last());
     }
 

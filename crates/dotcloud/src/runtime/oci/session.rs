@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::mounts::GROUPS;
 use crate::account::Account;
@@ -11,6 +12,16 @@ use crate::scaling::Memory;
 /// Its `$XDG_RUNTIME_DIR`, whatever ours is: a reboot starts the containers again from elsewhere.
 pub(super) fn directory(account: &Account) -> PathBuf {
     PathBuf::from(format!("/run/user/{}", account.uid))
+}
+
+/// `engine` in a group of the user's own: from one of root's, such as that of a terminal, it could not
+/// put a process into the group of the container.
+pub(super) fn scope(engine: &Path) -> Command {
+    let mut command = Command::new("/usr/bin/systemd-run");
+    command
+        .args(["--user", "--scope", "--quiet", "--collect", "--"])
+        .arg(engine);
+    command
 }
 
 /// Why nobody can be asked for limits, and what to do about it.
@@ -22,16 +33,21 @@ pub(super) fn missing(account: &Account) -> Option<String> {
                 .to_owned(),
         );
     }
-    let bus = directory(account).join("bus");
-    let there = bus.exists();
-    (!there).then(|| {
-        format!(
-            "there is no systemd session of yours, as {} is missing (sign in as yourself rather \
-             than by su or sudo; 'sudo loginctl enable-linger {}' keeps one)",
-            bus.display(),
-            account.uid
-        )
+    let keep = format!("as root: loginctl enable-linger {}", account.uid);
+    if !directory(account).join("bus").exists() {
+        return Some(format!("no systemd of yours runs ({keep})"));
+    }
+    (!lingers(account)).then(|| {
+        format!("your systemd ends with your last session, and all that it limits ({keep})")
     })
+}
+
+/// Whether it is there without anybody who is signed in, as the services are to be.
+fn lingers(account: &Account) -> bool {
+    let mut ask = Command::new("loginctl");
+    ask.args(["show-user", "--property=Linger", "--value"])
+        .arg(account.uid.to_string());
+    hook::run(&mut ask, b"").is_ok_and(|output| output.stdout.trim_ascii() == b"yes")
 }
 
 /// Whether the kernel has `memory`, and some number of processes, as the limits of `pid`.
