@@ -9,12 +9,17 @@ use crate::world::{Printed, World};
 /// `push` where every OCI runtime fails.
 fn push(world: &World, choice: &str) -> Printed {
     let bin = world.code("bin");
-    for name in ["runc", "crun", "youki"] {
+    for name in ["runc", "crun"] {
         world.script(
             &format!("bin/{name}"),
             "echo first; echo \"no $0 here\" >&2; exit 1",
         );
     }
+    // One that claims to have started something.
+    world.script(
+        "bin/youki",
+        "until [ $# = 0 ]; do if [ $1 = --pid-file ]; then echo 1 >$2; fi; shift; done",
+    );
     let path = [bin, PathBuf::from("/usr/bin"), PathBuf::from("/bin")];
     let output = world
         .command(["push", "--runtime", choice])
@@ -36,7 +41,9 @@ fn auto_takes_plain_processes_and_says_why() {
     push.position(
         "warning: no OCI runtime works here, so nothing isolates or limits the services: ",
     );
-    push.position("/bin/youki ended with status 1: no ");
+    push.position("/bin/crun ended with status 1: no ");
+    push.position("/bin/youki: the container ");
+    push.position("/trial is not running\n");
     assert_eq!(world.ask("db.0").matches("started").count(), 1);
     assert!(!world.state("trial").exists());
 }

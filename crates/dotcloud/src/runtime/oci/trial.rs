@@ -118,6 +118,9 @@ impl OciRuntime {
                 let words = source.last_words().lines().last().unwrap_or_default();
                 Ok(Some(format!("{source}: {words}")))
             }
+            Err(error @ RuntimeError::NotRunning { .. }) => {
+                Ok(Some(format!("{}: {error}", self.engine.display())))
+            }
             other => other,
         }
     }
