@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use thiserror::Error;
+
 use super::mounts::GROUPS;
 use crate::account::Account;
 use crate::scaling::Memory;
@@ -24,22 +26,18 @@ pub(super) fn scope(engine: &Path) -> Command {
     command
 }
 
-/// Why nobody can be asked for limits, and what to do about it.
-pub(super) fn missing(account: &Account) -> Option<String> {
+/// Whether it is there, and stays.
+pub(super) fn check(account: &Account) -> Result<(), SessionError> {
+    let uid = account.uid;
     if !Path::new(GROUPS).join("cgroup.controllers").exists() {
-        return Some(
-            "control groups are not of version 2 here \
-             (systemd.unified_cgroup_hierarchy=1 on the kernel's command line makes them so)"
-                .to_owned(),
-        );
+        Err(SessionError::Version)
+    } else if !directory(account).join("bus").exists() {
+        Err(SessionError::Absent { uid })
+    } else if !lingers(account) {
+        Err(SessionError::Leaving { uid })
+    } else {
+        Ok(())
     }
-    let keep = format!("as root: loginctl enable-linger {}", account.uid);
-    if !directory(account).join("bus").exists() {
-        return Some(format!("no systemd of yours runs ({keep})"));
-    }
-    (!lingers(account)).then(|| {
-        format!("your systemd ends with your last session, and all that it limits ({keep})")
-    })
 }
 
 /// Whether it is there without anybody who is signed in, as the services are to be.
@@ -48,6 +46,28 @@ fn lingers(account: &Account) -> bool {
     ask.args(["show-user", "--property=Linger", "--value"])
         .arg(account.uid.to_string());
     hook::run(&mut ask, b"").is_ok_and(|output| output.stdout.trim_ascii() == b"yes")
+}
+
+/// Nobody can be asked for limits, or nobody can set them; and what to do about it.
+#[derive(Debug, Error)]
+pub(super) enum SessionError {
+    #[error(
+        "control groups are not of version 2 here (systemd.unified_cgroup_hierarchy=1 on the \
+         kernel's command line makes them so)"
+    )]
+    Version,
+    #[error("no systemd of yours runs (as root: loginctl enable-linger {uid})")]
+    Absent { uid: u32 },
+    #[error(
+        "your systemd ends with your last session, and all that it limits (as root: loginctl \
+         enable-linger {uid})"
+    )]
+    Leaving { uid: u32 },
+    #[error(
+        "{engine} sets no limit: your systemd may not (user@.service needs Delegate=memory pids)",
+        engine = engine.display()
+    )]
+    NoLimit { engine: PathBuf },
 }
 
 /// Whether the kernel has `memory`, and some number of processes, as the limits of `pid`.
@@ -100,5 +120,34 @@ mod tests {
         let account = Account::current();
         let text = directory(&account).display().to_string();
         assert_eq!(text, format!("/run/user/{}", account.uid));
+    }
+
+    #[test]
+    fn session_errors_have_exact_texts() {
+        for (error, text) in [
+            (
+                SessionError::Version,
+                "control groups are not of version 2 here (systemd.unified_cgroup_hierarchy=1 on \
+                 the kernel's command line makes them so)",
+            ),
+            (
+                SessionError::Absent { uid: 1234 },
+                "no systemd of yours runs (as root: loginctl enable-linger 1234)",
+            ),
+            (
+                SessionError::Leaving { uid: 1234 },
+                "your systemd ends with your last session, and all that it limits (as root: \
+                 loginctl enable-linger 1234)",
+            ),
+            (
+                SessionError::NoLimit {
+                    engine: "/usr/bin/runc".into(),
+                },
+                "/usr/bin/runc sets no limit: your systemd may not (user@.service needs \
+                 Delegate=memory pids)",
+            ),
+        ] {
+            assert_eq!(error.to_string(), text);
+        }
     }
 }

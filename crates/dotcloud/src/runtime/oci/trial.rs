@@ -10,6 +10,7 @@ use std::process::Command;
 use hook::Environment;
 
 use super::rootless::Rights;
+use super::session::SessionError;
 use super::{OciRuntime, read_pid, rootless, session};
 use crate::account::Account;
 use crate::container::{Paths, Variables};
@@ -35,9 +36,9 @@ pub(in crate::runtime) fn probe(
         return Ok((first(Rights::Root)?, None));
     }
     rootless::check_allowed()?;
-    let unlimited = match session::missing(&account) {
-        Some(reason) => reason,
-        None => match first(Rights::Session) {
+    let unlimited = match session::check(&account) {
+        Err(error) => error.to_string(),
+        Ok(()) => match first(Rights::Session) {
             Ok(runtime) => return Ok((runtime, None)),
             Err(RuntimeError::NoneWorks { reasons }) => reasons,
             Err(error) => return Err(error),
@@ -151,13 +152,8 @@ impl OciRuntime {
             || read_pid(container)?
                 .zip(memory)
                 .is_some_and(|(pid, memory)| session::limits(pid, memory));
-        Ok((!limited).then(|| {
-            format!(
-                "{} sets no limit: your systemd may not (user@.service needs \
-                 Delegate=memory pids)",
-                self.engine.display()
-            )
-        }))
+        let engine = self.engine.clone();
+        Ok((!limited).then(|| SessionError::NoLimit { engine }.to_string()))
     }
 
     fn clear_away(&self, trial: &Paths) -> Result<(), RuntimeError> {
