@@ -56,10 +56,11 @@ fn every_verb_works_and_every_file_stays_the_users() {
     assert_eq!(processes_below(&world.home()), Vec::new());
     world.dotcloud(["up", "-A", "app"]).with_status(0);
     started(4);
-    world.dotcloud(["scale", "db=2"]).with_status(0);
-    assert_eq!(starts(&world), 5);
-    assert_eq!(world.ask("db.1").matches("started").count(), 1);
     world.dotcloud(["env", "set", "COLOUR=blue"]).with_status(0);
+    assert_eq!(starts(&world), 5);
+    world.dotcloud(["scale", "db=2"]).with_status(0);
+    assert_eq!(starts(&world), 6);
+    assert_eq!(world.ask("db.1").matches("started").count(), 1);
     assert_eq!(world.run("db.1", "echo $COLOUR"), "blue\n");
     is_users(&world);
     world.dotcloud(["destroy", "-y"]).with_status(0);
