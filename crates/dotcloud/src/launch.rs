@@ -219,12 +219,13 @@ fn stop_supervised(
     let config = container.config();
     // Apart, so that the limit is for supervisord alone.
     supervisor::stop_all(&config)?;
-    // While it is there: the first process of a container takes all others along when it goes, and
-    // they would neither be heard of nor get their TERM.
+    // While it is there: the first process of a container, which it is or which ends with it, takes
+    // all others along when it goes, and they would neither be heard of nor get their TERM.
     let supervisord = supervisor::supervisord(&config)?.map(|pid| pid.as_raw_nonzero().get());
+    let last = [supervisord, supervisord.and_then(orphans::parent_of)];
     let left = || {
         let mut left = runtime.processes(container)?;
-        left.retain(|process| Some(process.pid) != supervisord);
+        left.retain(|process| !last.contains(&Some(process.pid)));
         Ok(left)
     };
     wait_for_aftermath(&left)?;

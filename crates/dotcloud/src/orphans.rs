@@ -211,7 +211,8 @@ fn ancestors() -> Vec<i32> {
     pids
 }
 
-fn parent_of(pid: i32) -> Option<i32> {
+/// The process that started `pid`, or that it was given to.
+pub(crate) fn parent_of(pid: i32) -> Option<i32> {
     let status = fs::read_to_string(PathBuf::from(format!("/proc/{pid}/status"))).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
     line.trim().parse().ok()

@@ -104,6 +104,12 @@ const ENVIRONMENT: [(&str, &str); 4] = [
 pub(crate) enum RuntimeError {
     #[error("no OCI runtime works on this machine")]
     NoneWorks { reasons: String },
+    /// By a setting of the kernel, which `allowing` would end.
+    #[error("ordinary users may not make containers here: {setting} is 0")]
+    Forbidden {
+        setting: &'static str,
+        allowing: &'static str,
+    },
     #[error("cannot understand {path}", path = path.display())]
     Read {
         path: PathBuf,
@@ -128,6 +134,19 @@ pub(crate) enum RuntimeError {
     File(#[from] FileError),
 }
 
+impl RuntimeError {
+    /// Why containers cannot be had here at all, if that is what it says.
+    fn why_none_works(&self) -> Option<String> {
+        match self {
+            Self::NoneWorks { reasons } => Some(reasons.clone()),
+            Self::Forbidden { setting, allowing } => {
+                Some(format!("{self} (as root: sysctl -w {setting}={allowing})"))
+            }
+            _ => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +164,13 @@ mod tests {
                     reasons: String::new(),
                 },
                 "no OCI runtime works on this machine",
+            ),
+            (
+                RuntimeError::Forbidden {
+                    setting: "user.max_user_namespaces",
+                    allowing: "15000",
+                },
+                "ordinary users may not make containers here: user.max_user_namespaces is 0",
             ),
             (
                 RuntimeError::Read {

@@ -14,12 +14,13 @@ use crate::files;
 use crate::revisions;
 use crate::runtime::Chosen;
 
-/// Deploys the code of `revision`.
+/// Deploys the code of `revision` in containers of `runtime`.
 pub(super) fn run(
     call: &Call,
     application: &mut Application,
     revision: &str,
     options: Options,
+    runtime: Chosen,
 ) -> Result<(), Error> {
     let store = &call.platform.store;
     let code = store.revision(&application.name, revision);
@@ -28,10 +29,10 @@ pub(super) fn run(
         "Submitting a deployment of revision {revision} for application {}",
         application.name
     ));
-    let Chosen { runtime, warning } = call.platform.choose_runtime(application)?;
     call.defer_signals()?;
     let mut log = begin_log(call, application, revision)?;
     log.platform(format!("Deployment of revision {revision} started"));
+    let Chosen { runtime, warning } = runtime;
     log.platform(format!("Runtime: {}", runtime.describe()));
     if let Some(warning) = warning {
         log.warning("platform", warning);
@@ -91,7 +92,11 @@ pub(super) fn run_leniently(
     revision: &str,
     options: Options,
 ) -> bool {
-    let Err(error) = run(call, application, revision, options) else {
+    let chosen = call.platform.choose_runtime(application);
+    let deployed = chosen
+        .map_err(Error::from)
+        .and_then(|runtime| run(call, application, revision, options, runtime));
+    let Err(error) = deployed else {
         return true;
     };
     hook::render("dotcloud", &error, &mut std::io::stdout());

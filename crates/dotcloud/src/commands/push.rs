@@ -28,6 +28,8 @@ pub(super) fn push(call: &Call, arguments: &cli::Push) -> Result<(), Error> {
     if let Some(runtime) = arguments.runtime {
         application.runtime = runtime;
     }
+    // Before anything is uploaded or recorded: what cannot be run changes nothing.
+    let runtime = call.platform.choose_runtime(&application)?;
     let revision = upload(call, &target, &application, arguments.verbose)?;
     // What is deployed is what was uploaded, whatever happens to the directory meanwhile.
     revisions::keep(store, &mut application, &revision)?;
@@ -36,7 +38,7 @@ pub(super) fn push(call: &Call, arguments: &cli::Push) -> Result<(), Error> {
         rollback: arguments.rollback,
         ..Options::default()
     };
-    deployment::run(call, &mut application, &revision, options)
+    deployment::run(call, &mut application, &revision, options, runtime)
 }
 
 /// Mirrors what is to be pushed and labels it.

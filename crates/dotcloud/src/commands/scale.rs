@@ -47,8 +47,8 @@ pub(super) fn scale(call: &Call, scalings: &[Scaling]) -> Result<(), Error> {
     store.save(&application)?;
     if limited.contains(&Limited::Recorded) {
         console::warning(
-            "the process runtime enforces no limit: the memory is recorded and shown, and a \
-             service can use more",
+            "nothing enforces a limit here: the memory is recorded and shown, and a service can \
+             use more",
         );
     }
     if deploys {

@@ -44,19 +44,31 @@ pub(crate) fn choose(
     }
     oci::discard(account, trial)?;
     match (oci::probe(account, environment, trial), choice) {
-        (Ok(runtime), _) => Ok(Chosen {
+        (Ok((runtime, unlimited)), _) => Ok(Chosen {
             runtime: Box::new(runtime),
-            warning: None,
+            warning: unlimited.map(|reasons| {
+                format!(
+                    "nothing limits the memory of the services: {}",
+                    in_one_line(&reasons)
+                )
+            }),
         }),
-        (Err(RuntimeError::NoneWorks { reasons }), Choice::Auto) => Ok(Chosen {
-            runtime: process(),
-            warning: Some(format!(
-                "no OCI runtime works here, so nothing isolates or limits the services: {}",
-                reasons.replace('\n', "; ")
-            )),
-        }),
+        (Err(error), Choice::Auto) => match error.why_none_works() {
+            Some(reasons) => Ok(Chosen {
+                runtime: process(),
+                warning: Some(format!(
+                    "no OCI runtime works here, so nothing isolates or limits the services: {}",
+                    in_one_line(&reasons)
+                )),
+            }),
+            None => Err(error),
+        },
         (Err(error), _) => Err(error),
     }
+}
+
+fn in_one_line(reasons: &str) -> String {
+    reasons.replace('\n', "; ")
 }
 
 /// The runtime that `container` was made with.

@@ -1,10 +1,13 @@
 //! A container as an OCI bundle, run by whichever of runc, crun and youki works here: user 1000:33
-//! without rights, a read-only system, its own processes, limits of memory and processes. It shares
-//! this machine's network, because its ports are this machine's.
+//! without rights, a read-only system, its own processes, limits of memory and processes as far as
+//! we have the right to set any. It shares this machine's network, because its ports are this
+//! machine's.
 
 mod bundle;
 mod mounts;
 mod oom;
+mod rootless;
+mod session;
 mod trial;
 
 use std::ffi::OsString;
@@ -25,11 +28,12 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::{Call, ENVIRONMENT, Limited, Runtime, RuntimeError};
 use crate::account::Account;
 use crate::container::{Paths, Variables};
-use crate::files;
+use crate::files::{self, FileError};
 use crate::orphans::{self, MARKER, Process, ProcessError};
 use crate::scaling::Memory;
 use crate::tail;
 use oom::OomScores;
+use rootless::Rights;
 pub(in crate::runtime) use trial::{discard, probe};
 
 /// What somebody types is killed before the service is. Not every engine passes a score on to a
@@ -47,6 +51,7 @@ pub(crate) struct OciRuntime {
     /// To be seen by the container, wherever it is.
     supervisord: Option<PathBuf>,
     account: Account,
+    rights: Rights,
 }
 
 impl OciRuntime {
@@ -56,24 +61,32 @@ impl OciRuntime {
         if files::look(&path)?.is_none() {
             return Ok(None);
         }
-        let engine = bundle::engine(&load(container)?);
-        Ok(engine.map(|engine| Self {
+        let spec = load(container)?;
+        Ok(bundle::engine(&spec).map(|engine| Self {
             engine,
             supervisord: None,
             account,
+            rights: Rights::of(&spec),
         }))
     }
 
     /// `ENGINE --root STATE`, to which a verb is to be added.
     fn engine(&self, container: &Paths) -> Command {
-        let mut command = Command::new(&self.engine);
+        self.begin(Command::new(&self.engine), container)
+    }
+
+    fn begin(&self, mut command: Command, container: &Paths) -> Command {
         command
             .env_clear()
             .envs(ENVIRONMENT)
             // By which we find one that goes on although we were killed.
-            .env(MARKER, container.root())
-            .arg("--root")
-            .arg(container.engine_state());
+            .env(MARKER, container.root());
+        if self.rights == Rights::Session {
+            command
+                .env("XDG_RUNTIME_DIR", session::directory(&self.account))
+                .arg("--systemd-cgroup");
+        }
+        command.arg("--root").arg(container.engine_state());
         command
     }
 
@@ -89,7 +102,10 @@ impl OciRuntime {
         let mut spec = load(container)?;
         let process = spec.process().clone().unwrap_or_default();
         let mut process = fill(process, container, call);
-        process.set_oom_score_adj(oom_score);
+        let words = process.args().clone().unwrap_or_default();
+        process
+            .set_args(Some(self.rights.first(words)))
+            .set_oom_score_adj(oom_score);
         spec.set_process(Some(process));
         save(container, &spec)?;
         let mut command = self.engine(container);
@@ -125,7 +141,12 @@ impl Runtime for OciRuntime {
     }
 
     fn describe(&self) -> String {
-        format!("oci, by {}", self.engine.display())
+        let engine = self.engine.display();
+        match self.rights {
+            Rights::Root => format!("oci, by {engine}"),
+            Rights::Session => format!("oci, by {engine}, rootless"),
+            Rights::Namespaces => format!("oci, by {engine}, rootless: {}", rootless::unlimited()),
+        }
     }
 
     fn inside(&self, container: &Paths, path: &Path) -> PathBuf {
@@ -133,7 +154,10 @@ impl Runtime for OciRuntime {
     }
 
     fn oom_score(&self) -> Option<i32> {
-        Some(OomScores::here().programs)
+        // Without a limit of its own the container is no worse than the rest of this machine.
+        self.rights
+            .limit_memory()
+            .then(|| OomScores::here().programs)
     }
 
     fn furnish(
@@ -148,6 +172,8 @@ impl Runtime for OciRuntime {
             supervisord: self.supervisord.as_deref(),
             host,
             memory,
+            account: &self.account,
+            rights: self.rights,
         };
         let spec = bundle::make(container, &contents)?;
         save(container, &spec)
@@ -160,10 +186,11 @@ impl Runtime for OciRuntime {
     }
 
     fn beside(&self, container: &Paths, call: &Call<'_>) -> Result<Command, RuntimeError> {
+        let not_running = || RuntimeError::NotRunning {
+            container: container.root().to_owned(),
+        };
         if self.processes(container)?.is_empty() {
-            return Err(RuntimeError::NotRunning {
-                container: container.root().to_owned(),
-            });
+            return Err(not_running());
         }
         let spec = load(container)?;
         let mut process = fill(spec.process().clone().unwrap_or_default(), container, call);
@@ -172,13 +199,16 @@ impl Runtime for OciRuntime {
             .map(str::to_owned)
             .to_vec();
         words.extend(process.args().clone().unwrap_or_default());
-        process.set_args(Some(words));
-        let mut command = Command::new(&self.engine);
+        let words = self.rights.beside(read_pid(container)?, words);
+        process.set_args(Some(words.ok_or_else(not_running)?));
+        let engine = match self.rights {
+            Rights::Session => session::scope(&self.engine),
+            Rights::Root | Rights::Namespaces => Command::new(&self.engine),
+        };
+        let mut command = self.begin(engine, container);
         command
-            .env_clear()
-            .envs(ENVIRONMENT)
-            .arg("--root")
-            .arg(container.engine_state())
+            // What somebody types ends when they are done, not with the container's deployment.
+            .env_remove(MARKER)
             .arg("exec")
             .arg("--process")
             .arg(in_memory(container, &process)?)
@@ -196,12 +226,11 @@ impl Runtime for OciRuntime {
             program: self.engine.clone(),
             source,
         };
-        let pid_file = container.bundle().join("pid");
         let mut command = self.run(container, call, OomScores::here().supervisord)?;
         let status = command
             .arg("--detach")
             .arg("--pid-file")
-            .arg(&pid_file)
+            .arg(pid_file(container))
             .arg(bundle::id(container))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -217,12 +246,16 @@ impl Runtime for OciRuntime {
             };
             return Err(Self::failed("start", container, source));
         }
-        let text = fs::read_to_string(&pid_file).map_err(files::failed("read", &pid_file))?;
-        let Some(pid) = text.trim().parse().ok().and_then(Pid::from_raw) else {
+        let Some(pid) = read_pid(container)?.and_then(Pid::from_raw) else {
             return Ok(None);
         };
         match pidfd_open(pid, PidfdFlags::empty()) {
-            Ok(process) => Ok(Some(process)),
+            Ok(process) => {
+                if self.rights != Rights::Root {
+                    rootless::wait_for_entry(pid.as_raw_nonzero().get());
+                }
+                Ok(Some(process))
+            }
             Err(Errno::SRCH) => Ok(None),
             Err(error) => Err(failed(error.into())),
         }
@@ -253,6 +286,9 @@ impl Runtime for OciRuntime {
     }
 
     fn limit(&self, container: &Paths, memory: Option<Memory>) -> Result<Limited, RuntimeError> {
+        if !self.rights.limit_memory() {
+            return Ok(Limited::Recorded);
+        }
         if !self.processes(container)?.is_empty() {
             let bytes = memory.map_or("-1".to_owned(), |memory| memory.bytes().to_string());
             let mut command = self.engine(container);
@@ -304,6 +340,17 @@ fn in_memory(container: &Paths, process: &ProcessSpec) -> Result<String, Runtime
     file.flush().map_err(failed)?;
     // It stays open until the engine has read it, and the engine is what we become.
     Ok(format!("/proc/self/fd/{}", file.into_raw_fd()))
+}
+
+fn pid_file(container: &Paths) -> PathBuf {
+    container.bundle().join("pid")
+}
+
+/// The first process that the engine started last.
+fn read_pid(container: &Paths) -> Result<Option<i32>, FileError> {
+    let path = pid_file(container);
+    let text = fs::read_to_string(&path).map_err(files::failed("read", &path))?;
+    Ok(text.trim().parse().ok())
 }
 
 fn config(container: &Paths) -> PathBuf {

@@ -9,23 +9,24 @@ use crate::world::{Printed, World};
 /// `push` where every OCI runtime fails.
 fn push(world: &World, choice: &str) -> Printed {
     let bin = world.code("bin");
-    for name in ["runc", "crun", "youki"] {
+    for name in ["runc", "crun"] {
         world.script(
             &format!("bin/{name}"),
             "echo first; echo \"no $0 here\" >&2; exit 1",
         );
     }
+    // One that claims to have started something.
+    world.script(
+        "bin/youki",
+        "until [ $# = 0 ]; do if [ $1 = --pid-file ]; then echo 1 >$2; fi; shift; done",
+    );
     let path = [bin, PathBuf::from("/usr/bin"), PathBuf::from("/bin")];
     let output = world
         .command(["push", "--runtime", choice])
         .env("PATH", std::env::join_paths(path).unwrap())
         .output()
         .unwrap();
-    Printed {
-        status: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    Printed::of(&output)
 }
 
 #[test]
@@ -40,7 +41,9 @@ fn auto_takes_plain_processes_and_says_why() {
     push.position(
         "warning: no OCI runtime works here, so nothing isolates or limits the services: ",
     );
-    push.position("/bin/youki ended with status 1: no ");
+    push.position("/bin/crun ended with status 1: no ");
+    push.position("/bin/youki: the container ");
+    push.position("/trial is not running\n");
     assert_eq!(world.ask("db.0").matches("started").count(), 1);
     assert!(!world.state("trial").exists());
 }
@@ -67,8 +70,8 @@ fn memory_of_plain_processes_is_recorded_without_a_deployment() {
     let scale = world.dotcloud(["scale", "db:memory=500M"]).with_status(0);
     assert_eq!(
         scale.stdout,
-        "Warning: the process runtime enforces no limit: the memory is recorded and shown, and a \
-         service can use more\n==> The scale is recorded\n"
+        "Warning: nothing enforces a limit here: the memory is recorded and shown, and a service \
+         can use more\n==> The scale is recorded\n"
     );
     assert!(
         scale

@@ -8,7 +8,9 @@
     reason = "helpers of tests, which are there once for each runtime"
 )]
 
+mod machine;
 mod mounts;
 mod oci;
 mod process;
+mod rootless;
 mod world;

@@ -2,18 +2,21 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::TcpStream;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::machine;
+
 const DEADLINE: Duration = Duration::from_mins(1);
+/// The uid and gid of an ordinary user, whom root can be.
+pub(crate) const ORDINARY: u32 = 65534;
 
 /// A database in miniature: it notes each start and each TERM in `~/data` and tells all of it to
 /// whoever connects.
@@ -61,6 +64,14 @@ pub(crate) struct Printed {
 }
 
 impl Printed {
+    pub(crate) fn of(output: &Output) -> Self {
+        Self {
+            status: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// The same if the status is `expected`.
     #[track_caller]
     pub(crate) fn with_status(self, expected: i32) -> Self {
@@ -89,16 +100,39 @@ pub(crate) struct World {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Runtime {
     Process,
+    /// Containers of root.
     Oci,
+    /// Containers of an ordinary user.
+    Rootless,
+}
+
+impl Runtime {
+    /// What `--runtime` calls it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Oci | Self::Rootless => "oci",
+        }
+    }
+
+    /// Whom `dotcloud` has to run as, if not as us.
+    pub(crate) fn user(self) -> Option<u32> {
+        (self == Self::Rootless && is_root()).then_some(ORDINARY)
+    }
 }
 
 impl World {
     /// None, after saying so, where this machine has no such runtime.
     pub(crate) fn new(runtime: Runtime) -> Option<Self> {
-        if runtime == Runtime::Oci && !oci_works() {
-            return None;
-        }
-        Some(Self::with(runtime, None))
+        let works = runtime == Runtime::Process || machine::tried(runtime).works;
+        works.then(|| Self::with(runtime, runtime.user()))
+    }
+
+    /// None, after saying so, where this machine has no such runtime that limits memory.
+    pub(crate) fn that_limits_memory(runtime: Runtime) -> Option<Self> {
+        machine::limits_memory(runtime)
+            .then(|| Self::new(runtime))
+            .flatten()
     }
 
     /// One of plain processes, for another user, which takes root.
@@ -127,12 +161,8 @@ impl World {
                 chown(entry.unwrap().path(), user, user).unwrap();
             }
         }
-        let runtime = match runtime {
-            Runtime::Process => "process",
-            Runtime::Oci => "oci",
-        };
         world
-            .dotcloud(["create", "-y", "app", "--runtime", runtime])
+            .dotcloud(["create", "-y", "app", "--runtime", runtime.name()])
             .with_status(0);
         world
     }
@@ -151,8 +181,8 @@ impl World {
     pub(crate) fn inside(&self, path: &str) -> String {
         let parts: Vec<&str> = path.splitn(3, '/').collect();
         match (self.runtime, &parts[..]) {
-            (Runtime::Oci, [_, _, "home"]) => "/home/dotcloud".to_owned(),
-            (Runtime::Oci, ["db.build", "code"]) => "/tmp/code".to_owned(),
+            (Runtime::Oci | Runtime::Rootless, [_, _, "home"]) => "/home/dotcloud".to_owned(),
+            (Runtime::Oci | Runtime::Rootless, ["db.build", "code"]) => "/tmp/code".to_owned(),
             _ => self.state(path).display().to_string(),
         }
     }
@@ -180,9 +210,15 @@ impl World {
 
     /// The `dotcloud` command, not started.
     pub(crate) fn command<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dotcloud"));
+        let mut command = self.program(env!("CARGO_BIN_EXE_dotcloud"));
+        command.args(words);
         command
-            .args(words)
+    }
+
+    /// Another program, as it would be started, not started.
+    pub(crate) fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(name);
+        command
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
             .env("DOTCLOUD_HOME", self.home())
@@ -196,12 +232,7 @@ impl World {
     }
 
     pub(crate) fn dotcloud<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Printed {
-        let output = self.command(words).output().unwrap();
-        Printed {
-            status: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Printed::of(&self.command(words).output().unwrap())
     }
 
     #[track_caller]
@@ -255,41 +286,6 @@ pub(crate) fn read(address: &str) -> std::io::Result<String> {
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     Ok(text)
-}
-
-/// Whether this machine can run containers; says so, past the harness, if not.
-fn oci_works() -> bool {
-    static WORKS: OnceLock<bool> = OnceLock::new();
-    *WORKS.get_or_init(|| {
-        let place = tempfile::tempdir_in("/tmp").unwrap();
-        let mode = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(place.path(), mode).unwrap();
-        fs::write(
-            place.path().join("dotcloud.yml"),
-            "a:\n  type: custom\n  process: sleep 600\n",
-        )
-        .unwrap();
-        let dotcloud = |words: &[&str]| {
-            Command::new(env!("CARGO_BIN_EXE_dotcloud"))
-                .args(words)
-                .env("DOTCLOUD_HOME", place.path().join("h"))
-                .current_dir(place.path())
-                .output()
-                .unwrap()
-        };
-        dotcloud(&["create", "-y", "probe", "--runtime", "oci"]);
-        let push = dotcloud(&["push"]);
-        dotcloud(&["destroy", "-y"]);
-        let said = String::from_utf8_lossy(&push.stdout);
-        if said.contains("no OCI runtime works") {
-            let _ = writeln!(
-                std::io::stderr(),
-                "\n*** NOT TESTED: the oci runtime. This machine cannot run containers:\n{said}"
-            );
-            return false;
-        }
-        true
-    })
 }
 
 /// Pid and command line of everything that has `directory` in its command line or environment, or

@@ -80,6 +80,15 @@ fn mariadb_in_a_container_keeps_every_row() {
     main_job_in_container(&MARIADB);
 }
 
+#[test]
+fn mariadb_in_a_container_without_root_keeps_every_row() {
+    if let Some(world) = World::in_containers_without_root(MARIADB.fixture) {
+        first_push(&world, &MARIADB);
+        insert_rows(&world);
+        second_push(&world, &MARIADB);
+    }
+}
+
 fn main_job_in_container(server: &Server) {
     if let Some(world) = World::in_containers(server.fixture) {
         main_job(&world, server);

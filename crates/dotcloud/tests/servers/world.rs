@@ -4,7 +4,8 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -42,6 +43,8 @@ pub(crate) struct World {
     dir: Place,
     /// `--runtime`
     pub(crate) runtime: &'static str,
+    /// Whom `dotcloud` runs as, if not as us.
+    user: Option<u32>,
 }
 
 impl World {
@@ -52,12 +55,22 @@ impl World {
 
     /// The same with a tarball of one's own.
     pub(crate) fn with_tarball(tarball: &Path) -> Self {
-        Self::with(tarball, "process")
+        Self::with(tarball, "process", None)
     }
 
     /// The same in containers. None, after saying so past the harness, where there can be none.
     pub(crate) fn in_containers(fixture: &str) -> Option<Self> {
-        let world = Self::with(&tarball(fixture), "oci");
+        Self::in_containers_of(fixture, None)
+    }
+
+    /// The same, of an ordinary user: as root we become one.
+    pub(crate) fn in_containers_without_root(fixture: &str) -> Option<Self> {
+        let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+        Self::in_containers_of(fixture, is_root.then_some(65534))
+    }
+
+    fn in_containers_of(fixture: &str, user: Option<u32>) -> Option<Self> {
+        let world = Self::with(&tarball(fixture), "oci", user);
         let yml = fs::read_to_string(world.code("dotcloud.yml")).unwrap();
         // A file that fails in the first place after the runtime was tried out.
         fs::write(
@@ -72,16 +85,16 @@ impl World {
         }
         let _ = writeln!(
             std::io::stderr(),
-            "\n*** NOT TESTED: {fixture} in the oci runtime. This machine cannot run \
-             containers:\n{}",
+            "\n*** NOT TESTED: {fixture} in the oci runtime (user: {user:?}). This machine cannot \
+             run containers:\n{}",
             tried.stdout
         );
         None
     }
 
-    fn with(tarball: &Path, runtime: &'static str) -> Self {
+    fn with(tarball: &Path, runtime: &'static str, user: Option<u32>) -> Self {
         let dir = Place::new();
-        let world = Self { dir, runtime };
+        let world = Self { dir, runtime, user };
         let hooks = world.code("hooks");
         fs::create_dir_all(&hooks).unwrap();
         fs::copy(root().join("dotcloud.yml"), world.code("dotcloud.yml")).unwrap();
@@ -91,6 +104,9 @@ impl World {
                 .unwrap_or_else(|e| panic!("{}: {e}; run `make test`", from.display()));
         }
         fs::copy(tarball, hooks.join(tarball.file_name().unwrap())).unwrap();
+        for directory in [world.dir.path(), &*world.code("")] {
+            chown(directory, user, user).unwrap();
+        }
         world
             .dotcloud(["create", "app", "--assume-yes"])
             .with_status(0);
@@ -117,6 +133,9 @@ impl World {
             .env("HOME", self.dir.path())
             .env("DOTCLOUD_RUNTIME", self.runtime)
             .stdin(Stdio::null());
+        if let Some(user) = self.user {
+            command.gid(user).uid(user);
+        }
         command
     }
 

@@ -15,6 +15,9 @@ pub(super) fn runtime(error: &RuntimeError) -> Advice {
              does without",
         )
         .detail(reasons.as_str()),
+        RuntimeError::Forbidden { setting, allowing } => environment(format!(
+            "have root allow it (sysctl -w {setting}={allowing}); --runtime process does without"
+        )),
         RuntimeError::Read { .. } => {
             environment("push again: every container gets a new one; its ~/data stays")
         }

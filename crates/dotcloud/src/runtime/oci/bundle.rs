@@ -16,15 +16,17 @@ use oci_spec::runtime::{
 use sha2::{Digest, Sha256};
 
 use super::mounts;
+use super::rootless::Rights;
+use crate::account::Account;
 use crate::container::Paths;
 use crate::files::{self, FileError};
 use crate::scaling::Memory;
 
 /// The platform's own user and group, in every container.
-const UID: u32 = 1000;
-const GID: u32 = 33;
+pub(super) const UID: u32 = 1000;
+pub(super) const GID: u32 = 33;
 /// Threads count. A server with a thread for each connection needs many, a fork bomb more.
-const PIDS: i64 = 4096;
+pub(super) const PIDS: i64 = 4096;
 /// Which runtime the container was made with.
 const ENGINE: &str = "dotcloud.engine";
 
@@ -42,6 +44,8 @@ pub(super) struct Contents<'a> {
     pub(super) supervisord: Option<&'a Path>,
     pub(super) host: &'a str,
     pub(super) memory: Option<Memory>,
+    pub(super) account: &'a Account,
+    pub(super) rights: Rights,
 }
 
 /// Makes the root file system of `container` and returns its configuration.
@@ -56,9 +60,9 @@ pub(super) fn make(container: &Paths, contents: &Contents<'_>) -> Result<Spec, F
     }
     write_etc(&root, contents.host)?;
     // The kernel's own file systems first: nothing of theirs may cover ours.
-    let mut all = mounts::kernel();
+    let mut all = mounts::kernel(contents.rights);
     all.extend(mounts);
-    for mount in mounts::kernel() {
+    for mount in mounts::kernel(contents.rights) {
         files::create_directory(&below(&root, mount.destination()), 0o755)?;
     }
     for (link, target) in [
@@ -69,7 +73,11 @@ pub(super) fn make(container: &Paths, contents: &Contents<'_>) -> Result<Spec, F
         let link = root.join(link);
         symlink(target, &link).map_err(files::failed("create", &link))?;
     }
-    Ok(spec(container, contents, all))
+    let mut spec = spec(container, contents, all);
+    contents
+        .rights
+        .adapt(&mut spec, contents.account, container);
+    Ok(spec)
 }
 
 fn spec(container: &Paths, contents: &Contents<'_>, mounts: Vec<Mount>) -> Spec {
@@ -257,6 +265,8 @@ mod tests {
             supervisord: Some(Path::new("/opt/venv/bin/supervisord")),
             host: "app-default-db-0",
             memory,
+            account: &Account::current(),
+            rights: Rights::Root,
         };
         let spec = make(&container, &contents).unwrap();
         assert_eq!(engine(&spec), Some("/usr/bin/runc".into()));

@@ -7,9 +7,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use oci_spec::runtime::{Mount, get_default_mounts};
+use oci_spec::runtime::{Mount, get_default_mounts, get_rootless_mounts};
 
 use super::bundle::{CODE, CONFIG, HOME, LOG, RUN, TMP};
+use super::rootless::Rights;
 use crate::container::Paths;
 use crate::files::{self, FileError};
 
@@ -39,9 +40,21 @@ const ETC: [&str; 19] = [
     "timezone",
 ];
 
-/// /proc, /dev, /sys and the control groups, the last two read-only; not the network's.
-pub(super) fn kernel() -> Vec<Mount> {
-    let mut mounts = get_default_mounts();
+/// The control groups.
+pub(super) const GROUPS: &str = "/sys/fs/cgroup";
+
+/// /proc, /dev, /sys and the control groups, if it has its own, the last two read-only; not the
+/// network's.
+pub(super) fn kernel(rights: Rights) -> Vec<Mount> {
+    let mut mounts = if rights == Rights::Root {
+        get_default_mounts()
+    } else {
+        // Without the terminals' group, which nobody can give anything to, and this machine's /sys.
+        get_rootless_mounts()
+    };
+    if !rights.limit_memory() {
+        mounts.retain(|mount| mount.destination() != Path::new(GROUPS));
+    }
     for mount in &mut mounts {
         let destination = mount.destination();
         if destination.starts_with("/sys")

@@ -9,30 +9,51 @@ use std::process::Command;
 
 use hook::Environment;
 
-use super::OciRuntime;
+use super::rootless::Rights;
+use super::session::SessionError;
+use super::{OciRuntime, read_pid, rootless, session};
 use crate::account::Account;
 use crate::container::{Paths, Variables};
 use crate::files;
 use crate::orphans;
 use crate::runtime::{Call, Runtime, RuntimeError};
+use crate::scaling::Memory;
 use crate::supervisor;
 
 /// In the order in which they are tried.
 const ENGINES: [&str; 3] = ["runc", "crun", "youki"];
 const TRIAL_MEMORY: &str = "64M";
 
-/// The first OCI runtime that runs a container here: `trial`, of which nothing stays.
+/// The first OCI runtime that runs a container here: `trial`, of which nothing stays. And, if
+/// nothing limits its memory, why not.
 pub(in crate::runtime) fn probe(
     account: Account,
     environment: &Environment,
     trial: &Paths,
-) -> Result<OciRuntime, RuntimeError> {
-    if !account.drops() {
-        // Who may not touch control groups may not limit anything.
-        return Err(RuntimeError::NoneWorks {
-            reasons: "containers are made by root only".to_owned(),
-        });
+) -> Result<(OciRuntime, Option<String>), RuntimeError> {
+    let first = |rights| first(account, rights, environment, trial);
+    if account.drops() {
+        return Ok((first(Rights::Root)?, None));
     }
+    rootless::check_allowed()?;
+    let unlimited = match session::check(&account) {
+        Err(error) => error.to_string(),
+        Ok(()) => match first(Rights::Session) {
+            Ok(runtime) => return Ok((runtime, None)),
+            Err(RuntimeError::NoneWorks { reasons }) => reasons,
+            Err(error) => return Err(error),
+        },
+    };
+    Ok((first(Rights::Namespaces)?, Some(unlimited)))
+}
+
+/// The first that works with `rights`.
+fn first(
+    account: Account,
+    rights: Rights,
+    environment: &Environment,
+    trial: &Paths,
+) -> Result<OciRuntime, RuntimeError> {
     let mut reasons = Vec::new();
     for name in ENGINES {
         let Some(engine) = find(name, environment) else {
@@ -44,15 +65,15 @@ pub(in crate::runtime) fn probe(
             // Whoever needs it misses it later.
             supervisord: supervisor::find(environment).ok(),
             account,
+            rights,
         };
-        match runtime.try_out(trial) {
-            Ok(()) => return Ok(runtime),
-            Err(RuntimeError::Engine { source, .. }) => {
-                let words = source.last_words().lines().last().unwrap_or_default();
-                reasons.push(format!("{source}: {words}"));
-            }
-            Err(error) => return Err(error),
+        match runtime.try_out(trial)? {
+            None => return Ok(runtime),
+            Some(reason) => reasons.push(reason),
         }
+    }
+    if rights != Rights::Root {
+        reasons.extend(rootless::suspicion());
     }
     Err(RuntimeError::NoneWorks {
         reasons: reasons.join("\n"),
@@ -84,16 +105,30 @@ fn find(name: &str, environment: &Environment) -> Option<PathBuf> {
 }
 
 impl OciRuntime {
-    /// Does once what a deployment will do.
-    fn try_out(&self, trial: &Paths) -> Result<(), RuntimeError> {
+    /// Does once what a deployment will do. Why it does not work, if it does not.
+    fn try_out(&self, trial: &Paths) -> Result<Option<String>, RuntimeError> {
         trial.create(&self.account)?;
-        self.furnish(trial, "trial", TRIAL_MEMORY.parse().ok())?;
-        let tried = self.try_verbs(trial);
+        let memory = TRIAL_MEMORY.parse().ok();
+        self.furnish(trial, "trial", memory)?;
+        let tried = self.try_verbs(trial, memory);
         self.clear_away(trial)?;
-        tried
+        match tried {
+            Err(RuntimeError::Engine { source, .. }) => {
+                let words = source.last_words().lines().last().unwrap_or_default();
+                Ok(Some(format!("{source}: {words}")))
+            }
+            Err(error @ RuntimeError::NotRunning { .. }) => {
+                Ok(Some(format!("{}: {error}", self.engine.display())))
+            }
+            other => other,
+        }
     }
 
-    fn try_verbs(&self, container: &Paths) -> Result<(), RuntimeError> {
+    fn try_verbs(
+        &self,
+        container: &Paths,
+        memory: Option<Memory>,
+    ) -> Result<Option<String>, RuntimeError> {
         let variables = Variables::new();
         let home = container.home();
         let call = |words: &[&str]| Call {
@@ -111,7 +146,12 @@ impl OciRuntime {
         let file = File::create(&errors).map_err(files::failed("create", &errors))?;
         self.start(container, &call(&["/bin/sleep", "60"]), file)?;
         run(self.beside(container, &call(&["/bin/true"]))?)?;
-        Ok(())
+        let limited = self.rights != Rights::Session
+            || read_pid(container)?
+                .zip(memory)
+                .is_some_and(|(pid, memory)| session::limits(pid, memory));
+        let engine = self.engine.clone();
+        Ok((!limited).then(|| SessionError::NoLimit { engine }.to_string()))
     }
 
     fn clear_away(&self, trial: &Paths) -> Result<(), RuntimeError> {

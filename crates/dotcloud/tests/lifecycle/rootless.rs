@@ -1,0 +1,9 @@
+//! Containers of an ordinary user: the same from inside as root's, for every verb, and what an ordinary
+//! user gets where there can be none.
+
+pub(crate) const RUNTIME: crate::world::Runtime = crate::world::Runtime::Rootless;
+
+#[path = "isolation.rs"]
+mod isolation;
+#[path = "namespaces.rs"]
+mod namespaces;
