@@ -187,6 +187,19 @@ fn with_home(world: &World, home: &Path, words: &[&str], status: i32) -> String 
     text
 }
 
+/// An application in another state directory, which goes with it even if the test fails.
+struct Far<'a> {
+    world: &'a World,
+    home: &'a Path,
+}
+
+impl Drop for Far<'_> {
+    fn drop(&mut self) {
+        let mut destroy = self.world.command(["destroy", "-y", "-A", "far"]);
+        let _ = destroy.env("DOTCLOUD_HOME", self.home).output();
+    }
+}
+
 #[test]
 fn state_directory_may_have_any_letters_and_lie_on_another_file_system() {
     for (runtime, name) in [(Runtime::Process, "process"), (Runtime::Oci, "oci")] {
@@ -200,6 +213,10 @@ fn state_directory_may_have_any_letters_and_lie_on_another_file_system() {
             .tempdir_in("/dev/shm")
             .unwrap();
         let home = elsewhere.path().join("état 1");
+        let _far = Far {
+            world: &world,
+            home: &home,
+        };
         let dotcloud = |words: &[&str]| {
             let words = [words, &["-A", "far"]].concat();
             with_home(&world, &home, &words, 0)
