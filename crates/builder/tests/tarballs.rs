@@ -214,7 +214,7 @@ fn full_disk_leaves_nothing_and_the_next_run_succeeds() {
         "mount -t tmpfs -o size=128k,mode=0777 none \"$HOME\"\n\
          $AS_USER \"$BUILDER\" || echo \"status $?\" >&2\n\
          find \"$HOME\" -mindepth 1 >&2\n\
-         mount --options-mode ignore -o remount,size=16m \"$HOME\"\n\
+         mount --options-mode ignore -o remount,size=64m \"$HOME\"\n\
          $AS_USER \"$BUILDER\"\n\
          find \"$HOME\" -name '.*' >&2\n",
     );
