@@ -88,21 +88,23 @@ pub fn render(program: &str, error: &dyn Explain, out: &mut dyn Write) -> ExitSt
             "  this is a defect of {program}: please report it with these lines"
         );
     }
+    let text = escape_controls(&text, &['\n', '\t']);
     // One write, so that lines of parallel programs do not interleave.
-    let _ = out.write_all(without_controls(&text).as_bytes());
+    let _ = out.write_all(text.as_bytes());
     let _ = out.flush();
     advice.status
 }
 
-/// Names from archives and what programs say may hold what a terminal obeys.
-fn without_controls(text: &str) -> String {
-    let is_shown = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+/// `text` with every control character but `kept` escaped: names from archives and what programs say
+/// may hold what a terminal obeys.
+#[must_use]
+pub fn escape_controls(text: &str, kept: &[char]) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
-        if is_shown(c) {
-            plain.push(c);
-        } else {
+        if c.is_control() && !kept.contains(&c) {
             plain.extend(c.escape_default());
+        } else {
+            plain.push(c);
         }
     }
     plain
@@ -162,10 +164,10 @@ mod tests {
     }
 
     #[test]
-    fn without_controls_escapes_what_a_terminal_obeys() {
+    fn escape_controls_all_but_those_that_are_kept() {
         let text = "cannot read '\u{1b}[2J\r'\n  |\t\u{9b}Zürich\n";
         assert_eq!(
-            without_controls(text),
+            escape_controls(text, &['\n', '\t']),
             "cannot read '\\u{1b}[2J\\r'\n  |\t\\u{9b}Zürich\n"
         );
     }

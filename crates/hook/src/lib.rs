@@ -17,7 +17,7 @@ pub use defect::watch_for_defects;
 pub use entry::{Program, main};
 pub use environment::{Environment, EnvironmentError, SwitchError};
 pub use exit::ExitStatus;
-pub use failure::{Advice, Explain, Kind, render};
+pub use failure::{Advice, Explain, Kind, escape_controls, render};
 pub use inherit::Inherited;
 pub use memory::{MemoryLimit, MemoryLimitError};
 pub use process::{Background, CommandError, Finished, exec, feed, run};

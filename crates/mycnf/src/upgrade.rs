@@ -14,7 +14,7 @@ use std::process::Command;
 use hook::CommandError;
 use thiserror::Error;
 
-use crate::command::with_path;
+use crate::command::{bare_command, with_path};
 use crate::data_dir::{DataDirState, InspectError, inspect};
 use crate::initialise::remove_file_if_there;
 use crate::layout::Layout;
@@ -166,13 +166,9 @@ impl Upgrade<'_> {
 
     /// Options of the user's for clients must not change what these do.
     fn client(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
+        let mut command = bare_command(self.layout, program);
         command
-            .env_clear()
-            .env("HOME", self.layout.home())
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("TMPDIR", self.layout.upgrade_dir())
-            .current_dir(self.layout.home())
             .arg("--no-defaults")
             .arg(with_path("--socket=", &self.layout.private_socket()))
             .args(["--protocol=SOCKET", "--user=root"]);

@@ -51,13 +51,5 @@ pub(crate) fn described(kind: EntryType) -> &'static str {
 
 /// A name from the archive, fit for a terminal.
 pub(crate) fn shown(name: &[u8]) -> String {
-    let mut text = String::new();
-    for c in String::from_utf8_lossy(name).chars() {
-        if c.is_control() {
-            text.extend(c.escape_default());
-        } else {
-            text.push(c);
-        }
-    }
-    text
+    hook::escape_controls(&String::from_utf8_lossy(name), &[])
 }
