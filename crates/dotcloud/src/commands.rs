@@ -22,7 +22,7 @@ mod status;
 mod table;
 mod up;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -34,6 +34,7 @@ use crate::cli::{Cli, Global, Verb};
 use crate::console;
 use crate::error::Error;
 use crate::gateway;
+use crate::ownership::Owners;
 use crate::platform::Platform;
 use crate::project::Project;
 use crate::store::Lock;
@@ -93,6 +94,7 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
     let platform = Platform::new(environment)?;
     let call = Call {
         platform,
+        owners: Owners::of(environment),
         global: cli.global,
         directory: std::env::current_dir().map_err(|source| Error::WorkingDirectory { source })?,
     };
@@ -126,6 +128,8 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
 /// What every verb is called with.
 struct Call {
     platform: Platform,
+    /// Whose files decide what we do.
+    owners: Owners,
     global: Global,
     /// Where the user is.
     directory: PathBuf,
@@ -134,7 +138,12 @@ struct Call {
 impl Call {
     /// The project around the working directory.
     fn project(&self) -> Result<Option<Project>, Error> {
-        Ok(Project::find(&self.directory)?)
+        self.project_of(&self.directory)
+    }
+
+    /// The project around `directory`.
+    fn project_of(&self, directory: &Path) -> Result<Option<Project>, Error> {
+        Ok(Project::find(directory, &self.owners)?)
     }
 
     /// The name that was given, else of the project around us.
@@ -146,8 +155,15 @@ impl Call {
         let project = self.project()?.ok_or_else(|| Error::NotConnected {
             directory: self.directory.clone(),
         })?;
-        crate::application::check_application_name(&project.application)?;
-        Ok(project.application)
+        let name = project.application;
+        crate::application::check_application_name(&name)?;
+        if project.directory != self.directory {
+            let connected = project.directory.display();
+            console::info(format!(
+                "Working on the application \"{name}\", which {connected} is connected to"
+            ));
+        }
+        Ok(name)
     }
 
     /// The record of that application.

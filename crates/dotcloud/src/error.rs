@@ -121,6 +121,7 @@ impl Explain for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ownership::Distrust;
     use crate::upload::Vcs;
 
     fn rendered(error: &Error) -> String {
@@ -160,6 +161,16 @@ mod tests {
                 },
                 "dotcloud: error: cannot tell the working directory\n  cause: gone\n  next: cd into \
                  a directory that exists\n",
+            ),
+            (
+                ProjectError::NotObeyed {
+                    path: "/tmp/.dotcloud".into(),
+                    why: Distrust::Foreign { uid: 1003 },
+                }
+                .into(),
+                "dotcloud: error: /tmp/.dotcloud is not obeyed: it belongs to uid 1003\n  next: \
+                 name the application, -A APP, or connect a directory that nobody else can write: \
+                 'dotcloud connect APP' in it\n",
             ),
             (
                 Error::Run {

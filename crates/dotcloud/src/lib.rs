@@ -19,6 +19,7 @@ mod handover;
 mod hook_run;
 mod launch;
 mod orphans;
+mod ownership;
 mod platform;
 mod ports;
 mod project;

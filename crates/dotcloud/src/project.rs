@@ -1,12 +1,15 @@
 //! `.dotcloud/config`: which application a directory belongs to. Searched for upwards, as the
-//! platform's own client does.
+//! platform's own client does, but not beyond what somebody else put there.
 
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Access;
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::files::{self, FileError};
+use crate::ownership::{Distrust, Owners, is_absent};
 use crate::upload::Vcs;
 
 /// A directory connected to an application.
@@ -32,22 +35,18 @@ struct Config {
 }
 
 impl Project {
-    /// The nearest project at or above `directory`.
-    pub(crate) fn find(directory: &Path) -> Result<Option<Self>, ProjectError> {
+    /// The nearest project at or above `directory`. The search ends at one that somebody else made,
+    /// or may change: whoever works below a shared directory must not run another's code.
+    pub(crate) fn find(directory: &Path, owners: &Owners) -> Result<Option<Self>, ProjectError> {
         for ancestor in directory.ancestors() {
             let path = config_path(ancestor);
-            let text = match std::fs::read(&path) {
-                Ok(text) => text,
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
-                    ) =>
-                {
-                    continue;
-                }
-                Err(source) => return Err(files::failed("read", &path)(source).into()),
-            };
+            if let Err(error) = path.symlink_metadata()
+                && is_absent(&error)
+            {
+                continue;
+            }
+            check(ancestor, owners)?;
+            let text = std::fs::read(&path).map_err(files::failed("read", &path))?;
             let config: Config = serde_json::from_slice(&text)
                 .map_err(|source| ProjectError::Damaged { path, source })?;
             return Ok(Some(Self {
@@ -60,8 +59,9 @@ impl Project {
         Ok(None)
     }
 
-    /// Connects the directory to the application.
-    pub(crate) fn connect(&self) -> Result<(), ProjectError> {
+    /// Connects the directory to the application, if that connection would be obeyed.
+    pub(crate) fn connect(&self, owners: &Owners) -> Result<(), ProjectError> {
+        check(&self.directory, owners)?;
         let path = config_path(&self.directory);
         let config = Config {
             application: self.application.clone(),
@@ -77,6 +77,20 @@ impl Project {
         Ok(files::replace(&path, &text, 0o644)?)
     }
 
+    /// Refuses a directory whose connection would not be obeyed.
+    pub(crate) fn check(directory: &Path, owners: &Owners) -> Result<(), ProjectError> {
+        check(directory, owners)
+    }
+
+    /// Whether what is pushed from here unasked is what we, or root, put here.
+    pub(crate) fn check_build_file(&self, owners: &Owners) -> Result<(), ProjectError> {
+        let path = self.directory.join("dotcloud.yml");
+        match owners.distrust_file(&path) {
+            Some(why) => Err(ProjectError::NotObeyed { path, why }),
+            None => Ok(()),
+        }
+    }
+
     /// Undoes [`Project::connect`]; what else lies in `.dotcloud` stays.
     pub(crate) fn disconnect(&self) -> Result<(), ProjectError> {
         files::remove(&config_path(&self.directory))?;
@@ -86,6 +100,27 @@ impl Project {
     }
 }
 
+/// Refuses a directory, or a connection in it, that is not ours alone.
+fn check(directory: &Path, owners: &Owners) -> Result<(), ProjectError> {
+    let config = config_path(directory);
+    let refused = |path: &Path, why| {
+        Err(ProjectError::NotObeyed {
+            path: path.to_owned(),
+            why,
+        })
+    };
+    for path in [directory, &directory.join(".dotcloud"), &config] {
+        if let Some(why) = owners.distrust(path) {
+            return refused(path, why);
+        }
+    }
+    // Root's, which is not for us, is no reason to fail.
+    if rustix::fs::access(&config, Access::READ_OK) == Err(Errno::ACCESS) {
+        return refused(&config, Distrust::Unreadable);
+    }
+    Ok(())
+}
+
 fn config_path(directory: &Path) -> PathBuf {
     directory.join(".dotcloud/config")
 }
@@ -93,6 +128,8 @@ fn config_path(directory: &Path) -> PathBuf {
 /// The connection of a directory cannot be read or changed.
 #[derive(Debug, Error)]
 pub(crate) enum ProjectError {
+    #[error("{path} is not obeyed: {why}")]
+    NotObeyed { path: PathBuf, why: Distrust },
     #[error("{path} is damaged")]
     Damaged {
         path: PathBuf,
@@ -104,7 +141,14 @@ pub(crate) enum ProjectError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    fn ours() -> Owners {
+        Owners::of(&hook::Environment::default())
+    }
 
     fn connected(directory: &Path, vcs: Option<Vcs>) -> Project {
         let project = Project {
@@ -113,7 +157,7 @@ mod tests {
             vcs,
             branch: vcs.map(|_| "stable".to_owned()),
         };
-        project.connect().unwrap();
+        project.connect(&ours()).unwrap();
         project
     }
 
@@ -122,12 +166,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let below = directory.path().join("a/b");
         std::fs::create_dir_all(&below).unwrap();
-        assert_eq!(Project::find(&below).unwrap(), None);
+        assert_eq!(Project::find(&below, &ours()).unwrap(), None);
         for vcs in [None, Some(Vcs::Git), Some(Vcs::Hg)] {
             let project = connected(directory.path(), vcs);
-            assert_eq!(Project::find(&below).unwrap(), Some(project));
+            assert_eq!(Project::find(&below, &ours()).unwrap(), Some(project));
         }
-        let project = Project::find(&below).unwrap().unwrap();
+        let project = Project::find(&below, &ours()).unwrap().unwrap();
         project.disconnect().unwrap();
         assert!(!directory.path().join(".dotcloud").exists());
     }
@@ -139,8 +183,55 @@ mod tests {
         let path = config_path(directory.path());
         std::fs::write(&path, "x").unwrap();
         assert_eq!(
-            Project::find(directory.path()).unwrap_err().to_string(),
+            Project::find(directory.path(), &ours())
+                .unwrap_err()
+                .to_string(),
             format!("{} is damaged", path.display())
         );
+    }
+
+    #[test]
+    fn find_ends_at_what_others_may_write() {
+        let directory = tempfile::tempdir().unwrap();
+        connected(directory.path(), None);
+        let shared = directory.path().join("shared");
+        let below = shared.join("mine");
+        std::fs::create_dir_all(&below).unwrap();
+        connected(&shared, None);
+        let open = |path: &Path, mode| {
+            std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        };
+        let found = || Project::find(&below, &ours());
+        assert_eq!(found().unwrap().unwrap().directory, shared);
+        for path in [
+            shared.clone(),
+            shared.join(".dotcloud"),
+            shared.join(".dotcloud/config"),
+        ] {
+            open(&path, 0o1777);
+            let refused = found().unwrap_err().to_string();
+            let expected = format!("{} is not obeyed: others may write it", path.display());
+            assert_eq!(refused, expected);
+            open(&path, 0o755);
+        }
+        // Nothing is found there, nor obeyed, nor refused.
+        std::fs::remove_file(shared.join(".dotcloud/config")).unwrap();
+        open(&shared, 0o1777);
+        assert_eq!(found().unwrap().unwrap().directory, directory.path());
+        let refused = connected_to(&shared).unwrap_err().to_string();
+        assert!(
+            refused.ends_with("is not obeyed: others may write it"),
+            "{refused}"
+        );
+    }
+
+    fn connected_to(directory: &Path) -> Result<(), ProjectError> {
+        let project = Project {
+            directory: directory.to_owned(),
+            application: "app".to_owned(),
+            vcs: None,
+            branch: None,
+        };
+        project.connect(&ours())
     }
 }

@@ -6,12 +6,17 @@ use super::Call;
 use crate::cli::Form;
 use crate::console;
 use crate::error::Error;
+use crate::project::ProjectError;
 use crate::store::StoreError;
 
 /// Every application with its flavor; the connected one starred. One whose record cannot be read
 /// hides no other.
 pub(super) fn list(call: &Call, form: Form) -> Result<(), Error> {
-    let ours = call.project()?.map(|project| project.application);
+    let ours = match call.project() {
+        // Nothing that another may have put there is in the way of a list.
+        Err(Error::Project(ProjectError::NotObeyed { .. })) => None,
+        found => found?.map(|project| project.application),
+    };
     let connected = |name: &String| ours.as_ref() == Some(name);
     let store = &call.platform.store;
     let mut unreadable = None;

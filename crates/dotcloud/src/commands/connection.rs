@@ -25,7 +25,7 @@ pub(super) fn connect(call: &Call, name: &str, protocol: &cli::Protocol) -> Resu
         vcs,
         branch: protocol.branch.clone(),
     }
-    .connect()?;
+    .connect(&call.owners)?;
     let mut options = format!("--{}", vcs.map_or("rsync", Vcs::name));
     if let Some(branch) = &protocol.branch {
         let _ = write!(options, " --branch {branch}");

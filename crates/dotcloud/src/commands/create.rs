@@ -6,6 +6,7 @@ use crate::cli;
 use crate::console;
 use crate::error::Error;
 use crate::files;
+use crate::project::Project;
 use crate::store::StoreError;
 
 /// Creates the application and offers to connect this directory.
@@ -31,6 +32,10 @@ pub(super) fn create(call: &Call, arguments: &cli::Create) -> Result<(), Error> 
         store.save(&application)?;
     }
     console::success(format!("Application \"{name}\" created."));
+    if let Err(why) = Project::check(&call.directory, &call.owners) {
+        console::warning(format!("this directory is not connected to it: {why}"));
+        return Ok(());
+    }
     let question = format!("Connect the current directory to \"{name}\"?");
     if console::ask(&question, true, call.global.assume()) {
         connection::connect(call, name, &arguments.protocol)?;

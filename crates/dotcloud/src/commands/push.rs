@@ -11,7 +11,7 @@ use crate::console;
 use crate::deploy::Options;
 use crate::error::Error;
 use crate::files;
-use crate::project::Project;
+use crate::project::{Project, ProjectError};
 use crate::revisions;
 use crate::upload::{self, Vcs, Wanted};
 
@@ -119,9 +119,9 @@ impl Target {
             Some(path) => absolute(path)?,
             None => call.directory.clone(),
         };
-        let project = match Project::find(&start)? {
+        let project = match find(call, &start)? {
             Some(project) => Some(project),
-            None => call.project()?,
+            None => find(call, &call.directory)?,
         };
         let application = match (&call.global.application, &project) {
             (Some(name), _) => name.clone(),
@@ -131,7 +131,10 @@ impl Target {
         check_application_name(&application)?;
         let committed = committed(arguments, project.as_ref());
         let source = match (&arguments.path, project) {
-            (None, Some(project)) => project.directory,
+            (None, Some(project)) => {
+                project.check_build_file(&call.owners)?;
+                project.directory
+            }
             (_, _) => start,
         };
         Ok(Self {
@@ -139,6 +142,19 @@ impl Target {
             source,
             committed,
         })
+    }
+}
+
+/// The project around `directory`; one that is not obeyed is none, if the application was named.
+fn find(call: &Call, directory: &Path) -> Result<Option<Project>, Error> {
+    match call.project_of(directory) {
+        Err(Error::Project(error @ ProjectError::NotObeyed { .. }))
+            if call.global.application.is_some() =>
+        {
+            console::info(error);
+            Ok(None)
+        }
+        found => found,
     }
 }
 

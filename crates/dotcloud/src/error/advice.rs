@@ -203,6 +203,10 @@ fn store(error: &StoreError) -> Advice {
 
 fn project(error: &ProjectError) -> Advice {
     match error {
+        ProjectError::NotObeyed { .. } => environment(
+            "name the application, -A APP, or connect a directory that nobody else can write: \
+             'dotcloud connect APP' in it",
+        ),
         ProjectError::Damaged { path, .. } => environment(format!(
             "remove {} and connect the directory again: 'dotcloud connect APP'",
             path.display()
