@@ -182,6 +182,23 @@ impl Call {
         Ok(self.platform.store.lock(application, busy)?)
     }
 
+    /// The same for what starts anything, which a copied state directory must not.
+    fn lock_to_start(&self, application: &str) -> Result<Lock, Error> {
+        self.settle_place()?;
+        self.lock(application)
+    }
+
+    /// Refuses a copied state directory; says that a moved one was moved.
+    fn settle_place(&self) -> Result<(), Error> {
+        if let Some(from) = self.platform.store.settle_place()? {
+            console::info(format!(
+                "The state directory was moved here from {}: everything goes on where it is now",
+                from.display()
+            ));
+        }
+        Ok(())
+    }
+
     /// From here on a request to end is a flag, which hooks and waits obey.
     fn defer_signals(&self) -> Result<(), Error> {
         for signal in [

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,9 @@ use crate::files::{self, FileError};
 
 /// Environment variables.
 pub(crate) type Variables = BTreeMap<String, String>;
+
+/// Command lines, by the names of their programs.
+pub(crate) type Programs = BTreeMap<String, String>;
 
 /// The paths of a container, a build container or an application's gateways.
 #[derive(Clone, Debug)]
@@ -131,6 +135,44 @@ impl Paths {
         let text = fs::read(&path).map_err(files::failed("read", &path))?;
         serde_json::from_slice(&text)
             .map_err(|error| files::failed("understand", &path)(error.into()))
+    }
+
+    /// Keeps the command lines of its programs, by name, for the configurations to come.
+    pub(crate) fn save_programs(&self, programs: &Programs) -> Result<(), FileError> {
+        let path = self.programs_file();
+        let text = serde_json::to_vec_pretty(programs)
+            .map_err(|error| files::failed("write", &path)(error.into()))?;
+        files::replace(&path, &text, 0o600)
+    }
+
+    /// None for a container whose configuration is somebody else's to write.
+    pub(crate) fn load_programs(&self) -> Result<Option<Programs>, FileError> {
+        let path = self.programs_file();
+        match fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text)
+                .map_err(|error| files::failed("understand", &path)(error.into())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(files::failed("read", &path)(source)),
+        }
+    }
+
+    /// Notes that it is started where it is.
+    pub(crate) fn note_start(&self) -> Result<(), FileError> {
+        let path = self.root.as_os_str().as_bytes();
+        files::replace(&self.start_file(), path, 0o600)
+    }
+
+    /// Whether it was started last in another place: what runs, if anything does, has paths of there.
+    pub(crate) fn was_started_elsewhere(&self) -> bool {
+        fs::read(self.start_file()).is_ok_and(|path| path != self.root.as_os_str().as_bytes())
+    }
+
+    fn start_file(&self) -> PathBuf {
+        self.root.join("started")
+    }
+
+    fn programs_file(&self) -> PathBuf {
+        self.root.join("programs.json")
     }
 
     fn variables_file(&self) -> PathBuf {

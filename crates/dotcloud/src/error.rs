@@ -265,6 +265,19 @@ mod tests {
     }
 
     #[test]
+    fn copy_error_has_exact_text() {
+        say([(
+            Error::Store(StoreError::Copy {
+                path: "/b".into(),
+                original: "/a".into(),
+            }),
+            "dotcloud: error: /b is a copy of the state directory /a, which is still there\n  next: \
+             go on with the original, DOTCLOUD_HOME=/a: its ports and names are the copy's, too; the \
+             copy comes up once /a is moved away or removed\n",
+        )]);
+    }
+
+    #[test]
     fn errors_about_operands_have_exact_texts() {
         say([
             (

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::application::{Container, Port};
 use crate::build_file::PortKind;
-use crate::container::{Paths, Variables};
+use crate::container::{Paths, Programs, Variables};
 use crate::deployment_log::DeploymentLog;
 use crate::files::{self, FileError};
 use crate::gateway;
@@ -46,6 +46,24 @@ impl Started {
     }
 }
 
+/// Writes supervisord's configuration of a container, for where it is now.
+pub(crate) fn configure(
+    runtime: &dyn Runtime,
+    paths: &Paths,
+    programs: &Programs,
+) -> Result<(), SupervisorError> {
+    supervisor::write_config(&supervisor::Container {
+        config: &paths.config(),
+        socket: &paths.socket(),
+        run_dir: &runtime.inside(paths, &paths.run()),
+        log_dir: &runtime.inside(paths, &paths.log()),
+        home: &runtime.inside(paths, &paths.home()),
+        oom_score: runtime.oom_score(),
+        programs,
+    })?;
+    Ok(())
+}
+
 /// Starts the container's supervisord, which outlives us.
 pub(crate) fn start(
     platform: &Platform,
@@ -54,6 +72,11 @@ pub(crate) fn start(
     variables: &Variables,
 ) -> Result<Started, LaunchError> {
     let runtime = platform.runtime_of(container)?;
+    // It may have been moved since it was made.
+    if let Some(programs) = container.load_programs()? {
+        configure(&*runtime, container, &programs)?;
+    }
+    container.note_start()?;
     let config = runtime.inside(container, &container.config());
     let plan = supervisor::start_command(supervisord, &config);
     let path = container.errors();

@@ -23,6 +23,7 @@ pub(crate) fn ensure_running(
     whom: &str,
     log: &mut DeploymentLog,
 ) -> Result<bool, LaunchError> {
+    stop_elsewhere(platform, container, whom, log)?;
     let config = container.config();
     let mut refused = None;
     loop {
@@ -48,6 +49,19 @@ pub(crate) fn ensure_running(
         }
         std::thread::sleep(TICK);
     }
+}
+
+/// Stops what was started before the container was moved: its paths lead to nothing.
+pub(crate) fn stop_elsewhere(
+    platform: &Platform,
+    container: &Paths,
+    whom: &str,
+    log: &mut DeploymentLog,
+) -> Result<(), LaunchError> {
+    if container.was_started_elsewhere() {
+        launch::stop(platform, container, whom, log)?;
+    }
+    Ok(())
 }
 
 /// Starts the container's supervisord again.

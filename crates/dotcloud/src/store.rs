@@ -2,6 +2,7 @@
 //! whole. A damaged record is an error, never an empty application.
 
 mod lock;
+mod place;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
@@ -157,6 +158,12 @@ impl Store {
         Ok(())
     }
 
+    /// Records where the state directory is. From where it was moved, if it was; a copy whose original
+    /// is still there is refused.
+    pub(crate) fn settle_place(&self) -> Result<Option<PathBuf>, StoreError> {
+        place::settle(&self.root)
+    }
+
     /// Waits for `application`'s lock; `busy` is called first if that may take time.
     pub(crate) fn lock(&self, application: &str, busy: impl FnOnce()) -> Result<Lock, StoreError> {
         Lock::take(&self.lock_path(application), busy)
@@ -275,6 +282,11 @@ pub(crate) enum StoreError {
     Relative { path: PathBuf },
     #[error("{path} does not let uid {uid} through, which every service runs as")]
     Unreachable { path: PathBuf, uid: u32 },
+    #[error(
+        "{path} is a copy of the state directory {original}, which is still there",
+        path = path.display(), original = original.display()
+    )]
+    Copy { path: PathBuf, original: PathBuf },
     #[error("there is no application '{application}'")]
     Unknown { application: String },
     #[error("the record {path} is damaged")]

@@ -14,6 +14,7 @@ use crate::deployment_log::DeploymentLog;
 use crate::files::{self, FileError};
 use crate::launch::{self, LaunchError, Started};
 use crate::platform::Platform;
+use crate::revive;
 use crate::supervisor::{self, SupervisorError};
 
 /// Sees to it that every public port of `application` has its gateway.
@@ -50,6 +51,8 @@ pub(crate) fn begin(
     }
     files::create_directory(&routes(&paths), 0o755)?;
     let executable = provide_executable(platform)?;
+    let log = &mut DeploymentLog::to_stderr();
+    revive::stop_elsewhere(platform, &paths, "gateways", log)?;
     let before = fs::read(paths.config()).unwrap_or_default();
     supervisor::write_config(&supervisor::Container {
         config: &paths.config(),

@@ -19,6 +19,7 @@ pub(super) fn create(call: &Call, arguments: &cli::Create) -> Result<(), Error> 
         arguments.flavor
     ));
     store.prepare(&call.platform.account)?;
+    call.settle_place()?;
     {
         let _lock = store.lock(name, || ())?;
         match store.load(name) {

@@ -32,7 +32,7 @@ pub(super) fn deploy(call: &Call, arguments: &cli::Deploy) -> Result<(), Error> 
     let store = &call.platform.store;
     let name = call.application_name()?;
     store.load(&name)?;
-    let _lock = call.lock(&name)?;
+    let _lock = call.lock_to_start(&name)?;
     let mut application = store.load(&name)?;
     let revision = revisions::find(&application, &arguments.revision)?.to_owned();
     let options = Options {

@@ -52,7 +52,7 @@ fn change(
     let store = &call.platform.store;
     let name = call.application_name()?;
     store.load(&name)?;
-    let _lock = call.lock(&name)?;
+    let _lock = call.lock_to_start(&name)?;
     let mut application = store.load(&name)?;
     change(&mut application)?;
     console::info(format!("{doing} for application {name}"));

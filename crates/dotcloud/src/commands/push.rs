@@ -22,7 +22,7 @@ pub(super) fn push(call: &Call, arguments: &cli::Push) -> Result<(), Error> {
     let store = &call.platform.store;
     store.load(name)?;
     store.prepare(&call.platform.account)?;
-    let _lock = call.lock(name)?;
+    let _lock = call.lock_to_start(name)?;
     // Again: it may have been destroyed, or pushed, while we waited.
     let mut application = store.load(name)?;
     if let Some(runtime) = arguments.runtime {

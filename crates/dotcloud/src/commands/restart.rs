@@ -18,7 +18,7 @@ pub(super) fn restart(call: &Call, selection: &Selection) -> Result<(), Error> {
     let platform = &call.platform;
     let name = call.application_name()?;
     platform.store.load(&name)?;
-    let _lock = call.lock(&name)?;
+    let _lock = call.lock_to_start(&name)?;
     let mut application = platform.store.load(&name)?;
     let instance = one_instance(&application, selection)?;
     console::info(format!("Restarting {instance}"));
@@ -32,10 +32,11 @@ pub(super) fn restart(call: &Call, selection: &Selection) -> Result<(), Error> {
     let paths = platform
         .store
         .container(&name, &instance, container.generation);
+    let log = &mut DeploymentLog::to_stderr();
+    revive::stop_elsewhere(platform, &paths, &instance.to_string(), log)?;
     if supervisor::status(&paths.config()).is_ok() {
         supervisor::restart(&paths.config())?;
     } else {
-        let log = &mut DeploymentLog::to_stderr();
         revive::revive(
             platform,
             &platform.supervisord()?,

@@ -22,6 +22,8 @@ pub(super) fn run(
     arguments: &cli::Run,
     environment: &Environment,
 ) -> Result<(), Error> {
+    // What it is told leads to the original.
+    call.settle_place()?;
     let application = call.application()?;
     let name = one_instance(&application, &arguments.instance)?;
     let container = application

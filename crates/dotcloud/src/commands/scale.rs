@@ -15,7 +15,7 @@ pub(super) fn scale(call: &Call, scalings: &[Scaling]) -> Result<(), Error> {
     let store = &call.platform.store;
     let name = call.application_name()?;
     store.load(&name)?;
-    let _lock = call.lock(&name)?;
+    let _lock = call.lock_to_start(&name)?;
     let mut application = store.load(&name)?;
     for scaling in scalings {
         let selection = Selection {

@@ -37,7 +37,7 @@ pub(super) fn up(call: &Call) -> Result<(), Error> {
 /// Unless it was stopped on purpose, and is not `wanted` by name.
 fn bring_back(call: &Call, name: &str, wanted: bool) -> Result<(), Error> {
     let platform = &call.platform;
-    let _lock = call.lock(name)?;
+    let _lock = call.lock_to_start(name)?;
     let mut application = match platform.store.load(name) {
         // Destroyed while we were busy with others.
         Err(StoreError::Unknown { .. }) if !wanted => return Ok(()),

@@ -19,7 +19,6 @@ use crate::launch;
 use crate::platform::Platform;
 use crate::ports::Ports;
 use crate::snapshot;
-use crate::supervisor;
 
 /// Gives every instance of the build file a successor with ports of its own, on record.
 pub(super) fn record(
@@ -167,15 +166,8 @@ pub(super) fn furnish(
     )?;
     write_variables(platform, application, &paths, container, service, name)?;
     let runtime = request.runtime;
-    supervisor::write_config(&supervisor::Container {
-        config: &paths.config(),
-        socket: &paths.socket(),
-        run_dir: &runtime.inside(&paths, &paths.run()),
-        log_dir: &runtime.inside(&paths, &paths.log()),
-        home: &runtime.inside(&paths, &paths.home()),
-        oom_score: runtime.oom_score(),
-        programs: &service.programs,
-    })?;
+    paths.save_programs(&service.programs)?;
+    launch::configure(runtime, &paths, &service.programs)?;
     let memory = application
         .services
         .get(&name.service)

@@ -184,6 +184,11 @@ fn store(error: &StoreError) -> Advice {
             "chmod o+x {}, or set DOTCLOUD_HOME to a directory that everyone can pass through",
             path.display()
         )),
+        StoreError::Copy { original, .. } => environment(format!(
+            "go on with the original, DOTCLOUD_HOME={0}: its ports and names are the copy's, too; the \
+             copy comes up once {0} is moved away or removed",
+            original.display()
+        )),
         StoreError::Unknown { application } => configuration(format!(
             "'dotcloud list' tells which there are; 'dotcloud create {application}' makes it"
         )),

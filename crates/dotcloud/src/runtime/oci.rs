@@ -4,6 +4,7 @@
 //! machine's.
 
 mod bundle;
+mod groups;
 mod mounts;
 mod oom;
 mod rootless;
@@ -100,6 +101,8 @@ impl OciRuntime {
     ) -> Result<Command, RuntimeError> {
         self.forget(container)?;
         let mut spec = load(container)?;
+        // It may have been moved since it was made.
+        bundle::relocate(&mut spec, container, self.rights);
         let process = spec.process().clone().unwrap_or_default();
         let mut process = fill(process, container, call);
         let words = process.args().clone().unwrap_or_default();
@@ -116,6 +119,7 @@ impl OciRuntime {
     /// Makes the engine forget the container; it ends what runs in it.
     fn forget(&self, container: &Paths) -> Result<(), RuntimeError> {
         let id = bundle::id(container);
+        Self::forget_others(container, &id)?;
         if files::look(&container.engine_state().join(&id))?.is_none() {
             return Ok(());
         }
@@ -124,6 +128,22 @@ impl OciRuntime {
         hook::run(&mut command, b"")
             .map(drop)
             .map_err(|source| Self::failed("remove", container, source))
+    }
+
+    /// Removes what an engine remembers of the container in another place. The engine is not asked: of
+    /// a copied container, it would end what runs in the original.
+    fn forget_others(container: &Paths, id: &str) -> Result<(), FileError> {
+        let Ok(entries) = fs::read_dir(container.engine_state()) else {
+            return Ok(());
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            if name.to_string_lossy().starts_with(bundle::ID_PREFIX) && *name != *id {
+                files::remove(&entry.path())?;
+                groups::remove_empty(&name.to_string_lossy());
+            }
+        }
+        Ok(())
     }
 
     fn failed(action: &'static str, container: &Paths, source: CommandError) -> RuntimeError {
@@ -282,7 +302,9 @@ impl Runtime for OciRuntime {
     fn end(&self, container: &Paths, tell: &mut dyn FnMut(&Process)) -> Result<(), RuntimeError> {
         // The first process of a container takes all others along, and heeds nothing but KILL.
         orphans::kill(|| self.processes(container), tell)?;
-        self.forget(container)
+        self.forget(container)?;
+        groups::remove(&bundle::id(container));
+        Ok(())
     }
 
     fn limit(&self, container: &Paths, memory: Option<Memory>) -> Result<Limited, RuntimeError> {

@@ -139,3 +139,36 @@ fn crun_that_works_pushes_limits_restarts_and_leaves_nothing() {
     );
     assert!(output.status.success(), "{stderr}");
 }
+
+#[test]
+fn engine_that_fails_leaves_no_control_group() {
+    let groups = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"];
+    let Some(groups) = groups.into_iter().find(|path| Path::new(path).is_dir()) else {
+        return;
+    };
+    let trial = Path::new(groups).join(format!("dotcloud-test-{}", std::process::id()));
+    if !is_root() || fs::create_dir(&trial).is_err() {
+        let _ = writeln!(
+            io::stderr(),
+            "\n*** NOT TESTED: groups that an engine leaves"
+        );
+        return;
+    }
+    fs::remove_dir(&trial).unwrap();
+    let world = World::of_user(None);
+    let made = world.code("made");
+    for other in ["bin/crun", "bin/youki"] {
+        world.script(other, "exit 1");
+    }
+    let lines = format!(
+        "for last; do :; done; mkdir '{groups}'/\"$last\"; echo \"$last\" >>'{}'; exit 1",
+        made.display()
+    );
+    world.script("bin/runc", &lines);
+    push(&world, "auto")
+        .with_status(0)
+        .position("--> Runtime: process: ");
+    let made = fs::read_to_string(made).unwrap();
+    assert_eq!(made.lines().count(), 1);
+    assert!(!Path::new(groups).join(made.trim()).exists());
+}

@@ -16,6 +16,8 @@ mod first_push;
 mod isolation;
 #[path = "killed.rs"]
 mod killed;
+#[path = "moved.rs"]
+mod moved;
 #[path = "operations.rs"]
 mod operations;
 #[path = "packages.rs"]

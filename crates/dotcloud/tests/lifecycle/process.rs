@@ -20,6 +20,8 @@ mod git;
 mod json;
 #[path = "killed.rs"]
 mod killed;
+#[path = "moved.rs"]
+mod moved;
 #[path = "operations.rs"]
 mod operations;
 #[path = "ordinary.rs"]

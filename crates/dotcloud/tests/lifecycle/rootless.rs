@@ -5,5 +5,7 @@ pub(crate) const RUNTIME: crate::world::Runtime = crate::world::Runtime::Rootles
 
 #[path = "isolation.rs"]
 mod isolation;
+#[path = "moved.rs"]
+mod moved;
 #[path = "namespaces.rs"]
 mod namespaces;

@@ -30,6 +30,9 @@ pub(super) const PIDS: i64 = 4096;
 /// Which runtime the container was made with.
 const ENGINE: &str = "dotcloud.engine";
 
+/// Of the names that engines know containers by.
+pub(super) const ID_PREFIX: &str = "dotcloud-";
+
 /// Where a container's own directories are in it.
 pub(super) const HOME: &str = "/home/dotcloud";
 pub(super) const LOG: &str = "/var/log/supervisor";
@@ -86,7 +89,7 @@ fn spec(container: &Paths, contents: &Contents<'_>, mounts: Vec<Mount>) -> Spec 
     let mut linux = Linux::default();
     linux
         .set_namespaces(Some(namespaces()))
-        .set_cgroups_path(Some(format!("/{}", id(container)).into()))
+        .set_cgroups_path(Some(Rights::Root.group(container)))
         .set_resources(Some(resources(contents.memory)));
     let mut spec = Spec::default();
     spec.set_root(Some(root))
@@ -101,6 +104,24 @@ fn spec(container: &Paths, contents: &Contents<'_>, mounts: Vec<Mount>) -> Spec 
     spec
 }
 
+/// Makes `spec` that of the container where it is now.
+pub(super) fn relocate(spec: &mut Spec, container: &Paths, rights: Rights) {
+    let own = mounts::own(container);
+    for mount in spec.mounts_mut().iter_mut().flatten() {
+        let now = own
+            .iter()
+            .find(|own| own.destination() == mount.destination());
+        if let Some(now) = now {
+            mount.set_source(now.source().clone());
+        }
+    }
+    if let Some(linux) = spec.linux_mut()
+        && linux.cgroups_path().is_some()
+    {
+        linux.set_cgroups_path(Some(rights.group(container)));
+    }
+}
+
 /// The runtime that `spec` was made for.
 pub(super) fn engine(spec: &Spec) -> Option<PathBuf> {
     spec.annotations().as_ref()?.get(ENGINE).map(PathBuf::from)
@@ -109,7 +130,7 @@ pub(super) fn engine(spec: &Spec) -> Option<PathBuf> {
 /// A name that no other container of this machine has.
 pub(super) fn id(container: &Paths) -> String {
     let digest = Sha256::digest(container.root().as_os_str().as_bytes());
-    let mut id = "dotcloud-".to_owned();
+    let mut id = ID_PREFIX.to_owned();
     for byte in &digest[..8] {
         let _ = write!(id, "{byte:02x}");
     }

@@ -107,6 +107,16 @@ impl Rights {
         Some(join.map(str::to_owned).into_iter().chain(words).collect())
     }
 
+    /// The control group of `container`, as engines want it told.
+    pub(super) fn group(self, container: &Paths) -> PathBuf {
+        let id = bundle::id(container);
+        match self {
+            // SLICE:PREFIX:NAME, for `PREFIX-NAME.scope`; the container's id all in all.
+            Self::Session => format!("user.slice:{}", id.replacen('-', ":", 1)).into(),
+            Self::Root | Self::Namespaces => format!("/{id}").into(),
+        }
+    }
+
     /// Makes of root's `spec` one of these rights.
     pub(super) fn adapt(self, spec: &mut Spec, account: &Account, container: &Paths) {
         if self == Self::Root {
@@ -123,7 +133,7 @@ impl Rights {
                 .set_gid_mappings(root_is(account.gid))
                 .set_cgroups_path(None);
             if self == Self::Session {
-                linux.set_cgroups_path(Some(scope(container)));
+                linux.set_cgroups_path(Some(self.group(container)));
                 if let Some(resources) = linux.resources_mut() {
                     // There are no device files to be had in a user namespace.
                     resources.set_devices(None);
@@ -142,12 +152,6 @@ impl Rights {
             }
         }
     }
-}
-
-/// SLICE:PREFIX:NAME, for `PREFIX-NAME.scope`; the container's id all in all.
-fn scope(container: &Paths) -> PathBuf {
-    let id = bundle::id(container);
-    format!("user.slice:{}", id.replacen('-', ":", 1)).into()
 }
 
 fn root_is(id: u32) -> Option<Vec<LinuxIdMapping>> {

@@ -11,7 +11,7 @@ use hook::Environment;
 
 use super::rootless::Rights;
 use super::session::SessionError;
-use super::{OciRuntime, read_pid, rootless, session};
+use super::{OciRuntime, bundle, groups, read_pid, rootless, session};
 use crate::account::Account;
 use crate::container::{Paths, Variables};
 use crate::files;
@@ -158,6 +158,7 @@ impl OciRuntime {
         orphans::kill(|| self.processes(trial), &mut |_| ())?;
         // An engine that does not work may not be able to.
         let _ = self.forget(trial);
+        groups::remove(&bundle::id(trial));
         Ok(files::remove(trial.root())?)
     }
 }
