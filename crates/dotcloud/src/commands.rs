@@ -48,25 +48,21 @@ pub fn main() -> ExitCode {
         // The form of the platform's own client.
         Err(error) if error.kind() == clap::error::ErrorKind::DisplayVersion => {
             console::print(concat!("dotcloud/", env!("CARGO_PKG_VERSION")));
-            return ExitStatus::Ok.into();
+            return console::failure()
+                .map_or(ExitStatus::Ok, |_| ExitStatus::Failed)
+                .into();
         }
-        Err(error) => {
-            let _ = error.print();
-            // The platform's client ended with 1, its 2 means a failed deployment.
-            let status = if error.use_stderr() {
-                ExitStatus::Failed
-            } else {
-                ExitStatus::Ok
-            };
-            return status.into();
-        }
+        Err(error) => return refuse(&error),
     };
     hook::watch_for_defects("dotcloud");
     // What we make for others to pass through or to run must be so whatever we were started with.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let debug = cli.global.debug;
-    match dispatch(cli, &Environment::of_process()) {
+    match dispatch(cli, &Environment::of_process()).and_then(|()| check_output()) {
         Ok(()) => ExitStatus::Ok.into(),
+        Err(error @ Error::Output { .. }) => {
+            hook::render("dotcloud", &error, &mut std::io::stderr()).into()
+        }
         Err(error) => {
             if debug {
                 console::info(format!("{error:?}"));
@@ -74,6 +70,36 @@ pub fn main() -> ExitCode {
             // Standard output, like the platform's own client: a deployment's log ends with it.
             hook::render("dotcloud", &error, &mut std::io::stdout()).into()
         }
+    }
+}
+
+/// Shows the help that was asked for, or what is wrong with the arguments.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let plain = error.render().to_string();
+    // It repeats arguments, which a script may have from anywhere.
+    let fit = hook::escape_controls(&plain, &['\n', '\t']);
+    let shown = if fit == plain {
+        error.print()
+    } else {
+        std::io::Write::write_all(&mut std::io::stderr(), fit.as_bytes())
+    };
+    // The platform's client ended with 1, its 2 means a failed deployment.
+    if error.use_stderr() || console::written(shown).is_err() && console::failure().is_some() {
+        ExitStatus::Failed.into()
+    } else {
+        ExitStatus::Ok.into()
+    }
+}
+
+/// Who asked for a result and got half of it must learn of it.
+fn check_output() -> Result<(), Error> {
+    match console::failure() {
+        None => Ok(()),
+        Some(error) => Err(Error::Output {
+            source: error
+                .raw_os_error()
+                .map_or_else(|| error.kind().into(), std::io::Error::from_raw_os_error),
+        }),
     }
 }
 

@@ -64,6 +64,8 @@ pub(crate) enum Error {
     NoVerb { verb: String },
     #[error("cannot make the manual page")]
     Man { source: std::io::Error },
+    #[error("cannot write to standard output")]
+    Output { source: std::io::Error },
     #[error("cannot handle signals")]
     Signals { source: std::io::Error },
     #[error("cannot enter the container")]
@@ -173,6 +175,20 @@ mod tests {
                  'dotcloud connect APP' in it\n",
             ),
             (
+                Error::Declined,
+                "dotcloud: error: nothing was destroyed\n  next: answer y, or call it with -y\n",
+            ),
+            (
+                Error::NotScaled,
+                "dotcloud: error: nothing was scaled\n  next: answer y, or call it with -y\n",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn errors_about_the_machine_have_exact_texts() {
+        say([
+            (
                 Error::Run {
                     source: CommandError::Start {
                         program: "/bin/bash".into(),
@@ -190,12 +206,12 @@ mod tests {
                  is a defect of dotcloud: please report it with these lines\n",
             ),
             (
-                Error::Declined,
-                "dotcloud: error: nothing was destroyed\n  next: answer y, or call it with -y\n",
-            ),
-            (
-                Error::NotScaled,
-                "dotcloud: error: nothing was scaled\n  next: answer y, or call it with -y\n",
+                Error::Output {
+                    source: std::io::Error::from_raw_os_error(28),
+                },
+                "dotcloud: error: cannot write to standard output\n  cause: no space left on device \
+                 (os error 28)\n  next: see to it that the output takes all of it; what was to be \
+                 done is done, and 'dotcloud dlogs latest' has what a deployment said\n",
             ),
         ]);
     }

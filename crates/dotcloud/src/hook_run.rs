@@ -2,24 +2,33 @@
 //! process group afterwards.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, PipeReader};
+use std::io::{PipeReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use thiserror::Error;
 
 use crate::container::{Paths, Variables};
+use crate::lines::Splitter;
 use crate::runtime::{Call, Runtime, RuntimeError};
 
 /// How often we look whether the hook ended, or has to.
 const TICK: Duration = Duration::from_millis(20);
 /// For lines still in the pipe when the hook has ended.
 const DRAIN: Duration = Duration::from_secs(1);
+/// Lines that wait to be written down. A hook that is faster than that has to wait: each of them may
+/// be a long one.
+const WAITING: usize = 16;
+/// Lines that may be in the pipe, in the reader and behind it: if they are empty, one in each byte.
+const UNDER_WAY: usize = (64 << 10) + READ + WAITING;
+/// How much is read at once.
+const READ: usize = 8 << 10;
 
 /// A login bash with `-c WORDS…`.
 pub(crate) fn login_shell<'a>(
@@ -78,11 +87,11 @@ fn run_command(
     let mut child = command.spawn().map_err(start)?;
     // It holds our copies of the pipe's writing end, which would keep the reader waiting.
     drop(command);
-    let lines = read_lines(reader);
-    let ended = watch(&mut child, limit, stop, &lines, line);
+    let lines = Lines::of(reader);
+    let ended = watch(&mut child, limit, stop, &lines.received, line);
     kill_group(&child);
     let _ = child.wait();
-    drain(&lines, line);
+    lines.drain(line);
     let status = ended?;
     if status.success() {
         Ok(())
@@ -99,6 +108,7 @@ fn watch(
     line: &mut dyn FnMut(&str),
 ) -> Result<ExitStatus, HookError> {
     let deadline = Instant::now() + limit;
+    let mut looked = Instant::now();
     loop {
         match lines.recv_timeout(TICK) {
             Ok(text) => line(&text),
@@ -106,6 +116,11 @@ fn watch(
             Err(RecvTimeoutError::Disconnected) => std::thread::sleep(TICK),
             Err(RecvTimeoutError::Timeout) => {}
         }
+        // Not for each of a million lines.
+        if looked.elapsed() < TICK {
+            continue;
+        }
+        looked = Instant::now();
         let status = child
             .try_wait()
             .map_err(|source| HookError::Start { source })?;
@@ -121,27 +136,56 @@ fn watch(
     }
 }
 
-/// On a thread of its own: a process that left the group may hold the pipe for ever.
-fn read_lines(reader: PipeReader) -> Receiver<String> {
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        let mut reader = BufReader::new(reader);
-        let mut bytes = Vec::new();
-        while matches!(reader.read_until(b'\n', &mut bytes), Ok(count) if count > 0) {
-            let text = String::from_utf8_lossy(&bytes);
-            if sender.send(text.trim_end().to_owned()).is_err() {
-                break;
-            }
-            bytes.clear();
-        }
-    });
-    receiver
+/// What a hook writes, line by line.
+struct Lines {
+    received: Receiver<String>,
+    /// Has what has no end yet.
+    splitter: Arc<Mutex<Splitter>>,
 }
 
-fn drain(lines: &Receiver<String>, line: &mut dyn FnMut(&str)) {
-    let deadline = Instant::now() + DRAIN;
-    while let Ok(text) = lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-        line(&text);
+impl Lines {
+    /// On a thread of its own: a process that left the group may hold the pipe for ever.
+    fn of(mut reader: PipeReader) -> Self {
+        let (sender, received) = sync_channel(WAITING);
+        let splitter = Arc::new(Mutex::new(Splitter::default()));
+        let shared = Arc::clone(&splitter);
+        std::thread::spawn(move || {
+            let mut bytes = [0; READ];
+            let mut lines = Vec::new();
+            while let Ok(count @ 1..) = reader.read(&mut bytes) {
+                let Ok(mut splitter) = shared.lock() else {
+                    return;
+                };
+                splitter.push(&bytes[..count], &mut |line| lines.push(line.to_string()));
+                drop(splitter);
+                // Not while the splitter is held: here it waits for the other side.
+                for line in lines.drain(..) {
+                    if sender.send(line).is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        Self { received, splitter }
+    }
+
+    /// Hands over what is still on its way. Somebody in the background may go on writing for ever:
+    /// no more is taken than can have been under way when the hook ended, nor waited for long.
+    fn drain(&self, line: &mut dyn FnMut(&str)) {
+        let mut patience = DRAIN;
+        for _ in 0..UNDER_WAY {
+            let begin = Instant::now();
+            let Ok(text) = self.received.recv_timeout(patience) else {
+                break;
+            };
+            // How long it takes to write it down does not count.
+            patience = patience.saturating_sub(begin.elapsed());
+            line(&text);
+        }
+        let rest = self.splitter.lock().ok().and_then(|mut held| held.rest());
+        if let Some(rest) = rest {
+            line(&rest.to_string());
+        }
     }
 }
 
@@ -188,6 +232,32 @@ mod tests {
         let (result, lines) = run_script("echo one; echo two >&2; printf three", 60_000, false);
         assert_eq!(result, Ok(()));
         assert_eq!(lines, ["one", "two", "three"]);
+    }
+
+    #[test]
+    fn run_output_is_bounded_and_shown_as_it_is() {
+        let (result, lines) = run_script(
+            r"printf '\033]0;x\007\n10%%\r20%%\r\n'; head -c 100000000 /dev/zero | tr '\0' x; echo end",
+            60_000,
+            false,
+        );
+        assert_eq!(result, Ok(()));
+        assert_eq!(lines[..3], ["\\u{1b}]0;x\\u{7}", "10%", "20%"]);
+        assert_eq!(
+            lines[3].trim_start_matches('x'),
+            " [line cut: 99934467 more bytes]"
+        );
+        assert_eq!(lines.len(), 4);
+    }
+
+    #[test]
+    fn run_last_words_do_not_wait_for_a_background_process() {
+        // It leaves the group, and keeps the pipe.
+        let script = "setsid bash -c 'echo $$; exec sleep 60' & sleep 0.5; printf 'last words'";
+        let (result, lines) = run_script(script, 60_000, false);
+        assert_eq!((result, &*lines[1]), (Ok(()), "last words"));
+        let sleeper: i32 = lines[0].parse().unwrap();
+        let _ = rustix::process::kill_process(Pid::from_raw(sleeper).unwrap(), Signal::KILL);
     }
 
     #[test]

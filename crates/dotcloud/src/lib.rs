@@ -18,6 +18,7 @@ mod gateway;
 mod handover;
 mod hook_run;
 mod launch;
+mod lines;
 mod orphans;
 mod ownership;
 mod platform;

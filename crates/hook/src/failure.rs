@@ -1,10 +1,10 @@
 //! One way to tell of a failure: what happened and where, the chain of causes, what to do next.
 
 use std::error::Error;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::io::Write;
 
-use crate::ExitStatus;
+use crate::{ExitStatus, Foreign};
 
 /// Whom a failure asks to act, which decides the exit status and the closing line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,42 +72,28 @@ pub trait Explain: Error {
 /// A failing `out` changes nothing: the status must survive a full or closed stderr.
 pub fn render(program: &str, error: &dyn Explain, out: &mut dyn Write) -> ExitStatus {
     let advice = error.advice();
-    let mut text = format!("{program}: error: {error}\n");
+    // Each is one line of ours, whatever names and causes it holds.
+    let line = |text: &dyn Display| Foreign::new(&text.to_string()).to_string();
+    let mut text = format!("{program}: error: {}\n", line(error));
     let mut source = error.source();
     while let Some(cause) = source {
-        let _ = writeln!(text, "  cause: {}", lower_first(&cause.to_string()));
+        let _ = writeln!(text, "  cause: {}", line(&lower_first(&cause.to_string())));
         source = cause.source();
     }
-    for line in advice.detail.lines() {
-        let _ = writeln!(text, "  | {line}");
+    for evidence in advice.detail.lines() {
+        let _ = writeln!(text, "  | {}", Foreign::new(evidence));
     }
-    let _ = writeln!(text, "  next: {}", advice.next);
+    let _ = writeln!(text, "  next: {}", line(&advice.next));
     if advice.kind == Kind::Bug {
         let _ = writeln!(
             text,
             "  this is a defect of {program}: please report it with these lines"
         );
     }
-    let text = escape_controls(&text, &['\n', '\t']);
     // One write, so that lines of parallel programs do not interleave.
     let _ = out.write_all(text.as_bytes());
     let _ = out.flush();
     advice.status
-}
-
-/// `text` with every control character but `kept` escaped: names from archives and what programs say
-/// may hold what a terminal obeys.
-#[must_use]
-pub fn escape_controls(text: &str, kept: &[char]) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() && !kept.contains(&c) {
-            plain.extend(c.escape_default());
-        } else {
-            plain.push(c);
-        }
-    }
-    plain
 }
 
 /// The operating system's messages start with a capital; ours do not.
@@ -164,11 +150,27 @@ mod tests {
     }
 
     #[test]
-    fn escape_controls_all_but_those_that_are_kept() {
-        let text = "cannot read '\u{1b}[2J\r'\n  |\t\u{9b}Zürich\n";
+    fn render_foreign_text_begins_no_line_and_moves_no_cursor() {
+        #[derive(Debug, Error)]
+        #[error("cannot read /a\n  next: rm -r /")]
+        struct Hostile {
+            source: io::Error,
+        }
+        impl Explain for Hostile {
+            fn advice(&self) -> Advice {
+                Advice::new(Kind::Environment, "look\nat \u{202e}it").detail("1\r2\n\u{9b}2J")
+            }
+        }
+        let source = io::Error::other("x\n  next: y");
+        let mut out = Vec::new();
+        render("p", &Hostile { source }, &mut out);
         assert_eq!(
-            escape_controls(text, &['\n', '\t']),
-            "cannot read '\\u{1b}[2J\\r'\n  |\t\\u{9b}Zürich\n"
+            String::from_utf8(out).unwrap(),
+            "p: error: cannot read /a\\n  next: rm -r /\n\
+             \x20 cause: x\\n  next: y\n\
+             \x20 | 1\\r2\n\
+             \x20 | \\u{9b}2J\n\
+             \x20 next: look\\nat \\u{202e}it\n"
         );
     }
 

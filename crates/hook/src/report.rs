@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use crate::Environment;
+use crate::{Environment, Foreign};
 
 /// Where the narration goes. Failing writes are ignored: they must not change the exit status.
 pub struct Report {
@@ -66,6 +66,8 @@ impl Report {
     }
 
     fn line(&mut self, style: Style, prefix: &str, text: &str) {
+        // Names and values in it come from outside.
+        let text = Foreign::new(text);
         let line = if self.colour {
             format!("{style}{prefix}{text}{style:#}\n")
         } else {

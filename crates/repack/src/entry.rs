@@ -51,5 +51,5 @@ pub(crate) fn described(kind: EntryType) -> &'static str {
 
 /// A name from the archive, fit for a terminal.
 pub(crate) fn shown(name: &[u8]) -> String {
-    hook::escape_controls(&String::from_utf8_lossy(name), &[])
+    hook::escape_controls(&hook::Foreign::bytes(name).to_string(), &[])
 }

@@ -151,7 +151,8 @@ pub(crate) struct Run {
 pub(crate) enum Env {
     /// Print every variable of the application, the platform's included, one NAME=VALUE per line
     #[command(after_help = "\
-The values are printed, too.
+The values are printed, too; one of several lines, or with other control
+characters, in the form $'a\\nb', which bash reads.
 
 Example:
   dotcloud env list")]

@@ -1,19 +1,18 @@
 //! `completions` and `man`: made from the definition of the command line, so that they fit it.
 
-use std::io;
-
 use clap::CommandFactory;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
 use crate::cli::Cli;
+use crate::console;
 use crate::error::Error;
 
 /// Prints the completions for `shell`.
 pub(super) fn completions(shell: Shell) {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "dotcloud", &mut script);
-    print(&script);
+    console::print_verbatim(&script);
 }
 
 /// Prints the manual page of the program, or of the verb that `words` name.
@@ -37,11 +36,6 @@ pub(super) fn man(words: &[String]) -> Result<(), Error> {
         .source(concat!("dotcloud ", env!("CARGO_PKG_VERSION")))
         .render(&mut page)
         .map_err(|source| Error::Man { source })?;
-    print(&page);
+    console::print_verbatim(&page);
     Ok(())
-}
-
-/// Whether anyone still reads it must not change the exit status.
-fn print(text: &[u8]) {
-    let _ = io::Write::write_all(&mut io::stdout(), text);
 }

@@ -1,5 +1,7 @@
 //! The form of `--json`: names that stay, for programs. docs/platform.md lists them.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::{Call, info};
@@ -8,7 +10,21 @@ use crate::console;
 
 /// Prints one value, indented.
 pub(super) fn print(value: &Value) {
-    console::print(format!("{value:#}"));
+    console::print_verbatim(fit_for_a_terminal(&format!("{value:#}\n")).as_bytes());
+}
+
+/// JSON itself escapes the first 32 control characters only. What is left is in strings.
+fn fit_for_a_terminal(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        if hook::is_unsafe(c) && c != '\n' {
+            // None of them needs two units.
+            let _ = write!(plain, "\\u{:04x}", u32::from(c));
+        } else {
+            plain.push(c);
+        }
+    }
+    plain
 }
 
 /// An application with its services.
@@ -75,4 +91,20 @@ fn instance(
         "revision": current.map(|container| &container.revision),
         "urls": urls,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_for_a_terminal_means_the_same() {
+        let value = json!({"a\u{9b}": "\u{202e}\u{2028}\u{7f}\u{1b}\n\u{e9}"});
+        let text = fit_for_a_terminal(&format!("{value:#}\n"));
+        assert_eq!(
+            text,
+            "{\n  \"a\\u009b\": \"\\u202e\\u2028\\u007f\\u001b\\n\u{e9}\"\n}\n"
+        );
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+    }
 }

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use hook::Foreign;
+
 use super::{Call, deployment};
 use crate::application::{Application, check_application_name};
 use crate::build_file::BuildFile;
@@ -88,11 +90,11 @@ fn upload(
         let lines = done
             .copied
             .iter()
-            .map(|path| format!("uploaded {}", path.display()));
+            .map(|path| format!("uploaded {}", Foreign::new(path)));
         let removed = done
             .removed
             .iter()
-            .map(|path| format!("removed {}", path.display()));
+            .map(|path| format!("removed {}", Foreign::new(path)));
         lines.chain(removed).for_each(console::info);
     }
     console::info(format!(

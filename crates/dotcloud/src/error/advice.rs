@@ -37,13 +37,15 @@ fn environment(next: impl Into<String>) -> Advice {
     Advice::new(Kind::Environment, next)
 }
 
+const NOT_CONNECTED: &str = "'dotcloud create APP' makes one and connects this directory; \
+     'dotcloud connect APP' connects it to one that exists; -A APP names one for this call";
+const OUTPUT: &str = "see to it that the output takes all of it; what was to be done is done, and \
+     'dotcloud dlogs latest' has what a deployment said";
+
 pub(super) fn of(error: &Error) -> Advice {
     match error {
         Error::WorkingDirectory { .. } => environment("cd into a directory that exists"),
-        Error::NotConnected { .. } => configuration(
-            "'dotcloud create APP' makes one and connects this directory; 'dotcloud connect APP' \
-             connects it to one that exists; -A APP names one for this call",
-        ),
+        Error::NotConnected { .. } => configuration(NOT_CONNECTED),
         Error::Exists { name } => configuration(format!(
             "connect this directory to it with 'dotcloud connect {name}', or choose another name"
         )),
@@ -74,6 +76,7 @@ pub(super) fn of(error: &Error) -> Advice {
         Error::Declined | Error::NotScaled => configuration("answer y, or call it with -y"),
         Error::NoVerb { .. } => configuration("'dotcloud --help' tells which there are"),
         Error::Signals { .. } | Error::Man { .. } => Advice::new(Kind::Bug, "call it again"),
+        Error::Output { .. } => environment(OUTPUT),
         Error::Run { source } => command(source, "see to it that /bin/bash can be run here"),
         Error::Name(error) => name(error),
         Error::NoDeployment { .. } => configuration("'dotcloud dlist' tells which are remembered"),

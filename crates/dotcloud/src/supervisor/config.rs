@@ -77,6 +77,8 @@ fn render(container: &Container<'_>) -> Result<String, SupervisorError> {
          nodaemon=true\n\
          silent=true\n\
          logfile={log_dir}/supervisord.log\n\
+         logfile_maxbytes=1MB\n\
+         logfile_backups=1\n\
          pidfile={pid_file}\n\
          childlogdir={log_dir}\n\
          \n\
@@ -90,6 +92,7 @@ fn render(container: &Container<'_>) -> Result<String, SupervisorError> {
          [supervisorctl]\n\
          serverurl=unix://{socket}\n"
     );
+    // 40 MB for each stream of a program, where Supervisor would take 550: nobody watches the disk.
     for (name, line) in container.programs {
         // Supervisor 4 narrowed the default of exitcodes to 0; the platform's release had both.
         let _ = write!(
@@ -100,7 +103,11 @@ fn render(container: &Container<'_>) -> Result<String, SupervisorError> {
              directory={home}\n\
              exitcodes=0,2\n\
              stdout_logfile={log_dir}/{name}.log\n\
-             stderr_logfile={log_dir}/{name}_error.log\n",
+             stdout_logfile_maxbytes=10MB\n\
+             stdout_logfile_backups=3\n\
+             stderr_logfile={log_dir}/{name}_error.log\n\
+             stderr_logfile_maxbytes=10MB\n\
+             stderr_logfile_backups=3\n",
             command = command(line, container.oom_score),
         );
     }
@@ -188,6 +195,8 @@ mod tests {
 nodaemon=true
 silent=true
 logfile=/var/log/supervisor/supervisord.log
+logfile_maxbytes=1MB
+logfile_backups=1
 pidfile=/run/a b/supervisord.pid
 childlogdir=/var/log/supervisor
 
@@ -207,7 +216,11 @@ exec ~/starttest\"
 directory=/home/dotcloud
 exitcodes=0,2
 stdout_logfile=/var/log/supervisor/db.log
+stdout_logfile_maxbytes=10MB
+stdout_logfile_backups=3
 stderr_logfile=/var/log/supervisor/db_error.log
+stderr_logfile_maxbytes=10MB
+stderr_logfile_backups=3
 "
         );
     }

@@ -20,6 +20,8 @@ mod killed;
 mod moved;
 #[path = "operations.rs"]
 mod operations;
+#[path = "output.rs"]
+mod output;
 #[path = "packages.rs"]
 mod packages;
 #[path = "rollback.rs"]

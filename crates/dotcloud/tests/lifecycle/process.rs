@@ -26,6 +26,8 @@ mod moved;
 mod operations;
 #[path = "ordinary.rs"]
 mod ordinary;
+#[path = "output.rs"]
+mod output;
 #[path = "packages.rs"]
 mod packages;
 #[path = "revisions.rs"]
