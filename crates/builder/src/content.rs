@@ -8,23 +8,29 @@ use std::io::{self, BufRead, Read, Seek, SeekFrom};
 const HEADERS: u64 = 1 << 20;
 
 /// The content of an archive.
-pub(crate) struct Content<'a> {
-    inflated: Box<dyn BufRead + 'a>,
+pub(crate) struct Content {
+    inflated: Box<dyn BufRead>,
     /// How far it was taken.
     taken: u64,
     /// How far the tar crate has come, which does not see the files being written.
     parsed: u64,
     /// How much the headers of an entry may still take.
     headers: u64,
+    /// How much may be taken.
+    limit: u64,
+    too_large: bool,
 }
 
-impl<'a> Content<'a> {
-    pub(crate) fn new(inflated: Box<dyn BufRead + 'a>) -> Self {
+impl Content {
+    /// Fails with more than `limit` bytes.
+    pub(crate) fn new(inflated: Box<dyn BufRead>, limit: u64) -> Self {
         Self {
             inflated,
             taken: 0,
             parsed: 0,
             headers: HEADERS,
+            limit,
+            too_large: false,
         }
     }
 
@@ -33,6 +39,11 @@ impl<'a> Content<'a> {
         let chunk = self.inflated.fill_buf()?;
         if chunk.is_empty() {
             return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let most = most.min(self.limit.saturating_sub(self.taken));
+        if most == 0 {
+            self.too_large = true;
+            return Err(invalid("it inflates to more than it may"));
         }
         let length = usize::try_from(most).map_or(chunk.len(), |most| most.min(chunk.len()));
         Ok(&chunk[..length])
@@ -51,20 +62,23 @@ impl<'a> Content<'a> {
 
     /// Takes all that is left: a checksum may be the last thing in the file.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
-        loop {
-            let length = self.inflated.fill_buf()?.len();
-            if length == 0 {
-                return Ok(());
-            }
+        while !self.inflated.fill_buf()?.is_empty() {
+            let length = self.chunk(u64::MAX)?.len();
             self.consume(length);
         }
+        Ok(())
+    }
+
+    /// Whether it failed because more came than may.
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.too_large
     }
 }
 
 /// For the tar crate.
-pub(crate) struct Headers<'a, 'b>(pub(crate) &'a RefCell<Content<'b>>);
+pub(crate) struct Headers<'a>(pub(crate) &'a RefCell<Content>);
 
-impl Read for Headers<'_, '_> {
+impl Read for Headers<'_> {
     /// The end is an error: an archive has an end of its own, and a file can be cut right before a
     /// header.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -80,7 +94,7 @@ impl Read for Headers<'_, '_> {
     }
 }
 
-impl Seek for Headers<'_, '_> {
+impl Seek for Headers<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let SeekFrom::Current(forward) = to else {
             return Err(io::ErrorKind::Unsupported.into());
@@ -108,8 +122,22 @@ fn invalid(text: &'static str) -> io::Error {
 mod tests {
     use super::*;
 
-    fn content(bytes: &[u8]) -> RefCell<Content<'_>> {
-        RefCell::new(Content::new(Box::new(bytes)))
+    fn content(bytes: &[u8]) -> RefCell<Content> {
+        let bytes = io::Cursor::new(bytes.to_vec());
+        RefCell::new(Content::new(Box::new(bytes), 4 << 20))
+    }
+
+    #[test]
+    fn content_of_more_than_it_may_have_fails() {
+        let mut content = Content::new(Box::new(&b"123456"[..]), 5);
+        assert_eq!(content.chunk(9).unwrap(), b"12345");
+        content.consume(5);
+        assert!(!content.is_too_large());
+        content.finish().unwrap_err();
+        assert!(content.is_too_large());
+        let mut content = Content::new(Box::new(&b"12345"[..]), 5);
+        content.finish().unwrap();
+        assert!(!content.is_too_large());
     }
 
     #[test]

@@ -60,6 +60,10 @@ fn settings(error: &SettingsError) -> Advice {
         SettingsError::Switch(_) => {
             Advice::new(Kind::Configuration, "set it to 1 or 0, push again")
         }
+        SettingsError::Size { name, .. } => Advice::new(
+            Kind::Configuration,
+            format!("correct {name}, or take it out, push again"),
+        ),
         SettingsError::FindApproot { .. } => Advice::new(
             Kind::Configuration,
             "correct approot in dotcloud.yml, or call builder in the directory of dotcloud.yml",
@@ -79,7 +83,7 @@ fn tarball(error: &TarballError) -> Advice {
         ),
         TarballError::None { .. } => Advice::new(
             Kind::Configuration,
-            "put the vendor's Linux tarball (.tar.gz or .tar.xz) there, best made small with \
+            "put the vendor's Linux tarball (.tar.xz or .tar.gz) there, best made small with \
              'repack', push again; git does not upload what .gitignore names",
         ),
         TarballError::Several { .. } => Advice::new(
@@ -154,7 +158,17 @@ fn unpack(error: &UnpackError) -> Advice {
             "fetch the tarball again (it is cut short or damaged), compare its checksum with the \
              vendor's, push again",
         ),
-        UnpackError::NotATarball { .. } | UnpackError::Empty { .. } => Advice::new(
+        UnpackError::TooMuchMemory { .. } => Advice::new(
+            Kind::Configuration,
+            "recompress it with 'repack', or with 'zstd --long=27', push again",
+        ),
+        UnpackError::TooLarge { .. } => Advice::new(
+            Kind::Configuration,
+            "if it is the vendor's (compare its checksum), allow more with MYSQL_TARBALL_MAX_SIZE, \
+             push again",
+        ),
+        UnpackError::NoTarball(file) => Advice::new(Kind::Configuration, file.next()),
+        UnpackError::Empty { .. } => Advice::new(
             Kind::Configuration,
             "put the vendor's Linux tarball there; a download page saved under its name is the \
              usual mistake",

@@ -1,6 +1,7 @@
 //! builder: from a vendor's tarball and the service's files to a home directory that is ready to be
 //! snapshotted. Run by the dotCloud Builder in the code root (contract §6); `PORT_*` is unknown here.
 
+mod ahead;
 mod content;
 mod entry;
 mod error;
@@ -48,6 +49,8 @@ Reads:
   SERVICE_APPROOT  the directory with the tarball and the files, below the
                    working directory [default: .]
   MYSQL_TARBALL    which tarball, if there are several
+  MYSQL_TARBALL_MAX_SIZE
+                   what it may inflate to, such as 512M [default: 32G]
   MYSQL_INITDB_SKIP_TZINFO
                    1: no time zone tables in the seed [default: 0]
   HOOK_LOG=debug   more detail
@@ -67,7 +70,7 @@ pub fn run(code_root: &Path, environment: &Environment, report: &mut Report) -> 
     report.bullet(format!("tarball {}", tarball.path.display()));
     let files = Files::read(&settings.approot, &layout)?;
     let first_run = FirstRunFiles::read(&settings.approot)?;
-    let (id, server) = release::install(&tarball, &layout, report)?;
+    let (id, server) = release::install(&tarball, settings.max_size, &layout, report)?;
     first_run.check(&server)?;
     let time_zones = seed::time_zones(&settings, &server, report);
     seed::make(

@@ -13,16 +13,17 @@ use thiserror::Error;
 
 use crate::libraries::{self, LibrariesError};
 use crate::tarball::{Tarball, TarballError};
-use crate::unpack::{UnpackError, unpack};
+use crate::unpack::{Limits, UnpackError, unpack};
 
 /// Directories with this prefix are ours and unfinished.
 const UNFINISHED: &str = ".unpacking-";
 
-/// Makes sure that the release of `tarball` is unpacked, checked and identified. Gives its name too.
+/// Makes sure that the release of `tarball`, which may inflate to `max_size` bytes, is unpacked, checked and identified. Gives its name too.
 ///
 /// Killed at any point, it leaves at most an unfinished directory, which the next run removes.
 pub(crate) fn install(
     tarball: &Tarball,
+    max_size: u64,
     layout: &Layout,
     report: &mut Report,
 ) -> Result<(String, Server), ReleaseError> {
@@ -43,7 +44,7 @@ pub(crate) fn install(
     let missing: Vec<&Path> = releases.ancestors().take_while(|p| !p.exists()).collect();
     fs::create_dir_all(&releases).map_err(prepare)?;
     remove_unfinished(&releases).map_err(prepare)?;
-    let result = install_new(tarball, &releases, report);
+    let result = install_new(tarball, max_size, &releases, report);
     if result.is_err() {
         for made in missing {
             // Empty again, or not ours alone.
@@ -65,6 +66,7 @@ fn is_maybe_there(tarball: &Tarball, releases: &Path) -> bool {
 
 fn install_new(
     tarball: &Tarball,
+    max_size: u64,
     releases: &Path,
     report: &mut Report,
 ) -> Result<(String, Server), ReleaseError> {
@@ -75,7 +77,9 @@ fn install_new(
             path: releases.to_owned(),
             source,
         })?;
-    let unpacked = unpack(&tarball.path, unfinished.path(), threads())?;
+    let threads = threads();
+    let limits = Limits { threads, max_size };
+    let unpacked = unpack(&tarball.path, unfinished.path(), limits)?;
     let id = tarball.release_id_of(&unpacked.digest);
     let release = releases.join(&id);
     report.bullet(format!(

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use hook::{Environment, EnvironmentError, SwitchError};
+use mycnf::parse_size;
 use thiserror::Error;
 
 /// Builder's inputs.
@@ -15,6 +16,8 @@ pub(crate) struct Settings {
     pub approot: PathBuf,
     /// `MYSQL_TARBALL`: which tarball, where there are several.
     pub tarball: Option<OsString>,
+    /// `MYSQL_TARBALL_MAX_SIZE`: what the tarball may inflate to, in bytes.
+    pub max_size: u64,
     /// `MYSQL_INITDB_SKIP_TZINFO` or MariaDB's: no time zone tables in the seed.
     pub skip_time_zones: bool,
 }
@@ -40,6 +43,7 @@ impl Settings {
             tarball: environment
                 .input("MYSQL_TARBALL")
                 .map(|(name, _)| name.to_owned()),
+            max_size: max_size(environment)?,
             skip_time_zones: environment.switch("MYSQL_INITDB_SKIP_TZINFO")?
                 || environment.switch("MARIADB_INITDB_SKIP_TZINFO")?,
         };
@@ -52,6 +56,20 @@ impl Settings {
     }
 }
 
+fn max_size(environment: &Environment) -> Result<u64, SettingsError> {
+    let Some((value, name)) = environment.input("MYSQL_TARBALL_MAX_SIZE") else {
+        return Ok(judge::MAX_SIZE);
+    };
+    let value = value.to_string_lossy();
+    match parse_size(&value) {
+        Some(bytes) if bytes > 0 => Ok(bytes),
+        _ => Err(SettingsError::Size {
+            name,
+            value: value.into_owned(),
+        }),
+    }
+}
+
 /// An input is missing or unusable.
 #[derive(Debug, Error)]
 pub enum SettingsError {
@@ -61,6 +79,14 @@ pub enum SettingsError {
     /// Neither 0 nor 1.
     #[error(transparent)]
     Switch(#[from] SwitchError),
+    /// Not an amount of bytes.
+    #[error("{name} is '{value}', which is no number of bytes such as 512M or 32G")]
+    Size {
+        /// The variable.
+        name: String,
+        /// What it is set to.
+        value: String,
+    },
     /// The approot is not there.
     #[error("cannot find the approot {path}", path = path.display())]
     FindApproot {

@@ -10,7 +10,9 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 /// What a vendor's server tarball may be called.
-const ENDINGS: [&str; 5] = [".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar"];
+const ENDINGS: [&str; 7] = [
+    ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar",
+];
 
 /// How much of the digest is in a release's name: 48 bits, for a handful of releases.
 const DIGEST_BYTES: usize = 6;
@@ -165,7 +167,15 @@ mod tests {
 
     #[test]
     fn find_only_tarball_is_taken_whatever_its_ending() {
-        for name in ["m.tar.gz", "m.tgz", "m.tar.xz", "m.txz", "m.tar"] {
+        for name in [
+            "m.tar.gz",
+            "m.tgz",
+            "m.tar.xz",
+            "m.txz",
+            "m.tar.zst",
+            "m.tzst",
+            "m.tar",
+        ] {
             let dir = approot(&[name, "my.cnf", "notes.gz"]);
             let tarball = Tarball::find(dir.path(), None).unwrap();
             assert_eq!(tarball.release_id().unwrap(), "m-ed7002b439e9", "{name}");

@@ -9,13 +9,13 @@ use std::num::NonZero;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+use judge::{NoTarball, is_memory_limit};
 use tar::Archive;
 use thiserror::Error;
 
 use crate::content::{Content, Headers};
 use crate::entry::{Item, Kind};
-use crate::inflate::inflated;
+use crate::inflate::{SharedDigest, inflated};
 
 /// What was unpacked.
 #[derive(Debug)]
@@ -30,13 +30,18 @@ pub(crate) struct Unpacked {
     pub digest: [u8; 32],
 }
 
-/// Unpacks `tarball` below the empty directory `into`, inflated by up to `threads` threads.
-pub(crate) fn unpack(
-    tarball: &Path,
-    into: &Path,
-    threads: NonZero<usize>,
-) -> Result<Unpacked, UnpackError> {
-    let digest = RefCell::new(Sha256::new());
+/// How much unpacking may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// How many threads inflate.
+    pub threads: NonZero<usize>,
+    /// What the tarball may inflate to, in bytes.
+    pub max_size: u64,
+}
+
+/// Unpacks `tarball` below the empty directory `into`.
+pub(crate) fn unpack(tarball: &Path, into: &Path, limits: Limits) -> Result<Unpacked, UnpackError> {
+    let digest = SharedDigest::default();
     let mut tree = Tree {
         tarball,
         into,
@@ -46,17 +51,22 @@ pub(crate) fn unpack(
         files: 0,
         bytes: 0,
     };
-    let Some(inflated) = inflated(tarball, threads, &digest).map_err(|e| tree.broken(e))? else {
-        let path = tarball.to_owned();
-        return Err(UnpackError::NotATarball { path });
-    };
-    tree.add_all(&RefCell::new(Content::new(inflated)))?;
+    let inflated = inflated(tarball, limits.threads, &digest)?;
+    let content = RefCell::new(Content::new(inflated, limits.max_size));
+    let added = tree.add_all(&content);
+    if content.borrow().is_too_large() {
+        return Err(UnpackError::TooLarge {
+            path: tarball.to_owned(),
+            limit: limits.max_size,
+        });
+    }
+    added?;
     let top = tree.finish()?;
     Ok(Unpacked {
         top,
         files: tree.files,
         bytes: tree.bytes,
-        digest: digest.into_inner().finalize().into(),
+        digest: digest.finish(),
     })
 }
 
@@ -75,7 +85,7 @@ struct Tree<'a> {
 }
 
 impl Tree<'_> {
-    fn add_all(&mut self, content: &RefCell<Content<'_>>) -> Result<(), UnpackError> {
+    fn add_all(&mut self, content: &RefCell<Content>) -> Result<(), UnpackError> {
         let mut archive = Archive::new(Headers(content));
         let entries = archive.entries_with_seek();
         for entry in entries.map_err(|error| self.broken(error))? {
@@ -90,7 +100,7 @@ impl Tree<'_> {
         rest.map_err(|error| self.broken(error))
     }
 
-    fn add(&mut self, item: Item, content: &mut Content<'_>) -> Result<(), UnpackError> {
+    fn add(&mut self, item: Item, content: &mut Content) -> Result<(), UnpackError> {
         let Item { path, kind } = item;
         self.check_top(&path)?;
         self.files += 1;
@@ -134,7 +144,7 @@ impl Tree<'_> {
         &self,
         file: &mut File,
         size: u64,
-        content: &mut Content<'_>,
+        content: &mut Content,
         path: &Path,
     ) -> Result<(), UnpackError> {
         let mut left = size;
@@ -197,8 +207,7 @@ impl Tree<'_> {
     }
 
     fn broken(&self, source: io::Error) -> UnpackError {
-        let path = self.tarball.to_owned();
-        UnpackError::Read { path, source }
+        UnpackError::read(self.tarball, source)
     }
 }
 
@@ -239,12 +248,23 @@ pub enum UnpackError {
         /// Why.
         source: io::Error,
     },
-    /// Neither gzip nor xz nor tar.
-    #[error("{path} is neither a .tar.gz nor a .tar.xz", path = path.display())]
-    NotATarball {
-        /// The file.
+    /// It inflates with less than it needs.
+    #[error("{path} needs more than 128 MiB of memory to inflate", path = path.display())]
+    TooMuchMemory {
+        /// The tarball.
         path: PathBuf,
     },
+    /// More comes out than may.
+    #[error("{path} inflates to more than {limit} bytes", path = path.display())]
+    TooLarge {
+        /// The tarball.
+        path: PathBuf,
+        /// What it may inflate to.
+        limit: u64,
+    },
+    /// Something else.
+    #[error(transparent)]
+    NoTarball(#[from] NoTarball),
     /// Nothing in it.
     #[error("{path} is an empty tarball", path = path.display())]
     Empty {
@@ -281,6 +301,17 @@ pub enum UnpackError {
         /// Why.
         source: io::Error,
     },
+}
+
+impl UnpackError {
+    pub(crate) fn read(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        if is_memory_limit(&source) {
+            Self::TooMuchMemory { path }
+        } else {
+            Self::Read { path, source }
+        }
+    }
 }
 
 #[cfg(test)]

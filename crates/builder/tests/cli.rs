@@ -157,7 +157,7 @@ fn approot_unusable_is_refused() {
         &sandbox,
         &mut builder(&sandbox),
         "builder: error: no server tarball in {dir}/code/hooks\n  \
-         next: put the vendor's Linux tarball (.tar.gz or .tar.xz) there, best made small with \
+         next: put the vendor's Linux tarball (.tar.xz or .tar.gz) there, best made small with \
          'repack', push again; git does not upload what .gitignore names\n",
     );
     sandbox.write("code/hooks/a.tar.gz", "a");

@@ -112,14 +112,42 @@ fn members_of_repack_itself_are_known_as_such() {
 
 #[test]
 fn what_is_no_tarball_is_refused() {
-    for bytes in [&b""[..], b"<html>Not found</html>"] {
+    let again = "compare its size and checksum with the vendor's, and download it again";
+    let neither = "not a .tar, .tar.gz, .tar.xz or .tar.zst";
+    let rows: [(&[u8], String, &str); 4] = [
+        (b"", "is empty".into(), again),
+        (b"hello", format!("is {neither}"), again),
+        (
+            b"\xef\xbb\xbf<html>Not found</html>",
+            format!("is a web page, {neither}"),
+            "open it to see why the vendor sent it; download the tarball again",
+        ),
+        (
+            &gzip(&gzip(&vendors(SCRIPT.as_bytes()))),
+            "is compressed twice".into(),
+            "inflate it once, for example with 'gzip -dc FILE >NAME.tar.gz', and take what comes out",
+        ),
+    ];
+    for (bytes, what, next) in rows {
         assert_refuses(
             bytes,
-            "builder: error: {dir}/code/hooks/m.tar.gz is neither a .tar.gz nor a .tar.xz\n  \
-             next: put the vendor's Linux tarball there; a download page saved under its name is \
-             the usual mistake\n",
+            &format!("builder: error: {{dir}}/code/hooks/m.tar.gz {what}\n  next: {next}\n"),
         );
     }
+}
+
+#[test]
+fn tarball_that_inflates_to_more_than_it_may_is_refused() {
+    let sandbox = service();
+    sandbox.write("code/hooks/m.tar.gz", gzip(&vendors(SCRIPT.as_bytes())));
+    refused(
+        &sandbox,
+        builder(&sandbox).env("MYSQL_TARBALL_MAX_SIZE", "100K"),
+        "- tarball {dir}/code/hooks/m.tar.gz\n\
+         builder: error: {dir}/code/hooks/m.tar.gz inflates to more than 102400 bytes\n  \
+         next: if it is the vendor's (compare its checksum), allow more with \
+         MYSQL_TARBALL_MAX_SIZE, push again\n",
+    );
 }
 
 #[test]

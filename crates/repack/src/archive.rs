@@ -3,6 +3,7 @@
 
 use std::io::{self, Read};
 
+use judge::is_archive;
 use tar::{EntryType, GnuExtSparseHeader, Header};
 use thiserror::Error;
 
@@ -136,7 +137,7 @@ impl<R: Read> Archive<R> {
                 self.ended = true;
                 return Ok(None);
             }
-            _ if !has_checksum(&header) => return Err(ArchiveError::Checksum),
+            _ if !is_archive(header.as_bytes()) => return Err(ArchiveError::Checksum),
             _ => {}
         }
         let size = header.entry_size().map_err(|_| ArchiveError::Size)?;
@@ -244,21 +245,6 @@ fn without_nul(mut name: Vec<u8>) -> Vec<u8> {
 
 fn read(source: io::Error) -> ArchiveError {
     ArchiveError::Read { source }
-}
-
-/// Whether a block is the header of some entry: its bytes but the sum itself, which counts as spaces.
-fn has_checksum(header: &Header) -> bool {
-    const SUM: std::ops::Range<usize> = 148..156;
-    let bytes = header.as_bytes();
-    let others = bytes[..SUM.start].iter().chain(&bytes[SUM.end..]);
-    let sum = others.map(|byte| u32::from(*byte)).sum::<u32>() + 8 * u32::from(b' ');
-    header.cksum().is_ok_and(|recorded| recorded == sum)
-}
-
-/// Whether a file that starts like this is an archive.
-pub(crate) fn is_archive(start: &[u8]) -> bool {
-    let first = start.first_chunk::<BLOCK>();
-    first.is_some_and(|block| has_checksum(Header::from_byte_slice(block)))
 }
 
 #[cfg(test)]

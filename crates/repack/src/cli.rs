@@ -2,7 +2,7 @@
 //! only (the path written, the JSON, a dry run's table); everything else goes to stderr.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::num::NonZero;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::compress::Compression;
 use crate::error::Error;
 use crate::fetch::{self, Fetch};
 use crate::minimal::MINIMAL;
-use crate::output::default_output;
+use crate::output::{Target, default_output, directory_of};
 use crate::prune::Glob;
 use crate::repack::{Job, repack};
 use crate::rules::STANDARD;
@@ -31,11 +31,12 @@ GLOBs match whole paths below the tarball's top directory, or any directory abov
 
 Examples:
   repack mysql-8.4.6-linux-glibc2.28-x86_64.tar.xz
-  repack -o hooks/mysql.tar.gz mysql-8.4.6-linux-glibc2.28-x86_64.tar.xz
+  repack -o hooks/mysql.tar.zst mysql-8.4.6-linux-glibc2.28-x86_64.tar.xz
   repack --dry-run --drop man --drop docs mariadb-11.4.5-linux-systemd-x86_64.tar.gz
-  curl -sL URL | repack - -o hooks/mysql.tar.gz
+  curl -sL URL | repack - -o hooks/mysql.tar.zst
+  repack -o - --format gz mysql-8.4.6-linux-glibc2.28-x86_64.tar.xz | ssh HOST 'cat >mysql.tar.gz'
   tarball=$(repack --keep 'lib/libmysqlclient.a' mysql-5.7.44-linux-glibc2.12-x86_64.tar.gz)
-  repack -o hooks/mysql.tar.gz \"$(repack fetch 8.4.6)\"
+  repack -o hooks/mysql.tar.zst \"$(repack fetch 8.4.6)\"
 
 Exit status: 0 done, 1 failed (nothing written), 2 wrong usage, 70 a defect of repack.";
 
@@ -63,7 +64,8 @@ struct Pack {
     #[arg(value_name = "IN")]
     input: PathBuf,
 
-    /// The file to write [default: IN's name with -repacked.tar.gz or -repacked.tar.xz, beside IN]
+    /// The file to write; its ending chooses the format, '-' is standard output
+    /// [default: IN's name with -repacked.tar.zst, beside IN]
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
 
@@ -83,13 +85,13 @@ struct Pack {
     #[arg(long)]
     no_strip: bool,
 
-    /// What the result is compressed with
-    #[arg(long, value_enum, default_value_t = Compression::Gz)]
-    format: Compression,
+    /// What the result is compressed with [default: what OUT's ending says, else zst]
+    #[arg(long, value_enum)]
+    format: Option<Compression>,
 
-    /// Compression, from 1 (fast) to 9 (small)
-    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=9))]
-    level: u32,
+    /// Compression, from 1 (fast) to 9 (small), with zst to 19 [default: 3 with zst, else 6]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    level: Option<u32>,
 
     /// How many threads compress; the result is the same [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -133,24 +135,61 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
             };
         }
     };
-    let no_name =
-        |pack: &Pack| pack.input == Path::new("-") && pack.output.is_none() && !pack.dry_run;
-    if cli.pack.as_ref().is_some_and(no_name) {
-        let text = "standard input has no name to derive the output's from: add --output OUT";
-        let error = Cli::command().error(ErrorKind::MissingRequiredArgument, text);
-        let _ = error.print();
-        return ExitStatus::Usage;
-    }
+    let chosen = match cli.pack.as_ref().map(chosen).transpose() {
+        Ok(chosen) => chosen,
+        Err(error) => {
+            let _ = error.print();
+            return ExitStatus::Usage;
+        }
+    };
     watch_for_defects("repack");
-    match (cli.command, cli.pack) {
+    match (cli.command, cli.pack.zip(chosen)) {
         (Some(Command::Fetch(arguments)), _) => fetch::run(arguments),
-        (None, Some(arguments)) => run(arguments),
+        (None, Some((arguments, chosen))) => run(arguments, chosen),
         // The parser asks for IN.
         (None, None) => ExitStatus::Usage,
     }
 }
 
-fn run(cli: Pack) -> ExitStatus {
+/// What to compress with, if the options go together.
+fn chosen(pack: &Pack) -> Result<(Compression, u32), clap::Error> {
+    let conflict = |text: &str| Cli::command().error(ErrorKind::ArgumentConflict, text);
+    let is_dash = |path: &PathBuf| path == Path::new("-");
+    if pack.input == Path::new("-") && pack.output.is_none() && !pack.dry_run {
+        let text = "standard input has no name to derive the output's from: add --output OUT";
+        return Err(Cli::command().error(ErrorKind::MissingRequiredArgument, text));
+    }
+    if pack.report.as_ref().is_some_and(is_dash) {
+        return Err(conflict("--report needs the name of a file: '-' is none"));
+    }
+    let to_stdout = pack.output.as_ref().is_some_and(is_dash) && !pack.dry_run;
+    if to_stdout && pack.json {
+        let text = "--json and --output - both want standard output";
+        return Err(conflict(text));
+    }
+    if to_stdout && io::stdout().is_terminal() {
+        let text = "standard output is a terminal: redirect it, or name a file with --output";
+        return Err(conflict(text));
+    }
+    if let (Some(output), Some(report)) = (&pack.output, &pack.report)
+        && is_same_name(output, report)
+    {
+        return Err(conflict("--output and --report name the same file"));
+    }
+    let name = pack.output.as_deref().filter(|_| !to_stdout);
+    Compression::choose(name, pack.format, pack.level).map_err(|error| conflict(&error.to_string()))
+}
+
+/// Whether both would be written to the same place, however their directories are called.
+fn is_same_name(a: &Path, b: &Path) -> bool {
+    let place = |path: &Path| {
+        let directory = directory_of(path).canonicalize().ok();
+        directory.map(|directory| directory.join(path.file_name().unwrap_or_default()))
+    };
+    a == b || place(a).is_some_and(|place_a| Some(place_a) == place(b))
+}
+
+fn run(cli: Pack, (compression, level): (Compression, u32)) -> ExitStatus {
     let profile = match cli.profile {
         Profile::Standard => &STANDARD,
         Profile::Minimal => &MINIMAL,
@@ -161,9 +200,10 @@ fn run(cli: Pack) -> ExitStatus {
         .or_else(|| available_parallelism().ok())
         .unwrap_or(NonZero::<usize>::MIN);
     let job = Job {
-        output: (!cli.dry_run).then(|| {
-            cli.output
-                .unwrap_or_else(|| default_output(&cli.input, cli.format))
+        output: (!cli.dry_run).then(|| match cli.output {
+            Some(path) if path == Path::new("-") => Target::StandardOutput,
+            Some(path) => Target::File(path),
+            None => Target::File(default_output(&cli.input, compression)),
         }),
         input: cli.input,
         max_size: cli.max_size.0,
@@ -172,8 +212,8 @@ fn run(cli: Pack) -> ExitStatus {
         keep: cli.keep,
         drop: cli.drop,
         strip: !cli.no_strip,
-        compression: cli.format,
-        level: cli.level,
+        compression,
+        level,
         threads,
     };
     match repack(&job) {
@@ -198,10 +238,13 @@ fn answer(summary: &Summary, json: bool) {
     let _ = match (&summary.output, json) {
         (_, true) => writeln!(stdout, "{}", summary.json()),
         (None, false) => write!(stdout, "{}", summary.table()),
-        (Some(output), false) => write!(stderr, "{}", summary.table()).and_then(|()| {
-            stdout.write_all(output.as_os_str().as_bytes())?;
-            stdout.write_all(b"\n")
-        }),
+        (Some(Target::StandardOutput), false) => write!(stderr, "{}", summary.table()),
+        (Some(Target::File(output)), false) => {
+            write!(stderr, "{}", summary.table()).and_then(|()| {
+                stdout.write_all(output.as_os_str().as_bytes())?;
+                stdout.write_all(b"\n")
+            })
+        }
     };
     let _ = stdout.flush();
 }

@@ -1,47 +1,153 @@
-//! Compressing the result by several threads: as gzip members, or as the blocks of an xz file.
-//! Neither lets the number of threads show in the bytes.
+//! Compressing the result by several threads: as a zstd frame, as gzip members, or as the blocks of an
+//! xz file. None lets the number of threads show in the bytes.
 
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::num::NonZero;
+use std::ops::RangeInclusive;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use clap::ValueEnum;
-use xz2::stream::{Action, Check, Filters, LzmaOptions, MtStreamBuilder, Status, Stream};
+use thiserror::Error;
 
+use crate::blocks::{self, Blocks};
+use crate::frame::{self, Frame};
 use crate::members::{self, Members};
 
 /// How the result is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Compression {
-    /// Fast, and read by everything
+    /// Read by everything
     Gz,
-    /// Smaller, and slow
+    /// Smaller than gz, and slow
     Xz,
+    /// Small and fast
+    Zst,
 }
+
+/// Endings of names of compressed tarballs, and what they promise.
+const ENDINGS: [(&str, Compression); 9] = [
+    (".tar.gz", Compression::Gz),
+    (".tgz", Compression::Gz),
+    (".gz", Compression::Gz),
+    (".tar.xz", Compression::Xz),
+    (".txz", Compression::Xz),
+    (".xz", Compression::Xz),
+    (".tar.zst", Compression::Zst),
+    (".tzst", Compression::Zst),
+    (".zst", Compression::Zst),
+];
+
+/// Endings that promise what is never written.
+const OTHERS: [&str; 14] = [
+    ".tar", ".zip", ".7z", ".rar", ".bz2", ".tbz", ".tbz2", ".lz", ".lz4", ".lzma", ".lzo", ".z",
+    ".rpm", ".deb",
+];
 
 impl Compression {
     pub(crate) fn suffix(self) -> &'static str {
         match self {
             Self::Gz => ".tar.gz",
             Self::Xz => ".tar.xz",
+            Self::Zst => ".tar.zst",
         }
     }
+
+    /// The levels it has, and the one it has unless told otherwise.
+    pub(crate) fn levels(self) -> (RangeInclusive<u32>, u32) {
+        match self {
+            Self::Gz | Self::Xz => (1..=9, 6),
+            Self::Zst => (1..=19, 3),
+        }
+    }
+
+    /// What to compress with, by the name of the file to write and what was asked for.
+    pub(crate) fn choose(
+        name: Option<&Path>,
+        asked: Option<Self>,
+        level: Option<u32>,
+    ) -> Result<(Self, u32), ChoiceError> {
+        let promised = name.map_or(Ok(None), promised)?;
+        let chosen = match (promised, asked) {
+            (Some((ending, promised)), Some(asked)) if promised != asked => {
+                return Err(ChoiceError::Contradiction { ending, asked });
+            }
+            (promised, asked) => asked.or(promised.map(|(_, format)| format)),
+        };
+        let chosen = chosen.unwrap_or(Self::Zst);
+        let (levels, default) = chosen.levels();
+        let level = level.unwrap_or(default);
+        if !levels.contains(&level) {
+            let most = *levels.end();
+            return Err(ChoiceError::Level {
+                level,
+                chosen,
+                most,
+            });
+        }
+        Ok((chosen, level))
+    }
+
+    fn name(self) -> &'static str {
+        self.suffix().trim_start_matches(".tar.")
+    }
+}
+
+/// What a file called `name` has to be, if the name says so.
+fn promised(name: &Path) -> Result<Option<(&'static str, Compression)>, ChoiceError> {
+    let name = name
+        .file_name()
+        .map_or(&b""[..], OsStr::as_bytes)
+        .to_ascii_lowercase();
+    let known = ENDINGS
+        .iter()
+        .find(|(ending, _)| name.ends_with(ending.as_bytes()));
+    let other = OTHERS
+        .iter()
+        .find(|ending| name.ends_with(ending.as_bytes()));
+    match (known, other) {
+        (Some(known), _) => Ok(Some(*known)),
+        (None, Some(ending)) => Err(ChoiceError::Ending { ending }),
+        (None, None) => Ok(None),
+    }
+}
+
+/// The options and the name of the file to write do not go together.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub(crate) enum ChoiceError {
+    #[error(
+        "--output ends in '{ending}', and --format is '{asked}': leave out --format, or name the file \
+         *{suffix}",
+        asked = asked.name(),
+        suffix = asked.suffix()
+    )]
+    Contradiction {
+        ending: &'static str,
+        asked: Compression,
+    },
+    #[error(
+        "--output ends in '{ending}', which repack does not write: name it *.tar.zst, *.tar.gz or *.tar.xz"
+    )]
+    Ending { ending: &'static str },
+    #[error("--level is {level}, and '{chosen}' has 1 to {most}", chosen = chosen.name())]
+    Level {
+        level: u32,
+        chosen: Compression,
+        most: u32,
+    },
 }
 
 /// Whether a file that starts like this is a leftover of ours: nothing yet, or what we start with.
 pub(crate) fn is_ours(start: &[u8]) -> bool {
-    // The header of a stream with CRC-64, and of a block that records both of its sizes, which
-    // `xz` writes with threads only.
-    const XZ: &[u8] = b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4\x46";
-    const SIZES: u8 = 0xc0;
-    let flags = start.get(XZ.len() + 1);
-    let xz = start.starts_with(XZ) && flags.is_some_and(|flags| flags & SIZES == SIZES);
-    start.is_empty() || members::is_ours(start) || xz
+    start.is_empty() || members::is_ours(start) || blocks::is_ours(start) || frame::is_ours(start)
 }
 
 /// Compresses what is written to it. Nothing is complete before [`Compressor::finish`].
-pub(crate) enum Compressor<W> {
+pub(crate) enum Compressor<W: Write> {
     Gz(Members<W>),
     Xz(Blocks<W>),
+    Zst(Frame<W>),
 }
 
 impl<W: Write> Compressor<W> {
@@ -54,6 +160,7 @@ impl<W: Write> Compressor<W> {
         Ok(match compression {
             Compression::Gz => Self::Gz(Members::new(out, level, threads)?),
             Compression::Xz => Self::Xz(Blocks::new(out, level, threads)?),
+            Compression::Zst => Self::Zst(Frame::new(out, level, threads)?),
         })
     }
 
@@ -61,6 +168,7 @@ impl<W: Write> Compressor<W> {
         match self {
             Self::Gz(members) => members.finish().map(drop),
             Self::Xz(blocks) => blocks.finish(),
+            Self::Zst(frame) => frame.finish(),
         }
     }
 }
@@ -70,117 +178,11 @@ impl<W: Write> Write for Compressor<W> {
         match self {
             Self::Gz(members) => members.write(bytes),
             Self::Xz(blocks) => blocks.write(bytes),
+            Self::Zst(frame) => frame.write(bytes),
         }
     }
 
-    /// Would end a member or block early, and so change the bytes.
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// An xz file of blocks that record their sizes. Not liblzma's own writer: that one would finish
-/// the file even when dropped after a failure.
-pub(crate) struct Blocks<W> {
-    out: W,
-    stream: Stream,
-    buffer: Vec<u8>,
-}
-
-/// What all encoders of xz may take together, for each thread and besides. docs/repack.md promises
-/// 64 MiB besides; inflating, and what is remembered of the archive, take the rest of that.
-const MEMORY: u64 = 44 << 20;
-const MEMORY_PER_THREAD: u64 = 16 << 20;
-
-/// How xz compresses at a level. The memory of an encoder is some twelve times its dictionary.
-#[derive(Clone, Copy, Debug)]
-struct Preset {
-    level: u32,
-    dictionary: u32,
-    /// What a block inflates to.
-    block: u64,
-}
-
-impl Preset {
-    /// The levels of `xz`, but with smaller dictionaries: 2 MiB up to level 6.
-    fn of(level: u32) -> Self {
-        let dictionary = match level {
-            0 => 256 << 10,
-            1 => 1 << 20,
-            2..=6 => 2 << 20,
-            7 => 4 << 20,
-            8 => 8 << 20,
-            _ => 16 << 20,
-        };
-        Self {
-            level,
-            dictionary,
-            block: u64::from(dictionary).max(4 << 20),
-        }
-    }
-
-    /// How many of `threads` may compress at the same time: as many as there is memory for, at
-    /// least one.
-    fn encoders(self, threads: u32) -> Result<u32, xz2::stream::Error> {
-        let memory = MEMORY + MEMORY_PER_THREAD * u64::from(threads);
-        let fitting = memory / self.encoder(1)?.memusage().max(1);
-        Ok(u32::try_from(fitting).map_or(threads, |fitting| fitting.clamp(1, threads)))
-    }
-
-    fn encoder(self, threads: u32) -> Result<MtStreamBuilder, xz2::stream::Error> {
-        let mut options = LzmaOptions::new_preset(self.level)?;
-        options.dict_size(self.dictionary);
-        let mut filters = Filters::new();
-        // Most of a server is machine code. What is not loses nothing by this.
-        filters.x86();
-        filters.lzma2(&options);
-        let mut builder = MtStreamBuilder::new();
-        builder
-            .filters(filters)
-            .check(Check::Crc64)
-            .block_size(self.block)
-            .threads(threads);
-        Ok(builder)
-    }
-}
-
-impl<W: Write> Blocks<W> {
-    const BUFFER: usize = 64 << 10;
-
-    fn new(out: W, level: u32, threads: NonZero<usize>) -> io::Result<Self> {
-        let preset = Preset::of(level);
-        let threads = preset.encoders(u32::try_from(threads.get()).unwrap_or(1))?;
-        let encoder = preset.encoder(threads)?;
-        Ok(Self {
-            out,
-            stream: encoder.encoder()?,
-            buffer: Vec::with_capacity(Self::BUFFER),
-        })
-    }
-
-    fn process(&mut self, bytes: &[u8], action: Action) -> io::Result<Status> {
-        self.buffer.clear();
-        let status = self.stream.process_vec(bytes, &mut self.buffer, action)?;
-        self.out.write_all(&self.buffer)?;
-        Ok(status)
-    }
-
-    fn finish(mut self) -> io::Result<()> {
-        while self.process(&[], Action::Finish)? != Status::StreamEnd {}
-        self.out.flush()
-    }
-}
-
-impl<W: Write> Write for Blocks<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let before = self.stream.total_in();
-        while !bytes.is_empty() && self.stream.total_in() == before {
-            self.process(bytes, Action::Run)?;
-        }
-        let taken = self.stream.total_in() - before;
-        Ok(usize::try_from(taken).unwrap_or(bytes.len()))
-    }
-
+    /// Would end a member, block or frame early, and so change the bytes.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -188,53 +190,67 @@ impl<W: Write> Write for Blocks<W> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
-    use xz2::read::XzDecoder;
-
     use super::*;
-
-    fn packed(bytes: &[u8], threads: usize) -> Vec<u8> {
-        let threads = NonZero::new(threads).unwrap();
-        let mut out = Vec::new();
-        let mut blocks = Blocks::new(&mut out, 0, threads).unwrap();
-        for piece in bytes.chunks(333_333) {
-            blocks.write_all(piece).unwrap();
-        }
-        blocks.finish().unwrap();
-        out
-    }
-
-    #[test]
-    fn blocks_of_any_number_of_threads_are_the_same_and_inflate() {
-        let numbers = (0_u32..).map(|n| n.wrapping_mul(2_654_435_761) >> 20);
-        let bytes: Vec<u8> = numbers
-            .flat_map(u32::to_le_bytes)
-            .take(20_000_000)
-            .collect();
-        let one = packed(&bytes, 1);
-        assert!(packed(&bytes, 3) == one);
-        let mut inflated = Vec::new();
-        XzDecoder::new(&one[..]).read_to_end(&mut inflated).unwrap();
-        assert!(inflated == bytes);
-    }
-
-    #[test]
-    fn blocks_use_as_many_threads_as_there_is_memory_for() {
-        let encoders = |level, threads| Preset::of(level).encoders(threads).unwrap();
-        // At the default level about half of many threads.
-        let default: Vec<u32> = [1, 2, 3, 4, 8, 256].map(|n| encoders(6, n)).into();
-        assert_eq!(default, [1, 2, 2, 2, 4, 114]);
-        assert_eq!([1, 7, 8, 9].map(|level| encoders(level, 2)), [2, 1, 1, 1]);
-    }
 
     #[test]
     fn is_ours_only_what_is_written_here() {
         assert!(is_ours(b""), "killed before the first write");
-        assert!(is_ours(&packed(b"x", 1)));
+        assert!(is_ours(&crate::blocks::tests::packed(b"x", 1)));
+        assert!(is_ours(&crate::frame::tests::packed(b"x", 3, 1)));
         assert!(!is_ours(b"text"));
         let mut other = xz2::write::XzEncoder::new(Vec::new(), 0);
         other.write_all(b"x").unwrap();
         assert!(!is_ours(&other.finish().unwrap()), "one thread's xz");
+        assert!(
+            !is_ours(&zstd::encode_all(&b"x"[..], 3).unwrap()),
+            "another window"
+        );
+    }
+
+    #[test]
+    fn choose_goes_by_the_name_and_refuses_what_contradicts_it() {
+        use Compression::{Gz, Xz, Zst};
+        let choose = |name: &str, asked| {
+            Compression::choose(Some(Path::new(name)), asked, None)
+                .map(|(format, _)| format)
+                .map_err(|error| error.to_string())
+        };
+        let rows = [
+            ("hooks/m.tar.gz", None, Gz),
+            ("M.TGZ", None, Gz),
+            ("m.tar.xz", Some(Xz), Xz),
+            ("m.txz", None, Xz),
+            ("m.tar.zst", None, Zst),
+            ("m.tzst", None, Zst),
+            ("mysql-8.4", None, Zst),
+            ("out", Some(Gz), Gz),
+        ];
+        for (name, asked, format) in rows {
+            assert_eq!(choose(name, asked), Ok(format), "{name}");
+        }
+        assert_eq!(Compression::choose(None, None, None), Ok((Zst, 3)));
+        assert_eq!(
+            choose("m.tar.gz", Some(Xz)).unwrap_err(),
+            "--output ends in '.tar.gz', and --format is 'xz': leave out --format, or name the file *.tar.xz"
+        );
+        assert_eq!(
+            choose("m.zip", Some(Gz)).unwrap_err(),
+            "--output ends in '.zip', which repack does not write: name it *.tar.zst, *.tar.gz or *.tar.xz"
+        );
+    }
+
+    #[test]
+    fn choose_knows_the_levels_of_each_format() {
+        use Compression::{Gz, Zst};
+        let choose = |asked, level| Compression::choose(None, asked, Some(level));
+        assert_eq!(choose(None, 19), Ok((Zst, 19)));
+        assert_eq!(
+            choose(Some(Gz), 10).unwrap_err().to_string(),
+            "--level is 10, and 'gz' has 1 to 9"
+        );
+        assert_eq!(
+            choose(None, 20).unwrap_err().to_string(),
+            "--level is 20, and 'zst' has 1 to 19"
+        );
     }
 }

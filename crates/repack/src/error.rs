@@ -27,7 +27,6 @@ pub(crate) enum Error {
 }
 
 const FETCH_AGAIN: &str = "compare its size and checksum with the vendor's, and download it again";
-const CONVERT: &str = "convert it: unpack it and run 'tar czf NAME.tar.gz DIRECTORY'";
 
 impl Explain for Error {
     fn advice(&self) -> Advice {
@@ -56,18 +55,7 @@ impl Explain for InputError {
                 Kind::Configuration,
                 "pass the tarball itself, not what was unpacked from it",
             ),
-            Self::Empty { .. } | Self::UnknownFormat { .. } => {
-                Advice::new(Kind::Configuration, FETCH_AGAIN)
-            }
-            Self::OtherFormat { what, .. } => Advice::new(
-                Kind::Configuration,
-                match *what {
-                    "a web page" => {
-                        "open it to see why the vendor sent it; download the tarball again"
-                    }
-                    _ => CONVERT,
-                },
-            ),
+            Self::NoTarball(file) => Advice::new(Kind::Configuration, file.next()),
         }
     }
 }
@@ -97,7 +85,8 @@ impl Explain for StreamError {
             ),
             Self::TooMuchMemory { .. } => Advice::new(
                 Kind::Configuration,
-                "recompress it: 'xz -dc FILE | gzip > NAME.tar.gz', or 'zstd -dc --long=31'",
+                "recompress it: 'zstd -dc --long=31 FILE', or 'xz -dc FILE', piped into \
+                 'gzip >NAME.tar.gz'",
             ),
             Self::NotTar { .. } | Self::NoEntries { .. } => Advice::new(
                 Kind::Configuration,
@@ -120,6 +109,9 @@ impl Explain for StreamError {
                 )
             }
             Self::Refused { refusal, .. } => refusal.advice(),
+            Self::Write { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
+                Advice::new(Kind::Environment, "see why the program that reads it ended")
+            }
             Self::Write { .. } => Advice::new(
                 Kind::Environment,
                 "make room there, or choose another place with -o",

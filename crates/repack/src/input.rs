@@ -5,10 +5,11 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use judge::NoTarball;
 use thiserror::Error;
 
 use crate::ahead::Ahead;
-use crate::codec::{Format, inflate};
+use crate::codec::inflate;
 use crate::error::Error;
 use crate::progress::{ReadSoFar, StopSignal, Watched};
 use crate::refusal::unreadable;
@@ -118,15 +119,13 @@ fn plain(
     let failed = |source| unreadable(path, source);
     let path = || chosen.map_or(path.into(), |name| path.join(name));
     let (start, input) = started(input).map_err(failed)?;
-    match Format::of(&start) {
-        _ if start.is_empty() => Err(InputError::Empty { path: path() }.into()),
-        Format::Other(what) => Err(InputError::OtherFormat { path: path(), what }.into()),
-        Format::Unknown => Err(InputError::UnknownFormat { path: path() }.into()),
-        Format::Tar => Ok((start, input)),
-        Format::Compressed(how) => inflate(how, input, max_size)
-            .and_then(started)
-            .map_err(|source| failed(source).into()),
-    }
+    let Some(how) = NoTarball::judge(&path(), &start).map_err(InputError::NoTarball)? else {
+        return Ok((start, input));
+    };
+    let inflated = inflate(how, input, max_size).and_then(started);
+    let (start, inflated) = inflated.map_err(failed)?;
+    NoTarball::judge_inflated(&path(), &start).map_err(InputError::NoTarball)?;
+    Ok((start, inflated))
 }
 
 /// The first bytes of `reader`, and all of it once more.
@@ -145,10 +144,6 @@ pub(crate) enum InputError {
     Open { path: PathBuf, source: io::Error },
     #[error("{path} is not a regular file", path = path.display())]
     NotAFile { path: PathBuf },
-    #[error("{path} is empty", path = path.display())]
-    Empty { path: PathBuf },
-    #[error("{path} is {what}, not a .tar, .tar.gz, .tar.xz or .tar.zst", path = path.display())]
-    OtherFormat { path: PathBuf, what: &'static str },
-    #[error("{path} is not a .tar, .tar.gz, .tar.xz or .tar.zst", path = path.display())]
-    UnknownFormat { path: PathBuf },
+    #[error(transparent)]
+    NoTarball(NoTarball),
 }

@@ -3,6 +3,7 @@
 
 mod ahead;
 mod archive;
+mod blocks;
 mod check;
 mod cli;
 mod codec;
@@ -11,6 +12,7 @@ mod content;
 mod entry;
 mod error;
 mod fetch;
+mod frame;
 mod input;
 #[cfg(test)]
 mod layouts;
@@ -28,6 +30,7 @@ mod repack;
 mod report;
 mod rules;
 mod size;
+mod stdout;
 mod stream;
 mod strip;
 mod summary;

@@ -13,11 +13,28 @@ use thiserror::Error;
 use crate::compress::{Compression, is_ours};
 use crate::report;
 
-/// Where the result goes unless told otherwise: IN's name with `-repacked.tar.gz` (or `.xz`),
+/// Where a result goes.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    File(PathBuf),
+    StandardOutput,
+}
+
+impl Target {
+    /// For messages.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::File(path) => path,
+            Self::StandardOutput => Path::new("standard output"),
+        }
+    }
+}
+
+/// Where the result goes unless told otherwise: IN's name with `-repacked.tar.zst` (or `.gz`, `.xz`),
 /// beside IN.
 pub(crate) fn default_output(input: &Path, compression: Compression) -> PathBuf {
-    const ENDINGS: [&str; 9] = [
-        ".tar.gz", ".tar.xz", ".tar.zst", ".tgz", ".txz", ".gz", ".xz", ".zst", ".tar",
+    const ENDINGS: [&str; 10] = [
+        ".tar.gz", ".tar.xz", ".tar.zst", ".tgz", ".txz", ".tzst", ".gz", ".xz", ".zst", ".tar",
     ];
     let name = input.file_name().unwrap_or_default().as_bytes();
     let stem = ENDINGS
@@ -169,7 +186,7 @@ pub(crate) fn open_locked(path: &Path) -> Result<(File, Metadata), OutputError> 
     }
 }
 
-fn same_file(a: &Metadata, b: &Metadata) -> bool {
+pub(crate) fn same_file(a: &Metadata, b: &Metadata) -> bool {
     (a.dev(), a.ino()) == (b.dev(), b.ino())
 }
 
@@ -212,6 +229,7 @@ mod tests {
             ("/srv/a-1.2.tar.xz", "/srv/a-1.2-repacked.tar.gz"),
             ("../a.tgz", "../a-repacked.tar.gz"),
             ("a.tar.zst", "a-repacked.tar.gz"),
+            ("a.tzst", "a-repacked.tar.gz"),
             ("a.tar", "a-repacked.tar.gz"),
             ("download", "download-repacked.tar.gz"),
             (".tar.gz", ".tar.gz-repacked.tar.gz"),

@@ -3,10 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use judge::{cause, is_memory_limit};
 use thiserror::Error;
 
 use crate::archive::ArchiveError;
-use crate::codec::{TooLarge, cause, is_memory_limit};
+use crate::codec::TooLarge;
 use crate::name::NameError;
 use crate::tree::TreeError;
 use crate::wrapper::WrapperError;
@@ -15,11 +16,9 @@ use crate::wrapper::WrapperError;
 pub(crate) fn unreadable(path: &Path, source: io::Error) -> StreamError {
     let path = path.to_path_buf();
     if let Some(TooLarge { limit }) = cause(&source) {
-        let limit = *limit;
         return StreamError::TooLarge { path, limit };
     }
-    if let Some(wrapper) = cause::<WrapperError>(&source) {
-        let problem = wrapper.clone();
+    if let Some(problem) = cause::<WrapperError>(&source) {
         return StreamError::Wrapper { path, problem };
     }
     match source.kind() {

@@ -6,18 +6,20 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use crate::ahead::Ahead;
 use crate::compress::{Compression, Compressor};
 use crate::content::Executables;
 use crate::error::Error;
 use crate::input::{Inflated, Input};
-use crate::output::{Output, directory_of};
+use crate::output::{Output, Target, directory_of};
 use crate::progress::StopSignal;
 use crate::prune::{Glob, Pruner};
 use crate::refusal::StreamError;
 use crate::report::page;
 use crate::rules::Profile;
+use crate::stdout::StandardOutput;
 use crate::stream::prune_stream;
-use crate::summary::Summary;
+use crate::summary::{Summary, Tally};
 
 /// What to do.
 #[derive(Debug)]
@@ -27,7 +29,7 @@ pub(crate) struct Job {
     /// How many bytes the input may inflate to.
     pub(crate) max_size: u64,
     /// `None` for a dry run.
-    pub(crate) output: Option<PathBuf>,
+    pub(crate) output: Option<Target>,
     /// The page that shows what was done.
     pub(crate) report: Option<PathBuf>,
     pub(crate) profile: &'static Profile,
@@ -65,34 +67,35 @@ fn repack_until(job: &Job, stop: &StopSignal) -> Result<Summary, Error> {
         read_so_far,
     } = input.inflate(stop.clone(), job.max_size)?;
     let source = (input_path.as_path(), archive);
-    let beside = |output: &PathBuf| directory_of(output).to_path_buf();
-    let directory = job.output.as_ref().map_or_else(temp_dir, beside);
+    let directory = match &job.output {
+        Some(Target::File(path)) => directory_of(path).to_path_buf(),
+        Some(Target::StandardOutput) | None => temp_dir(),
+    };
     let executables = Executables {
         wait_in: &directory,
         strip: job.strip,
     };
+    let pass = Pass {
+        source,
+        pruner: &mut pruner,
+        executables,
+        job,
+    };
     let (tally, output_size) = match &job.output {
-        None => (
-            prune_stream(
-                source,
-                (Path::new(""), io::sink()),
-                &mut pruner,
-                executables,
-            )?
-            .0,
-            None,
-        ),
-        Some(path) => {
+        None => {
+            let nowhere = (Path::new(""), io::sink());
+            let (tally, _) = prune_stream(pass.source, nowhere, pass.pruner, executables)?;
+            (tally, None)
+        }
+        Some(Target::File(path)) => {
             let output = Output::create(path, &metadata)?;
-            let compressor = Compressor::new(&output, job.compression, job.level, job.threads)
-                .map_err(|source| Error::StartThread { source })?;
-            let (tally, compressor) =
-                prune_stream(source, (path, compressor), &mut pruner, executables)?;
-            compressor.finish().map_err(|source| StreamError::Write {
-                path: path.clone(),
-                source,
-            })?;
+            let tally = pass.write_to(path, &output)?;
             (tally, Some(output.place()?))
+        }
+        Some(target @ Target::StandardOutput) => {
+            let mut out = StandardOutput::new(&metadata, stop.clone())?;
+            let tally = pass.write_to(target.path(), &mut out)?;
+            (tally, Some(out.written))
         }
     };
     let summary = Summary {
@@ -109,6 +112,34 @@ fn repack_until(job: &Job, stop: &StopSignal) -> Result<Summary, Error> {
         place_report(report, &summary)?;
     }
     Ok(summary)
+}
+
+/// One pass over the input, with what it takes.
+struct Pass<'a> {
+    source: (&'a Path, Ahead),
+    pruner: &'a mut Pruner,
+    executables: Executables<'a>,
+    job: &'a Job,
+}
+
+impl Pass<'_> {
+    /// Writes the compressed result to `out`, whose name is `path`.
+    fn write_to(self, path: &Path, out: impl Write) -> Result<Tally, Error> {
+        let Self {
+            source,
+            pruner,
+            executables,
+            job,
+        } = self;
+        let compressor = Compressor::new(out, job.compression, job.level, job.threads)
+            .map_err(|source| Error::StartThread { source })?;
+        let (tally, compressor) = prune_stream(source, (path, compressor), pruner, executables)?;
+        compressor.finish().map_err(|source| StreamError::Write {
+            path: path.into(),
+            source,
+        })?;
+        Ok(tally)
+    }
 }
 
 fn place_report((path, output): (&Path, Output), summary: &Summary) -> Result<(), Error> {

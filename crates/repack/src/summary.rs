@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hook::escape_controls;
 use serde::Serialize;
 
 use crate::check::Unknown;
+use crate::output::Target;
 use crate::prune::Verdict;
 use crate::rules::Category;
 use crate::strip::StripError;
@@ -100,7 +102,7 @@ pub(crate) struct Summary {
     pub(crate) input: PathBuf,
     /// The tarball that was picked in the input.
     pub(crate) chosen: Option<String>,
-    pub(crate) output: Option<PathBuf>,
+    pub(crate) output: Option<Target>,
     pub(crate) input_size: u64,
     pub(crate) output_size: Option<u64>,
     pub(crate) tally: Tally,
@@ -110,29 +112,54 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// What the reader may not have expected.
+    /// What the reader may not have expected, fit for a terminal whatever the names are.
     pub(crate) fn notes(&self) -> String {
-        let mut text = String::new();
+        let mut notes = Vec::new();
         if let Some(chosen) = &self.chosen {
             let input = file_name(&self.input);
-            let _ = writeln!(text, "- took {chosen} out of {input}");
+            notes.push(format!("took {chosen} out of {input}"));
         }
         for option in &self.unmatched {
-            let _ = writeln!(text, "- warning: {option} matches nothing in the tarball");
+            notes.push(format!("warning: {option} matches nothing in the tarball"));
         }
         for (link, target) in &self.tally.dead_links {
             let (link, target) = (link.display(), target.display());
-            let _ = writeln!(text, "- left out the link {link}: {target} is left out");
+            notes.push(format!("left out the link {link}: {target} is left out"));
         }
         for Unknown { library, by } in &self.tally.unknown {
             let by = by.display();
-            let _ = writeln!(text, "- {by} needs {library}, which is not in the tarball");
+            notes.push(format!("{by} needs {library}, which is not in the tarball"));
         }
         for (path, reason) in &self.tally.untouched {
             let path = path.display();
-            let _ = writeln!(text, "- not stripped: {path} {reason}");
+            notes.push(format!("not stripped: {path} {reason}"));
         }
-        text
+        if let Some(note) = self.not_smaller() {
+            notes.push(format!("warning: {note}"));
+        }
+        let line = |note: String| format!("- {}\n", escape_controls(&note, &[]));
+        notes.into_iter().map(line).collect()
+    }
+
+    /// What to do with a result that took more room than its input.
+    fn not_smaller(&self) -> Option<String> {
+        let (output, size) = (self.output.as_ref()?, self.output_size?);
+        if size < self.input_size {
+            return None;
+        }
+        let (output, input) = (file_name(output.path()), file_name(&self.input));
+        let changed = self.tally.left_out().files > 0 || self.tally.stripped.files > 0;
+        Some(if changed || self.chosen.is_some() {
+            format!(
+                "{output} is no smaller than {input}, which is compressed harder: a higher --level, or \
+                 --format xz, makes it smaller"
+            )
+        } else {
+            format!(
+                "{output} is not worth having: it is no smaller than {input}, of which nothing was left \
+                 out; push {input} itself"
+            )
+        })
     }
 
     pub(crate) fn table(&self) -> String {
@@ -156,7 +183,7 @@ impl Summary {
             (Some(output), Some(size)) => writeln!(
                 text,
                 "{input} {before} -> {output} {after} ({percent:.1} %) in {seconds:.1} s",
-                output = file_name(output),
+                output = file_name(output.path()),
                 after = decimal(size),
                 percent = percent(size, self.input_size),
             ),
@@ -165,7 +192,7 @@ impl Summary {
                 "{input} {before}, read in {seconds:.1} s; nothing was written"
             ),
         };
-        text
+        escape_controls(&text, &['\n'])
     }
 
     pub(crate) fn json(&self) -> String {
@@ -175,7 +202,7 @@ impl Summary {
             output: self
                 .output
                 .as_ref()
-                .map(|path| path.to_string_lossy().into()),
+                .map(|target| target.path().to_string_lossy().into()),
             output_bytes: self.output_size,
             kept: self.tally.kept,
             stripped: self.tally.stripped,

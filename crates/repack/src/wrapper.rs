@@ -10,12 +10,13 @@ use crate::entry::shown;
 use crate::name::Name;
 
 /// What a tarball may be called.
-const ENDINGS: [&[u8]; 6] = [
+const ENDINGS: [&[u8]; 7] = [
     b".tar.xz",
     b".txz",
     b".tar.gz",
     b".tgz",
     b".tar.zst",
+    b".tzst",
     b".tar",
 ];
 

@@ -47,6 +47,14 @@ fn settings_errors_have_exact_texts() {
         }),
         &format!("cannot find the home directory /h/x\n  cause: permission denied{home}"),
     );
+    assert_rendered(
+        SettingsError::Size {
+            name: "MYSQL_TARBALL_MAX_SIZE".to_owned(),
+            value: "huge".to_owned(),
+        },
+        "MYSQL_TARBALL_MAX_SIZE is 'huge', which is no number of bytes such as 512M or 32G\n  next: \
+         correct MYSQL_TARBALL_MAX_SIZE, or take it out, push again",
+    );
     let (path_, source_) = (path(), source());
     assert_rendered(
         SettingsError::FindApproot {
@@ -81,7 +89,7 @@ fn tarball_errors_have_exact_texts() {
     );
     assert_rendered(
         TarballError::None { path: path() },
-        "no server tarball in /h/x\n  next: put the vendor's Linux tarball (.tar.gz or .tar.xz) \
+        "no server tarball in /h/x\n  next: put the vendor's Linux tarball (.tar.xz or .tar.gz) \
          there, best made small with 'repack', push again; git does not upload what .gitignore \
          names",
     );
@@ -193,8 +201,22 @@ fn unpack_errors_have_exact_texts() {
          (it is cut short or damaged), compare its checksum with the vendor's, push again",
     );
     assert_rendered(
-        unpack(UnpackError::NotATarball { path: path() }),
-        &format!("/h/x is neither a .tar.gz nor a .tar.xz{mistaken}"),
+        unpack(UnpackError::TooMuchMemory { path: path() }),
+        "/h/x needs more than 128 MiB of memory to inflate\n  next: recompress it with 'repack', or \
+         with 'zstd --long=27', push again",
+    );
+    assert_rendered(
+        unpack(UnpackError::TooLarge {
+            path: path(),
+            limit: 5,
+        }),
+        "/h/x inflates to more than 5 bytes\n  next: if it is the vendor's (compare its checksum), \
+         allow more with MYSQL_TARBALL_MAX_SIZE, push again",
+    );
+    assert_rendered(
+        unpack(judge::NoTarball::Twice { path: path() }.into()),
+        "/h/x is compressed twice\n  next: inflate it once, for example with 'gzip -dc FILE \
+         >NAME.tar.gz', and take what comes out",
     );
     assert_rendered(
         unpack(UnpackError::Empty { path: path() }),

@@ -1,6 +1,7 @@
 //! What is unpacked from every kind of input, and what is refused whichever kind it comes in.
 
 use flate2::{Compression, write::GzEncoder};
+use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
 use super::*;
@@ -39,19 +40,38 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// Enough for every good one here.
+const MAX_SIZE: u64 = 8 << 20;
+
+/// As repack writes it.
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    with_window(bytes, 27)
+}
+
+fn with_window(bytes: &[u8], window: u32) -> Vec<u8> {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(window).unwrap();
+    encoder.include_checksum(true).unwrap();
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
 /// Unpacks in `DIR/into`, so that whatever leaves it shows in `DIR`.
 fn unpacked(bytes: &[u8]) -> (tempfile::TempDir, Result<Unpacked, UnpackError>) {
     let dir = tempfile::tempdir().unwrap();
     let into = dir.path().join("into");
     fs::create_dir(&into).unwrap();
     fs::write(dir.path().join("m.tar"), bytes).unwrap();
-    let threads = NonZero::new(2).unwrap();
-    let result = unpack(&dir.path().join("m.tar"), &into, threads);
+    let limits = Limits {
+        threads: NonZero::new(2).unwrap(),
+        max_size: MAX_SIZE,
+    };
+    let result = unpack(&dir.path().join("m.tar"), &into, limits);
     (dir, result)
 }
 
 /// The same tarball in every format; as members so small that each entry is in several.
-fn packings(plain: &[u8]) -> [(&'static str, Vec<u8>); 5] {
+fn packings(plain: &[u8]) -> [(&'static str, Vec<u8>); 7] {
     let (first, second) = plain.split_at(plain.len() / 2);
     let mut xz = xz2::write::XzEncoder::new(Vec::new(), 1);
     xz.write_all(plain).unwrap();
@@ -61,6 +81,8 @@ fn packings(plain: &[u8]) -> [(&'static str, Vec<u8>); 5] {
         ("two gzip members", [gzip(first), gzip(second)].concat()),
         ("repack's members", members::pack_all(plain, 100)),
         ("xz", xz.finish().unwrap()),
+        ("zstd", zstd(plain)),
+        ("two zstd frames", [zstd(first), zstd(second)].concat()),
     ]
 }
 
@@ -219,8 +241,11 @@ fn unpack_broken_files_have_exact_texts() {
     let cases: [(&[u8], &str); 5] = [
         (cut, "cannot read {path} to its end"),
         (&whole[..40], "cannot read {path} to its end"),
-        (b"<html>", "{path} is neither a .tar.gz nor a .tar.xz"),
-        (b"", "{path} is neither a .tar.gz nor a .tar.xz"),
+        (
+            b"<html>",
+            "{path} is a web page, not a .tar, .tar.gz, .tar.xz or .tar.zst",
+        ),
+        (b"", "{path} is empty"),
         (&gzip(&tarball(&[])), "{path} is an empty tarball"),
     ];
     for (bytes, text) in cases {
@@ -242,4 +267,52 @@ fn unpack_unreadable_name_has_exact_text() {
         error.to_string(),
         "the tarball has an entry with an unreadable name"
     );
+}
+
+#[test]
+fn unpack_zstd_of_a_larger_window_is_refused_by_name() {
+    let (dir, result) = unpacked(&with_window(&tarball(&[FILE]), 28));
+    let path = dir.path().join("m.tar").display().to_string();
+    let error = result.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!("{path} needs more than 128 MiB of memory to inflate")
+    );
+}
+
+#[test]
+fn unpack_zstd_cut_anywhere_is_not_taken_for_whole() {
+    let whole = zstd(&tarball(&[FILE]));
+    for cut in 4..whole.len() {
+        let (_, result) = unpacked(&whole[..cut]);
+        result.unwrap_err();
+    }
+}
+
+#[test]
+fn unpack_a_bomb_stops_at_the_limit_in_every_format() {
+    let mut header = Header::new_gnu();
+    header.set_path("m-1/zeros").unwrap();
+    header.set_size(MAX_SIZE);
+    header.set_cksum();
+    let mut plain = header.as_bytes().to_vec();
+    plain.resize(plain.len() + 1024 + 8 * 1024 * 1024, 0);
+    // Another one, behind the end of an archive.
+    let mut behind = tarball(&[FILE]);
+    behind.resize(9 * 1024 * 1024, 0);
+    for plain in [plain, behind] {
+        for (format, bytes) in packings(&plain) {
+            if format == "repack's members" {
+                continue;
+            }
+            let (dir, result) = unpacked(&bytes);
+            let path = dir.path().join("m.tar").display().to_string();
+            let error = result.unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!("{path} inflates to more than 8388608 bytes"),
+                "{format}"
+            );
+        }
+    }
 }

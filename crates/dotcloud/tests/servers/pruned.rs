@@ -34,7 +34,7 @@ fn pushed_version(tarball: &Path) -> String {
 fn repacked_full_tarball_is_pushed_and_answers() {
     let full = tarball("mysql-9-full");
     let dir = tempfile::tempdir().unwrap();
-    let small = dir.path().join("mysql-9-small.tar.gz");
+    let small = dir.path().join("mysql-9-small.tar.zst");
     repack("mysql-9-full", &[], &small);
     let size = |path: &Path| path.metadata().unwrap().len();
     assert!(

@@ -86,7 +86,10 @@ fn write_page(page: &mut String, summary: &Summary, items: &[Item]) -> fmt::Resu
 
 /// What it comes to.
 fn facts(page: &mut String, summary: &Summary) -> fmt::Result {
-    let output = summary.output.as_deref().map(file_name);
+    let output = summary
+        .output
+        .as_ref()
+        .map(|target| file_name(target.path()));
     match output {
         Some(output) => writeln!(page, "<p class=\"lead\">became {}</p>", Escaped(output))?,
         None => writeln!(page, "<p class=\"lead\">a dry run: nothing was written</p>")?,

@@ -77,7 +77,7 @@ fn corrupt_is_refused_with_the_cause() {
 #[test]
 fn no_tarball_is_refused_with_what_it_is() {
     let tarball = "pass the vendor's binary tarball (linux-generic, not the source)";
-    let convert = "convert it: unpack it and run 'tar czf NAME.tar.gz DIRECTORY'";
+    let zip = "vendors ship zip for Windows only: download 'Linux - Generic', a .tar.xz or .tar.gz";
     let page = "open it to see why the vendor sent it; download the tarball again";
     let neither = "not a .tar, .tar.gz, .tar.xz or .tar.zst";
     let rows: &[(Vec<u8>, String, &str)] = &[
@@ -91,7 +91,7 @@ fn no_tarball_is_refused_with_what_it_is() {
         (
             b"PK\x03\x04".to_vec(),
             format!("is a zip file, {neither}"),
-            convert,
+            zip,
         ),
         (vec![0; 10240], format!("is {neither}"), AGAIN),
         (
@@ -106,6 +106,47 @@ fn no_tarball_is_refused_with_what_it_is() {
         ),
         (gzip(&[0; 10240]), "holds no files".into(), tarball),
         (gzip(b""), "holds no files".into(), tarball),
+    ];
+    for (input, problem, next) in rows {
+        let stderr = format!("repack: error: in.tar.gz {problem}\n  next: {next}\n");
+        Case::new(input).refuses(&[], &stderr);
+    }
+}
+
+#[test]
+fn what_comes_instead_of_tarballs_is_told_for_what_it_is() {
+    let page = "open it to see why the vendor sent it; download the tarball again";
+    let neither = "not a .tar, .tar.gz, .tar.xz or .tar.zst";
+    let instead =
+        "download the vendor's binary tarball instead: 'Linux - Generic', a .tar.xz or .tar.gz";
+    let once =
+        "inflate it once, for example with 'gzip -dc FILE >NAME.tar.gz', and take what comes out";
+    let rows: &[(Vec<u8>, String, &str)] = &[
+        (
+            b"\xef\xbb\xbf<html>".to_vec(),
+            format!("is a web page, {neither}"),
+            page,
+        ),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n".to_vec(),
+            format!("is a Git LFS pointer, not the file, {neither}"),
+            "run 'git lfs pull'",
+        ),
+        (
+            b"!<arch>\ndebian-binary".to_vec(),
+            format!("is a Debian package, {neither}"),
+            instead,
+        ),
+        (
+            gzip(b"<html>"),
+            "holds a web page, not a tar archive".into(),
+            page,
+        ),
+        (
+            gzip(&gzip(&vendor().bytes())),
+            "is compressed twice".into(),
+            once,
+        ),
     ];
     for (input, problem, next) in rows {
         let stderr = format!("repack: error: in.tar.gz {problem}\n  next: {next}\n");
@@ -149,7 +190,7 @@ fn xz_that_wants_too_much_memory_is_refused() {
     Case::new(&encoder.finish().unwrap()).refuses(
         &[],
         "repack: error: in.tar.gz needs more than 128 MiB of memory to inflate\n  \
-         next: recompress it: 'xz -dc FILE | gzip > NAME.tar.gz', or 'zstd -dc --long=31'\n",
+         next: recompress it: 'zstd -dc --long=31 FILE', or 'xz -dc FILE', piped into 'gzip >NAME.tar.gz'\n",
     );
 }
 
@@ -162,7 +203,7 @@ fn zstd_that_wants_too_much_memory_is_refused() {
     Case::new(&encoder.finish().unwrap()).refuses(
         &[],
         "repack: error: in.tar.gz needs more than 128 MiB of memory to inflate\n  \
-         next: recompress it: 'xz -dc FILE | gzip > NAME.tar.gz', or 'zstd -dc --long=31'\n",
+         next: recompress it: 'zstd -dc --long=31 FILE', or 'xz -dc FILE', piped into 'gzip >NAME.tar.gz'\n",
     );
 }
 

@@ -1,12 +1,11 @@
 //! ELF files in the tarball: what is stripped runs, what cannot be stripped is left alone.
 
-use std::fs::{self, File};
+use std::fs;
 use std::process::Command;
 
-use flate2::read::MultiGzDecoder;
 use tar::Archive;
 
-use crate::tarball::{Tarball, gzip};
+use crate::tarball::{Tarball, gzip, inflated};
 use crate::{Case, text};
 
 /// repack itself, linked dynamically and with its symbols, stands for a server.
@@ -27,8 +26,7 @@ fn case() -> Case {
 }
 
 fn unpacked(case: &Case, name: &str) -> Vec<u64> {
-    let file = File::open(case.path(name)).unwrap();
-    let mut archive = Archive::new(MultiGzDecoder::new(file));
+    let mut archive = Archive::new(inflated(&case.path(name)));
     archive.unpack(case.path("unpacked")).unwrap();
     let size = |file: &str| {
         let path = case.path("unpacked/my-1/bin").join(file);

@@ -1,13 +1,14 @@
 //! Tar archives entry by entry, well-formed or not, and what a result holds.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 use std::path::Path;
 
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use tar::{Archive, Builder, EntryType, Header};
+use xz2::read::XzDecoder;
 use xz2::write::XzEncoder;
 
 pub(crate) struct Tarball(Builder<Vec<u8>>);
@@ -156,10 +157,23 @@ pub(crate) const KEPT: [&str; 8] = [
     "my-1/lib/never-there 777 -> nowhere",
 ];
 
-/// The entries of a `.tar.gz`, in order; they must all belong to 0/0 and keep their time.
+/// What a result inflates to, whatever it is compressed with.
+pub(crate) fn inflated(path: &Path) -> Box<dyn Read> {
+    let mut file = File::open(path).unwrap();
+    let mut start = [0; 2];
+    file.read_exact(&mut start).unwrap();
+    file.rewind().unwrap();
+    match start {
+        [0x1f, 0x8b] => Box::new(MultiGzDecoder::new(file)),
+        [0xfd, b'7'] => Box::new(XzDecoder::new(file)),
+        _ => Box::new(zstd::Decoder::new(file).unwrap()),
+    }
+}
+
+/// The entries of a result, in order; they must all belong to 0/0 and keep their time.
 #[track_caller]
 pub(crate) fn contents(path: &Path) -> Vec<String> {
-    let mut archive = Archive::new(MultiGzDecoder::new(File::open(path).unwrap()));
+    let mut archive = Archive::new(inflated(path));
     let mut lines = Vec::new();
     for entry in archive.entries().unwrap() {
         let mut entry = entry.unwrap();

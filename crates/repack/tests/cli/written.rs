@@ -11,7 +11,7 @@ fn standard_keeps_the_server_and_tells_what_it_dropped() {
     let output = case.run(&["in.tar.gz"]);
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{stderr}");
-    assert_eq!(text(&output.stdout), "in-repacked.tar.gz\n");
+    assert_eq!(text(&output.stdout), "in-repacked.tar.zst\n");
     let (table, total) = stderr.trim_end().rsplit_once('\n').unwrap();
     assert_eq!(
         table,
@@ -25,9 +25,9 @@ fn standard_keeps_the_server_and_tells_what_it_dropped() {
          \x20 together                   6     2.02 kB\n\
          kept                         7        13 B"
     );
-    assert!(total.contains(" -> in-repacked.tar.gz "), "{total}");
-    assert_eq!(contents(&case.path("in-repacked.tar.gz")), KEPT);
-    assert_eq!(case.files(), ["in-repacked.tar.gz", "in.tar.gz"]);
+    assert!(total.contains(" -> in-repacked.tar.zst "), "{total}");
+    assert_eq!(contents(&case.path("in-repacked.tar.zst")), KEPT);
+    assert_eq!(case.files(), ["in-repacked.tar.zst", "in.tar.gz"]);
 }
 
 #[test]
@@ -46,7 +46,171 @@ fn same_input_is_same_bytes_whatever_its_compression_or_the_threads() {
     }
     let bytes = &results[0];
     assert!(results.iter().all(|other| other == bytes));
+    assert_eq!(
+        bytes[..6],
+        *b"\x28\xb5\x2f\xfd\x04\x88",
+        "a window of 128 MiB, a checksum"
+    );
+    assert!(case.run(&["in", "-o", "out.tgz"]).status.success());
+    let bytes = fs::read(case.path("out.tgz")).unwrap();
     assert_eq!(bytes[4..8], [0; 4], "the time in the gzip header");
+}
+
+#[test]
+fn format_is_what_the_name_says_and_a_contradiction_is_refused() {
+    let case = Case::new(&gzip(&vendor().bytes()));
+    let rows: [(&str, &[u8]); 5] = [
+        ("a.tar.gz", b"\x1f\x8b"),
+        ("A.TGZ", b"\x1f\x8b"),
+        ("a.tar.xz", b"\xfd7zXZ"),
+        ("a.tar.zst", b"\x28\xb5\x2f\xfd"),
+        ("a", b"\x28\xb5\x2f\xfd"),
+    ];
+    for (name, magic) in rows {
+        assert!(case.run(&["in.tar.gz", "-o", name]).status.success());
+        assert!(
+            fs::read(case.path(name)).unwrap().starts_with(magic),
+            "{name}"
+        );
+        assert_eq!(contents(&case.path(name)), KEPT);
+    }
+    let contradicted: [(&[&str], &str); 6] = [
+        (
+            &["-o", "b.tar.gz", "--format", "xz"],
+            "--output ends in '.tar.gz', and --format is 'xz': leave out --format, or name the file *.tar.xz",
+        ),
+        (
+            &["-o", "b.zip"],
+            "--output ends in '.zip', which repack does not write: name it *.tar.zst, *.tar.gz or *.tar.xz",
+        ),
+        (
+            &["-o", "b.tgz", "--level", "10"],
+            "--level is 10, and 'gz' has 1 to 9",
+        ),
+        (&["--level", "20"], "--level is 20, and 'zst' has 1 to 19"),
+        (
+            &["-o", "b", "--report", "./b"],
+            "--output and --report name the same file",
+        ),
+        (
+            &["--report", "-"],
+            "--report needs the name of a file: '-' is none",
+        ),
+    ];
+    let before = case.files();
+    for (options, problem) in contradicted {
+        let output = case.run(&[&["in.tar.gz"], options].concat());
+        let stderr = text(&output.stderr);
+        assert!(
+            stderr.starts_with(&format!("error: {problem}\n")),
+            "{stderr}"
+        );
+        assert_eq!(output.status.code(), Some(2), "{options:?}");
+    }
+    assert_eq!(case.files(), before);
+}
+
+#[test]
+fn standard_output_gets_the_result_and_nothing_else() {
+    let case = Case::new(&gzip(&vendor().bytes()));
+    assert!(case.run(&["in.tar.gz", "-o", "out"]).status.success());
+    let output = case.run(&["in.tar.gz", "-o", "-"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(output.stdout == fs::read(case.path("out")).unwrap());
+    assert!(text(&output.stderr).contains(" -> standard output "));
+    let gz = case.run(&["in.tar.gz", "-o", "-", "--format", "gz"]);
+    assert!(gz.stdout.starts_with(b"\x1f\x8b"));
+    let json = case.run(&["in.tar.gz", "-o", "-", "--json"]);
+    assert_eq!(json.status.code(), Some(2));
+    let problem = "error: --json and --output - both want standard output\n";
+    assert!(text(&json.stderr).starts_with(problem));
+    assert_eq!(case.files(), ["in.tar.gz", "out"]);
+    // Into the input itself.
+    let own = fs::OpenOptions::new()
+        .append(true)
+        .open(case.path("in.tar.gz"));
+    let mut command = case.command();
+    command.args(["in.tar.gz", "-o", "-"]).stdout(own.unwrap());
+    assert_eq!(
+        text(&command.output().unwrap().stderr),
+        "repack: error: the output standard output is the input itself\n  next: choose another file with -o\n"
+    );
+    let command = format!(
+        "exec script -qec '{} in.tar.gz -o -' /dev/null </dev/null",
+        case.command().get_program().display()
+    );
+    let mut terminal = std::process::Command::new("/bin/sh");
+    let output = terminal.args(["-c", &command]).current_dir(case.path("."));
+    let said = String::from_utf8_lossy(&output.output().unwrap().stdout).into_owned();
+    let problem = "standard output is a terminal: redirect it, or name a file with --output";
+    assert!(said.contains(problem), "{said}");
+}
+
+#[test]
+fn standard_output_whose_reader_ended_is_told() {
+    let case = Case::new(&gzip(&vendor().bytes()));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = case
+        .command()
+        .args(["in.tar.gz", "-o", "-"])
+        .stdout(writer)
+        .output();
+    assert_eq!(
+        text(&output.unwrap().stderr),
+        "repack: error: cannot write standard output\n  cause: broken pipe (os error 32)\n  \
+         next: see why the program that reads it ended\n"
+    );
+}
+
+#[test]
+fn result_no_smaller_than_its_input_is_told() {
+    let small_with = |server: &str| {
+        let small = Tarball::new().file("my-1/bin/mysqld", 0o755, server.as_bytes());
+        small.share()
+    };
+    let best = zstd::encode_all(&small_with("server").bytes()[..], 19).unwrap();
+    let case = Case::new(&best);
+    let output = case.run(&["in.tar.gz", "-o", "out", "--level", "1"]);
+    assert!(output.status.success());
+    let note = "- warning: out is not worth having: it is no smaller than in.tar.gz, of which nothing \
+                was left out; push in.tar.gz itself\n";
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains(note), "{stderr}");
+    // Something was left out, and yet.
+    let lines: Vec<String> = (0..5000).map(|n| format!("line {n}")).collect();
+    let pages = lines.join("\n");
+    let left_out = small_with(&pages).file("my-1/mysql-test/x", 0o644, b"");
+    let case = Case::new(&zstd::encode_all(&left_out.bytes()[..], 19).unwrap());
+    let output = case.run(&["in.tar.gz", "-o", "out.tgz", "--level", "1"]);
+    let note = "- warning: out.tgz is no smaller than in.tar.gz, which is compressed harder: a higher \
+                --level, or --format xz, makes it smaller\n";
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains(note), "{stderr}");
+}
+
+#[test]
+fn notes_have_no_control_characters() {
+    let input = Tarball::new()
+        .file("my-1/bin/mysqld", 0o755, b"server")
+        .file("my-1/bin/mysqltest", 0o755, b"tester")
+        .file("my-1/bin/\u{9b}\n\u{1b}]0;x\u{7}", 0o755, b"\x7fELF")
+        .symlink("my-1/bin/\u{1b}[2J", "mysqltest")
+        .share();
+    let case = Case::new(&gzip(&input.bytes()));
+    let output = case.run(&["in.tar.gz", "-o", "out", "--keep", "\u{1b}[31m"]);
+    let stderr = text(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert!(
+        stderr.contains("- left out the link bin/\\u{1b}[2J: "),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("- not stripped: bin/\\u{9b}\\n\\u{1b}]0;x\\u{7} "),
+        "{stderr}"
+    );
+    let shown = |line: &str| !line.contains(char::is_control);
+    assert!(stderr.lines().all(shown), "{stderr:?}");
 }
 
 #[test]
@@ -185,9 +349,11 @@ fn json_names_and_counts_everything() {
     let case = Case::new(&gzip(&vendor().bytes()));
     let output = case.run(&["in.tar.gz", "--json"]);
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let size = fs::metadata(case.path("in-repacked.tar.gz")).unwrap().len();
+    let size = fs::metadata(case.path("in-repacked.tar.zst"))
+        .unwrap()
+        .len();
     assert_eq!(json["input"], "in.tar.gz");
-    assert_eq!(json["output"], "in-repacked.tar.gz");
+    assert_eq!(json["output"], "in-repacked.tar.zst");
     assert_eq!(json["output_bytes"], size);
     assert_eq!(json["kept"]["files"], 7);
     assert_eq!(json["dropped"]["test suite"]["bytes"], 2000);
