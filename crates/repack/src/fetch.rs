@@ -3,14 +3,18 @@
 
 mod checksum;
 mod cli;
+mod curl;
 mod download;
 mod error;
 mod glibc;
-mod http;
 mod part;
+mod series;
+mod tarball;
+mod url;
 mod vendor;
 mod wanted;
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -21,9 +25,10 @@ use indicatif::DecimalBytes;
 use serde::{Serialize, Serializer};
 
 use self::checksum::Hasher;
-use self::download::{Downloader, Outcome};
-use self::http::Client;
-use self::vendor::Machine;
+use self::curl::Curl;
+use self::download::{Absence, Downloader, Outcome};
+use self::url::Url;
+use self::vendor::{Machine, Release};
 use crate::output::OutputError;
 
 use self::checksum::Checksum;
@@ -37,12 +42,16 @@ use self::wanted::Wanted;
 #[derive(Debug)]
 struct Job {
     wanted: Wanted,
+    /// What to call it, instead of what the URL or the vendor does.
+    name: Option<String>,
     directory: PathBuf,
     expected: Option<Checksum>,
     /// Instead of the vendors' sites.
     mirror: Option<String>,
     /// Instead of this machine's.
     glibc: Option<Glibc>,
+    /// For servers without TLS.
+    http_proxy: Option<OsString>,
     /// Before asking a second time.
     delay: Duration,
 }
@@ -50,10 +59,20 @@ struct Job {
 /// Does the job; `notes` hears of what did not work at once.
 fn fetch(job: &Job, notes: &mut dyn Write) -> Result<Fetched, FetchError> {
     let start = Instant::now();
-    let candidates = candidates(job)?;
+    let (what, candidates) = match &job.wanted {
+        Wanted::Url(url) => (url.shown(), of_url(job, url)?),
+        Wanted::Release(release) => of_release(job, release)?,
+        Wanted::Series(series) => {
+            let release = series.newest(&mut downloader(job, notes)?, |release| {
+                Ok(of_release(job, release)?.1)
+            })?;
+            let _ = writeln!(notes, "- the newest of {series} is {release}");
+            of_release(job, &release)?
+        }
+    };
     let fetched = match keep(job, &candidates)? {
         Some(kept) => kept,
-        None => download(job, &candidates, notes)?,
+        None => download(job, what, candidates, notes)?,
     };
     Ok(Fetched {
         seconds: start.elapsed().as_secs_f64(),
@@ -61,20 +80,38 @@ fn fetch(job: &Job, notes: &mut dyn Write) -> Result<Fetched, FetchError> {
     })
 }
 
-fn candidates(job: &Job) -> Result<Vec<Candidate>, FetchError> {
-    let release = match &job.wanted {
-        Wanted::Url(candidate) => return Ok(vec![candidate.clone()]),
-        Wanted::Release(release) => release,
-    };
+fn of_url(job: &Job, url: &Url) -> Result<Vec<Candidate>, FetchError> {
+    let name = job.name.clone().or_else(|| url.file_name());
+    let name = name.ok_or_else(|| FetchError::NoFileName { url: url.shown() })?;
+    let url = url.clone();
+    Ok(vec![Candidate { url, name }])
+}
+
+/// What is looked for, and where it may be.
+fn of_release(job: &Job, release: &Release) -> Result<(String, Vec<Candidate>), FetchError> {
     let machine = machine(job)?;
-    let candidates = release.candidates(machine, job.mirror.as_deref());
+    let mut candidates = release.candidates(machine, job.mirror.as_deref());
+    if let Some(name) = &job.name {
+        for candidate in &mut candidates {
+            candidate.name.clone_from(name);
+        }
+    }
     if candidates.is_empty() {
         return Err(FetchError::NoBuild {
             release: release.to_string(),
             machine: machine.to_string(),
         });
     }
-    Ok(candidates)
+    Ok((format!("{release} for {machine}"), candidates))
+}
+
+fn downloader<'a>(job: &'a Job, notes: &'a mut dyn Write) -> Result<Downloader<'a>, FetchError> {
+    Ok(Downloader {
+        curl: Curl::find(job.http_proxy.clone())?,
+        expected: job.expected.as_ref(),
+        delay: job.delay,
+        notes,
+    })
 }
 
 fn machine(job: &Job) -> Result<Machine, FetchError> {
@@ -102,21 +139,22 @@ fn keep(job: &Job, candidates: &[Candidate]) -> Result<Option<Fetched>, FetchErr
 
 fn download(
     job: &Job,
-    candidates: &[Candidate],
+    what: String,
+    mut candidates: Vec<Candidate>,
     notes: &mut dyn Write,
 ) -> Result<Fetched, FetchError> {
-    let mut downloader = Downloader {
-        client: Client::new(),
-        expected: job.expected.as_ref(),
-        delay: job.delay,
-        notes,
-    };
+    let mut downloader = downloader(job, notes)?;
+    // The place that an earlier run was fetching from knows it: no need to ask the others.
+    candidates.sort_by_key(|candidate| {
+        let left = part::left_from(&job.directory.join(&candidate.name));
+        left != Some(candidate.shown())
+    });
     let mut tried = Vec::new();
-    for candidate in candidates {
+    for candidate in &candidates {
         let target = job.directory.join(&candidate.name);
         let here = existing(&target)?;
         match downloader.run(candidate, &target, here)? {
-            Outcome::Absent(status) => tried.push((candidate.shown(), status)),
+            Outcome::Absent(absence) => tried.push((candidate.shown(), absence)),
             Outcome::There(bytes) => {
                 let sha256 = check(&target, None)?;
                 return Ok(kept(job, target, bytes, sha256));
@@ -134,11 +172,17 @@ fn download(
             }
         }
     }
-    let what = match &job.wanted {
-        Wanted::Url(candidate) => candidate.shown(),
-        Wanted::Release(release) => format!("{release} for {}", machine(job)?),
-    };
-    Err(FetchError::NotThere { what, tried })
+    match (&job.wanted, tried.as_slice()) {
+        (Wanted::Url(_), [(url, Absence::Status(status))]) => Err(FetchError::NoFile {
+            url: url.clone(),
+            status: *status,
+        }),
+        (Wanted::Url(_), [(url, Absence::Other(what))]) => Err(FetchError::NotATarball {
+            url: url.clone(),
+            what,
+        }),
+        _ => Err(FetchError::NotThere { what, tried }),
+    }
 }
 
 /// The length of what has the name already.

@@ -30,21 +30,26 @@ impl fmt::Display for Checksum {
     }
 }
 
-/// For the command line: 64 hexadecimal digits.
+/// For the command line: 64 hexadecimal digits, in any form that people paste.
 pub(crate) fn sha256(text: &str) -> Result<Checksum, String> {
     hexadecimal(text, 64).map(Checksum::Sha256)
 }
 
-/// For the command line: 32 hexadecimal digits.
+/// For the command line: 32 hexadecimal digits, in any form that people paste.
 pub(crate) fn md5(text: &str) -> Result<Checksum, String> {
     hexadecimal(text, 32).map(Checksum::Md5)
 }
 
+/// The only word of so many hexadecimal digits: alone, in a line of sha256sum (`HEX  FILE`) or of BSD's
+/// (`SHA256 (FILE) = HEX`), behind `sha256:`, in capitals.
 fn hexadecimal(text: &str, digits: usize) -> Result<String, String> {
-    if text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        Ok(text.to_ascii_lowercase())
-    } else {
-        Err(format!("it has {digits} hexadecimal digits"))
+    let is_separator = |c: char| c.is_whitespace() || matches!(c, ':' | '=' | '*');
+    let is_digits =
+        |word: &&str| word.len() == digits && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut words = text.split(is_separator).filter(is_digits);
+    match (words.next(), words.next()) {
+        (Some(word), None) => Ok(word.to_ascii_lowercase()),
+        _ => Err(format!("it has {digits} hexadecimal digits")),
     }
 }
 
@@ -99,6 +104,28 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn checksum_is_read_in_each_form_that_people_paste() {
+        let hex = "0123456789abcdef0123456789ABCDEF";
+        let rows = [
+            hex.to_owned(),
+            format!(" {hex}\n"),
+            format!("{hex}  mysql-8.4.6.tar.xz"),
+            format!("{hex} *mysql-8.4.6.tar.xz"),
+            format!("md5:{hex}"),
+            format!("MD5: {hex}"),
+            format!("MD5 (mysql-8.4.6.tar.xz) = {hex}"),
+        ];
+        for text in rows {
+            let read = md5(&text).map(|it| it.to_string());
+            assert_eq!(read, Ok(hex.to_lowercase()), "{text}");
+        }
+        for text in ["", "12", &format!("{hex} {hex}"), &hex[1..]] {
+            let error = "it has 32 hexadecimal digits".to_owned();
+            assert_eq!(md5(text), Err(error), "{text}");
+        }
+    }
 
     #[test]
     fn checksum_of_known_bytes_is_the_known_one() {

@@ -1,5 +1,6 @@
 //! The command line of `repack fetch`. stdout gets the file's path or the JSON only.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -10,16 +11,18 @@ use hook::{ExitStatus, render};
 
 use super::checksum::{Checksum, md5, sha256};
 use super::glibc::Glibc;
+use super::url::{file_name, mirror};
 use super::wanted::Wanted;
 use super::{Job, fetch};
 
 const AFTER_HELP: &str = "\
 The tarball is looked for at the vendor's download site, then in its archive: the newest build that
 this machine's glibc can run. It has its name only once it is complete; what an interrupted run leaves,
-NAME.part and NAME.part.json, the next run goes on with. Proxies are taken from ALL_PROXY,
-HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+NAME.part and NAME.part.json, the next run goes on with. The system's curl downloads it: proxies are
+taken from HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, as curl does; ~/.curlrc is not read.
 
 Examples:
+  repack fetch 8.4
   repack fetch 8.4.6
   repack fetch mariadb-11.4.5 --sha256 HEX -o ~/tarballs
   repack fetch percona-8.0.36-28 --glibc 2.17
@@ -32,11 +35,12 @@ Exit status: 0 the tarball is there, 1 failed, 2 wrong usage, 70 a defect of rep
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Fetch {
-    /// A version (8.4.6, mariadb-11.4.5, percona-8.0.36-28) or the URL of a tarball
+    /// A version (8.4.6, mariadb-11.4.5, percona-8.0.36-28, mysql-cluster-8.0.35), a series (8.4,
+    /// mariadb-11.4: its newest release), or the URL of a tarball
     #[arg(value_name = "VERSION|URL")]
     wanted: Wanted,
 
-    /// The SHA-256 that the tarball must have
+    /// The SHA-256 that the tarball must have; a line of sha256sum will do
     #[arg(long, value_name = "HEX", value_parser = sha256, conflicts_with = "md5")]
     sha256: Option<Checksum>,
 
@@ -48,6 +52,10 @@ pub(crate) struct Fetch {
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     output: PathBuf,
 
+    /// What to call the file, for a URL that does not end in a tarball's name
+    #[arg(long, value_name = "FILE", value_parser = file_name)]
+    name: Option<String>,
+
     /// Fetch the newest build that runs with this glibc [default: this machine's]
     #[arg(long, value_name = "VERSION")]
     glibc: Option<Glibc>,
@@ -57,9 +65,16 @@ pub(crate) struct Fetch {
         long,
         value_name = "URL",
         env = "REPACK_MIRROR",
+        value_parser = mirror,
         hide_env_values = true
     )]
     mirror: Option<String>,
+
+    #[arg(long, env = "http_proxy", hide = true, hide_env = true)]
+    http_proxy: Option<OsString>,
+
+    #[arg(long, env = "HTTP_PROXY", hide = true, hide_env = true)]
+    http_proxy_in_capitals: Option<OsString>,
 
     /// Print the result as one JSON object
     #[arg(long)]
@@ -75,10 +90,12 @@ pub(crate) fn run(arguments: Fetch) -> ExitStatus {
     let mirror = arguments.mirror.filter(|mirror| !mirror.is_empty());
     let job = Job {
         wanted: arguments.wanted,
+        name: arguments.name,
         directory: arguments.output,
         expected: arguments.sha256.or(arguments.md5),
         mirror: mirror.map(|mirror| mirror.trim_end_matches('/').to_owned()),
         glibc: arguments.glibc,
+        http_proxy: arguments.http_proxy.or(arguments.http_proxy_in_capitals),
         delay: Duration::from_millis(arguments.retry_delay),
     };
     match fetch(&job, &mut io::stderr()) {

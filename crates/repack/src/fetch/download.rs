@@ -7,12 +7,12 @@ use std::thread;
 use std::time::Duration;
 
 use indicatif::DecimalBytes;
-use ureq::http::StatusCode;
 
 use super::checksum::{Checksum, Hasher};
+use super::curl::{Answer, Body, Curl, CurlFailure, NoAnswer};
 use super::error::FetchError;
-use super::http::{Answer, Client, NoAnswer};
 use super::part::Part;
+use super::tarball::{ENOUGH, first_bytes, other_than_a_tarball};
 use super::vendor::Candidate;
 use crate::progress::bar;
 
@@ -21,7 +21,7 @@ const ATTEMPTS: u32 = 5;
 
 /// What all downloads of a run have in common.
 pub(crate) struct Downloader<'a> {
-    pub(crate) client: Client,
+    pub(crate) curl: Curl,
     pub(crate) expected: Option<&'a Checksum>,
     /// Before the second attempt; doubled before each further one.
     pub(crate) delay: Duration,
@@ -40,7 +40,16 @@ pub(crate) enum Outcome {
     /// A file of its name and length was there before.
     There(u64),
     /// No such file at this place.
-    Absent(StatusCode),
+    Absent(Absence),
+}
+
+/// What a place has instead of the tarball.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Absence {
+    /// Nothing.
+    Status(u16),
+    /// Some other file under its name: a portal's page, an error that calls itself success.
+    Other(&'static str),
 }
 
 /// Where an attempt got.
@@ -90,16 +99,19 @@ impl Downloader<'_> {
             };
             furthest = furthest.max(part.position());
             if failures == ATTEMPTS || !failure.is_temporary() {
-                part.forget_unless_resumable()?;
+                let kept = part.forget_unless_resumable()?;
                 return Err(FetchError::NoAnswer {
                     url,
+                    kept,
                     source: failure,
                 });
             }
-            let delay = self.delay * 2_u32.pow(failures - 1);
-            let _ = writeln!(self.notes, "- {url}: {failure}; asking again in {delay:?}");
-            thread::sleep(delay);
+            self.pause(&url, &failure, failures);
         };
+        if let Some(what) = part.other_than_a_tarball()? {
+            part.forget()?;
+            return Ok(Outcome::Absent(Absence::Other(what)));
+        }
         let bytes = part.position();
         match hasher.finish(self.expected) {
             Ok(sha256) => {
@@ -121,6 +133,46 @@ impl Downloader<'_> {
         }
     }
 
+    /// Whether `candidate` is there, for all that its first bytes tell. Takes nothing.
+    pub(crate) fn is_there(&mut self, candidate: &Candidate) -> Result<bool, FetchError> {
+        let url = candidate.shown();
+        let mut failures = 0;
+        loop {
+            let asked = self
+                .curl
+                .get(candidate, None)
+                .and_then(|answer| match answer {
+                    Answer::Whole(origin, mut body) => {
+                        let start = start_of(&mut body, origin.length)?;
+                        Ok(other_than_a_tarball(&start).is_none())
+                    }
+                    Answer::Rest(_) | Answer::Absent(_) => Ok(false),
+                });
+            failures += 1;
+            match asked {
+                Ok(there) => return Ok(there),
+                Err(failure) if failures < ATTEMPTS && failure.is_temporary() => {
+                    self.pause(&url, &failure, failures);
+                }
+                Err(source) => {
+                    return Err(FetchError::NoAnswer {
+                        url,
+                        kept: false,
+                        source,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Waits: as long as the server wants, or longer each time.
+    fn pause(&mut self, url: &str, failure: &NoAnswer, failures: u32) {
+        let delay = self.delay * 2_u32.pow(failures - 1);
+        let delay = failure.wait().map_or(delay, |wait| wait.max(delay));
+        let _ = writeln!(self.notes, "- {url}: {failure}; asking again in {delay:?}");
+        thread::sleep(delay);
+    }
+
     /// Asks once, and takes what comes.
     fn attempt(
         &mut self,
@@ -130,15 +182,21 @@ impl Downloader<'_> {
         part: &mut Part,
     ) -> Result<Step, Stop> {
         let url = candidate.shown();
+        let mut hasher = Hasher::new(self.expected);
         // Killed between the last byte and the new name: nothing is missing.
-        let answer = if part.position() > 0 && part.length() == Some(part.position()) {
-            Ok(Answer::Rest(Box::new(io::empty())))
-        } else {
-            self.client.get(candidate, part)
-        };
-        let body = match answer {
-            Ok(Answer::Absent(status)) => return Ok(Step::Done(Outcome::Absent(status))),
-            Ok(Answer::Whole(origin, body)) => {
+        if part.position() > 0 && part.length() == Some(part.position()) {
+            part.replay(|bytes| hasher.update(bytes))?;
+            return Ok(Step::Complete(hasher));
+        }
+        let (start, body) = match self.curl.get(candidate, Some(part)) {
+            Ok(Answer::Absent(status)) => {
+                return Ok(Step::Done(Outcome::Absent(Absence::Status(status))));
+            }
+            Ok(Answer::Whole(origin, mut body)) => {
+                let start = start_of(&mut body, origin.length).map_err(Stop::Asked)?;
+                if let Some(what) = other_than_a_tarball(&start) {
+                    return Ok(Step::Done(Outcome::Absent(Absence::Other(what))));
+                }
                 if let Some(here) = existing {
                     return Ok(Step::Done(compare(target, here, &url, origin.length)?));
                 }
@@ -149,12 +207,12 @@ impl Downloader<'_> {
                     let _ = writeln!(self.notes, "- {url}: sent from its start again");
                 }
                 part.begin(origin)?;
-                body
+                (start, body)
             }
             Ok(Answer::Rest(body)) => {
                 let here = DecimalBytes(part.position());
                 let _ = writeln!(self.notes, "- {url}: {here} are here already");
-                body
+                (Vec::new(), body)
             }
             Err(failure) => {
                 if failure.is_about_another_file() {
@@ -163,11 +221,23 @@ impl Downloader<'_> {
                 return Err(Stop::Asked(failure));
             }
         };
-        let mut hasher = Hasher::new(self.expected);
         part.replay(|bytes| hasher.update(bytes))?;
-        transfer(&url, body, part, &mut hasher)?;
+        transfer(&start, body, part, &mut hasher)?;
         Ok(Step::Complete(hasher))
     }
+}
+
+/// The first bytes; an error if there should have been more.
+fn start_of(body: &mut Body, length: Option<u64>) -> Result<Vec<u8>, NoAnswer> {
+    let start = first_bytes(body).map_err(|error| NoAnswer::BrokeOff {
+        source: CurlFailure::pipe(&error),
+    })?;
+    let all = start.len() == ENOUGH || length.is_none_or(|length| length <= start.len() as u64);
+    if all {
+        return Ok(start);
+    }
+    let source = body.failure();
+    Err(NoAnswer::BrokeOff { source })
 }
 
 /// The name is taken: by the file itself, as far as its length tells, or by another one.
@@ -183,42 +253,41 @@ fn compare(target: &Path, here: u64, url: &str, there: Option<u64>) -> Result<Ou
     }
 }
 
-/// Takes the bytes until the last one.
+/// Takes the bytes until the last one; `start` came first.
 fn transfer(
-    url: &str,
-    mut body: impl Read,
+    start: &[u8],
+    mut body: Body,
     part: &mut Part,
     hasher: &mut Hasher,
 ) -> Result<(), Stop> {
     let bar = bar(part.length()).with_position(part.position());
     let mut buffer = vec![0; 128 << 10];
+    let mut take = |bytes: &[u8]| {
+        hasher.update(bytes);
+        bar.inc(bytes.len() as u64);
+        part.append(bytes)
+    };
+    take(start)?;
     let ended = loop {
-        let read = match body.read(&mut buffer) {
-            Ok(0) => break None,
-            Ok(read) => &buffer[..read],
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(source) => break Some(source),
-        };
-        if part.position() == 0 && read.trim_ascii_start().first() == Some(&b'<') {
-            part.forget()?;
-            return Err(FetchError::WebPage { url: url.into() }.into());
+        match body.read(&mut buffer) {
+            Ok(0) => break body.end(),
+            Ok(read) => take(&buffer[..read])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => break Err(CurlFailure::pipe(&error)),
         }
-        part.append(read)?;
-        hasher.update(read);
-        bar.inc(read.len() as u64);
     };
     bar.finish_and_clear();
     part.checkpoint()?;
     match (ended, part.length()) {
-        (Some(source), _) => Err(Stop::Asked(NoAnswer::BrokeOff { source })),
-        (None, Some(length)) if part.position() < length => {
-            let source = io::ErrorKind::UnexpectedEof.into();
+        (Err(source), _) => Err(Stop::Asked(NoAnswer::BrokeOff { source })),
+        (Ok(()), Some(length)) if part.position() < length => {
+            let source = body.failure();
             Err(Stop::Asked(NoAnswer::BrokeOff { source }))
         }
-        (None, Some(length)) if part.position() > length => {
+        (Ok(()), Some(length)) if part.position() > length => {
             part.forget()?;
             Err(Stop::Asked(NoAnswer::OtherPart))
         }
-        (None, _) => Ok(()),
+        (Ok(()), _) => Ok(()),
     }
 }

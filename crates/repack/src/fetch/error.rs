@@ -3,12 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 
-use hook::{Advice, Explain, Kind};
+use hook::{Advice, ExitStatus, Explain, Kind};
 use thiserror::Error;
-use ureq::http::StatusCode;
 
 use super::checksum::Checksum;
-use super::http::NoAnswer;
+use super::curl::{CurlError, NoAnswer};
+use super::download::Absence;
 use crate::output::OutputError;
 
 /// The tarball is not here.
@@ -18,16 +18,29 @@ pub(crate) enum FetchError {
     UnknownGlibc,
     #[error("{release} was never built for {machine}")]
     NoBuild { release: String, machine: String },
+    #[error("cannot tell what to call it: {url} does not end in a tarball's name")]
+    NoFileName { url: String },
     #[error("found no {what}")]
     NotThere {
         what: String,
-        /// Where it was looked for, and what the answer was.
-        tried: Vec<(String, StatusCode)>,
+        /// Where it was looked for, and what was there instead.
+        tried: Vec<(String, Absence)>,
     },
+    #[error("found no release of {series}")]
+    NoRelease { series: String },
+    #[error("there is no file at {url}: HTTP status {status}")]
+    NoFile { url: String, status: u16 },
+    #[error(transparent)]
+    Curl(#[from] CurlError),
     #[error("cannot fetch {url}")]
-    NoAnswer { url: String, source: NoAnswer },
-    #[error("{url} sent a web page, not a tarball")]
-    WebPage { url: String },
+    NoAnswer {
+        url: String,
+        /// Whether the next run goes on with what is here.
+        kept: bool,
+        source: NoAnswer,
+    },
+    #[error("{url} sent {what}, not a tarball")]
+    NotATarball { url: String, what: &'static str },
     #[error("{url} does not say how long it is")]
     NoLength { url: String },
     #[error("{url} has {algorithm} {found}, not {expected}", algorithm = found.algorithm())]
@@ -74,17 +87,34 @@ impl Explain for FetchError {
             Self::NoBuild { .. } => configuration(
                 "pass --glibc if the server is for another machine, or the URL of a build that fits",
             ),
+            Self::NoFileName { .. } => {
+                configuration("pass a name, as in --name mysql-8.4.6.tar.xz")
+                    .status(ExitStatus::Usage)
+            }
             Self::NotThere { tried, .. } => {
-                let line = |(url, status): &(String, StatusCode)| {
-                    format!("HTTP status {}: {url}\n", status.as_u16())
+                let line = |(url, absence): &(String, Absence)| match absence {
+                    Absence::Status(status) => format!("HTTP status {status}: {url}\n"),
+                    Absence::Other(what) => format!("{what}: {url}\n"),
                 };
                 configuration(
                     "look it up on the vendor's download page, and pass the tarball's URL",
                 )
                 .detail(tried.iter().map(line).collect::<String>())
             }
-            Self::NoAnswer { source, .. } => source.advice(),
-            Self::WebPage { .. } => configuration(
+            Self::NoRelease { .. } => configuration(
+                "look the series up on the vendor's download page, and pass a full version or a URL",
+            ),
+            Self::NoFile { .. } => configuration(
+                "open it in a browser to see what it wants; pass the URL that the download begins with",
+            ),
+            Self::Curl(CurlError::Missing | CurlError::Start { .. }) => {
+                environment("install curl (apt-get install curl), or download the tarball by hand")
+            }
+            Self::Curl(CurlError::TooOld { .. }) => {
+                environment("install a newer one, or download the tarball by hand")
+            }
+            Self::NoAnswer { source, kept, .. } => source.advice(*kept),
+            Self::NotATarball { .. } => configuration(
                 "open it in a browser to see what it wants; pass the tarball's own URL",
             ),
             Self::NoLength { .. } => {
@@ -105,21 +135,39 @@ impl Explain for FetchError {
     }
 }
 
-impl Explain for NoAnswer {
-    fn advice(&self) -> Advice {
+impl NoAnswer {
+    /// What to do next; `kept` says whether a part is here to go on with.
+    fn advice(&self, kept: bool) -> Advice {
+        let configuration = |next: &str| Advice::new(Kind::Configuration, next);
+        let again = if kept {
+            "run it again: it goes on where it was"
+        } else {
+            "run it again"
+        };
         match self {
-            Self::Status { status } if matches!(status.as_u16(), 401 | 407) => Advice::new(
-                Kind::Configuration,
-                "put the credentials into the URL, or into HTTPS_PROXY if a proxy wants them",
+            Self::Status { status: 401, .. } => configuration("put the credentials into the URL"),
+            Self::Status { status: 407, .. } | Self::Proxy { status: 407 } => configuration(
+                "put the credentials into HTTPS_PROXY, as in http://USER:PASSWORD@HOST:PORT",
             ),
-            Self::Request(ureq::Error::TooManyRedirects) => {
-                Advice::new(Kind::Configuration, "pass the URL that it should lead to")
+            Self::Proxy { .. } => configuration(
+                "ask who runs the proxy to let this URL through, or name it in NO_PROXY",
+            ),
+            Self::Status {
+                wait: Some(wait), ..
+            } => Advice::new(
+                Kind::Environment,
+                format!("{again}, in {} s as the server asks", wait.as_secs()),
+            ),
+            Self::Status { status, .. } if *status < 500 => {
+                configuration("open it in a browser to see what it wants")
             }
-            Self::Downgrade => Advice::new(
-                Kind::Configuration,
-                "pass the URL that it leads to, with --sha256 from a page you trust",
-            ),
-            failure if failure.is_about_trust() => Advice::new(
+            Self::OddRedirect | Self::Redirects => {
+                configuration("pass the URL that it should lead to")
+            }
+            Self::Downgrade => {
+                configuration("pass the URL that it leads to, with --sha256 from a page you trust")
+            }
+            Self::Trust { .. } => Advice::new(
                 Kind::Environment,
                 "install ca-certificates, or name your organisation's certificates in SSL_CERT_FILE",
             ),
@@ -127,22 +175,10 @@ impl Explain for NoAnswer {
             | Self::OtherPart
             | Self::TooFew
             | Self::BrokeOff { .. }
-            | Self::Connection(_)
-            | Self::Request(_) => Advice::new(
+            | Self::Curl(_) => Advice::new(
                 Kind::Environment,
-                "check the network (HTTPS_PROXY, if it needs one) and run it again: it goes on \
-                 where it was",
+                format!("check the network (HTTPS_PROXY, if it needs one) and {again}"),
             ),
-        }
-    }
-}
-
-impl NoAnswer {
-    fn is_about_trust(&self) -> bool {
-        match self {
-            Self::Connection(error) => error.kind() == io::ErrorKind::InvalidData,
-            Self::Request(error) => matches!(error, ureq::Error::Rustls(_) | ureq::Error::Tls(_)),
-            _ => false,
         }
     }
 }

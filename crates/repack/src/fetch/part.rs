@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::FetchError;
+use super::tarball::other_inside;
 use crate::output::{OutputError, directory_of, open_locked};
 
 /// How much a kill or a power cut may cost: after so many bytes they are synced and recorded.
@@ -45,11 +46,20 @@ pub(crate) struct Part {
     /// Where the next byte goes; behind zero there is an origin.
     position: u64,
     recorded: u64,
+    /// What is here came from another URL. It stays until the first byte of something better.
+    foreign: bool,
+}
+
+/// The URL that a part of `target` is from, without credentials, if a run left one.
+pub(crate) fn left_from(target: &Path) -> Option<String> {
+    let text = fs::read(with_suffix(target, ".part.json")).ok()?;
+    let state = serde_json::from_slice::<State>(&text).ok()?;
+    Some(state.origin.url)
 }
 
 impl Part {
     /// The part of `target`, new or left by an earlier run; at zero unless the rest can be had
-    /// from `url`.
+    /// from `url`. What came from another URL is not touched before [`Part::begin`].
     pub(crate) fn open(target: &Path, url: &str) -> Result<Self, FetchError> {
         let path = with_suffix(target, ".part");
         let state_path = with_suffix(target, ".part.json");
@@ -60,10 +70,11 @@ impl Part {
         if !metadata.is_file() || metadata.len() > 0 && state.is_none() {
             return Err(OutputError::NotOurs { path }.into());
         }
-        let state = state.filter(|State { origin, have }| {
-            // Fewer bytes: it was emptied, and not yet begun again.
-            *have <= metadata.len() && origin.url == url && origin.validator.is_some()
-        });
+        // Fewer bytes: it was emptied, and not yet begun again.
+        let state = state
+            .filter(|State { origin, have }| *have <= metadata.len() && origin.validator.is_some());
+        let foreign = state.as_ref().is_some_and(|it| it.origin.url != url);
+        let state = state.filter(|_| !foreign);
         let position = state.as_ref().map_or(0, |state| state.have);
         Ok(Self {
             target: target.to_path_buf(),
@@ -73,6 +84,7 @@ impl Part {
             origin: state.map(|state| state.origin),
             position,
             recorded: position,
+            foreign,
         })
     }
 
@@ -103,15 +115,29 @@ impl Part {
         self.file.set_len(0).map_err(|source| self.failed(source))?;
         (self.position, self.recorded) = (0, 0);
         self.origin = None;
+        self.foreign = false;
         Ok(())
     }
 
-    /// Empties it if no other run could add to it.
-    pub(crate) fn forget_unless_resumable(&mut self) -> Result<(), FetchError> {
-        match self.origin() {
-            Some(origin) if origin.validator.is_some() => Ok(()),
-            _ => self.forget(),
+    /// Empties it if no other run could add to it; says whether something stays.
+    pub(crate) fn forget_unless_resumable(&mut self) -> Result<bool, FetchError> {
+        let resumable = self.origin().is_some_and(|it| it.validator.is_some());
+        if !resumable && !self.foreign {
+            self.forget()?;
         }
+        Ok(resumable || self.foreign)
+    }
+
+    /// What is inside of the finished file, if that is no tarball.
+    pub(crate) fn other_than_a_tarball(&mut self) -> Result<Option<&'static str>, FetchError> {
+        let mut look = || {
+            self.file.rewind()?;
+            Ok(other_inside(self.file.try_clone()?))
+        };
+        look().map_err(|source| FetchError::Read {
+            path: self.path.clone(),
+            source,
+        })
     }
 
     /// Hands out what is here, and cuts off what came after the last record.

@@ -4,27 +4,20 @@
 use std::fmt;
 
 use super::glibc::Glibc;
+use super::url::Url;
 
-/// One place to look at, and the file's name, which is what it will be called here.
+/// One place to look at, and what the file will be called here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Candidate {
-    pub(crate) url: String,
+    pub(crate) url: Url,
     pub(crate) name: String,
 }
 
 impl Candidate {
-    /// The URL as it may be shown and stored: credentials stand before the host or in the query.
+    /// The URL as it may be shown and stored.
     pub(crate) fn shown(&self) -> String {
-        shown(&self.url)
+        self.url.shown()
     }
-}
-
-fn shown(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    format!("{scheme}://{host}{path}")
 }
 
 /// One release of one vendor; its numbers are checked to be numbers.
@@ -39,8 +32,21 @@ pub(crate) struct Release {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Vendor {
     MySql,
+    /// MySQL NDB Cluster.
+    Cluster,
     Percona,
     MariaDb,
+}
+
+impl fmt::Display for Vendor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MySql => "MySQL",
+            Self::Cluster => "MySQL NDB Cluster",
+            Self::Percona => "Percona Server",
+            Self::MariaDb => "MariaDB",
+        })
+    }
 }
 
 /// The machine that a build has to fit.
@@ -59,14 +65,11 @@ impl fmt::Display for Machine {
 
 impl fmt::Display for Release {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let vendor = match self.vendor {
-            Vendor::MySql => "MySQL",
-            Vendor::Percona => "Percona Server",
-            Vendor::MariaDb => "MariaDB",
-        };
-        write!(f, "{vendor} {}", self.version)
+        write!(f, "{} {}", self.vendor, self.version)
     }
 }
+
+const CDN: &str = "https://cdn.mysql.com";
 
 /// MySQL's generic builds, newest first. Those of 2.17 and older need libraries (libncurses 5) that
 /// newer systems lack, so the newest that fits is the best.
@@ -96,7 +99,7 @@ impl Release {
         let mut candidates = Vec::new();
         for (name, sites) in self.files(machine) {
             let mut add = |directory: String| {
-                let (url, name) = (format!("{directory}/{name}"), name.clone());
+                let (url, name) = (Url::known(format!("{directory}/{name}")), name.clone());
                 candidates.push(Candidate { url, name });
             };
             for (origin, path) in sites {
@@ -116,10 +119,9 @@ impl Release {
         let series = format!("{}.{}", self.series.0, self.series.1);
         match self.vendor {
             Vendor::MySql => {
-                let cdn = "https://cdn.mysql.com";
                 let sites = vec![
-                    (cdn, format!("Downloads/MySQL-{series}")),
-                    (cdn, format!("archives/mysql-{series}")),
+                    (CDN, format!("Downloads/MySQL-{series}")),
+                    (CDN, format!("archives/mysql-{series}")),
                 ];
                 let named = |system, kind| format!("mysql-{version}-{system}-{processor}.{kind}");
                 self.mysql_builds(machine)
@@ -127,17 +129,32 @@ impl Release {
                     .map(|(system, kind)| (named(system, kind), sites.clone()))
                     .collect()
             }
+            Vendor::Cluster => {
+                // `gpl` went from the files' names with 8.0, and from the archive's never.
+                let gpl = if self.series < (8, 0) { "-gpl" } else { "" };
+                let sites = vec![
+                    (CDN, format!("Downloads/MySQL-Cluster-{series}")),
+                    (CDN, format!("archives/mysql-cluster-gpl-{series}")),
+                    (CDN, format!("archives/mysql-cluster-{series}")),
+                ];
+                let named = |system, kind| {
+                    format!("mysql-cluster{gpl}-{version}-{system}-{processor}.{kind}")
+                };
+                self.mysql_builds(machine)
+                    .into_iter()
+                    .map(|(system, kind)| (named(system, kind), sites.clone()))
+                    .collect()
+            }
             Vendor::Percona => {
-                let path = format!(
-                    "downloads/Percona-Server-{series}/Percona-Server-{version}/binary/tarball"
-                );
-                let fits = PERCONA_GLIBC.iter().filter(|build| **build <= glibc);
-                fits.map(|build| {
-                    let name =
-                        format!("Percona-Server-{version}-Linux.{processor}.glibc{build}.tar.gz");
-                    (name, vec![("https://downloads.percona.com", path.clone())])
-                })
-                .collect()
+                let directory = format!("Percona-Server-{version}/binary/tarball");
+                let sites: Vec<_> = [&*series, "innovative-release", "LATEST"]
+                    .map(|of| format!("downloads/Percona-Server-{of}/{directory}"))
+                    .map(|path| ("https://downloads.percona.com", path))
+                    .into();
+                self.percona_builds(machine)
+                    .into_iter()
+                    .map(|name| (name, sites.clone()))
+                    .collect()
             }
             Vendor::MariaDb => {
                 let fits = MARIADB_BUILDS.iter().filter(|(_, needs)| *needs <= glibc);
@@ -153,6 +170,24 @@ impl Release {
                 .collect()
             }
         }
+    }
+
+    /// Percona's file names. Up to 5.6 a release was called `rel`; before builds were told apart by
+    /// glibc they were by the system's OpenSSL, of which the newest is the likeliest to be here.
+    fn percona_builds(&self, machine: Machine) -> Vec<String> {
+        let Machine { processor, glibc } = machine;
+        let version = match self.version.split_once('-') {
+            Some((server, build)) if self.series < (5, 7) => format!("{server}-rel{build}"),
+            _ => self.version.clone(),
+        };
+        let fits = PERCONA_GLIBC.iter().filter(|build| **build <= glibc);
+        let by_glibc = fits.map(|build| format!("glibc{build}"));
+        let by_openssl = ["ssl102", "ssl101", "ssl100"].map(str::to_owned);
+        let old = self.series < (8, 0) && processor == "x86_64";
+        by_glibc
+            .chain(by_openssl.into_iter().filter(|_| old))
+            .map(|system| format!("Percona-Server-{version}-Linux.{processor}.{system}.tar.gz"))
+            .collect()
     }
 
     /// The middle and the end of MySQL's file names. xz came in the middle of 8.0, and other
@@ -268,7 +303,7 @@ mod tests {
                 glibc: Glibc(2, 36),
             };
             let candidates = release.candidates(machine, mirror);
-            candidates.into_iter().map(|it| it.url).take(3).collect()
+            candidates.iter().map(Candidate::shown).take(3).collect()
         };
         let name = "mysql-9.5.0-linux-glibc2.28-x86_64.tar.xz";
         let cdn = "https://cdn.mysql.com";
@@ -289,5 +324,60 @@ mod tests {
             format!("https://archive.mariadb.org/mariadb-11.4.5/{name}"),
         ];
         assert_eq!(urls("mariadb-11.4.5", None)[..2], expected);
+    }
+
+    /// Names of real tarballs, as public catalogues list them.
+    #[test]
+    fn name_of_each_family_is_the_vendors() {
+        let rows = [
+            ("5.5.62", "mysql-5.5.62-linux-glibc2.12-x86_64.tar.gz"),
+            ("5.6.44", "mysql-5.6.44-linux-glibc2.12-x86_64.tar.gz"),
+            ("5.7.44", "mysql-5.7.44-linux-glibc2.12-x86_64.tar.gz"),
+            ("8.0.4-rc", "mysql-8.0.4-rc-linux-glibc2.12-x86_64.tar.gz"),
+            ("8.0.16", "mysql-8.0.16-linux-glibc2.12-x86_64.tar.xz"),
+            ("8.0.33", "mysql-8.0.33-linux-glibc2.28-x86_64.tar.gz"),
+            ("8.4.6", "mysql-8.4.6-linux-glibc2.28-x86_64.tar.xz"),
+            ("9.5.0", "mysql-9.5.0-linux-glibc2.28-x86_64.tar.xz"),
+            (
+                "mysql-cluster-7.6.14",
+                "mysql-cluster-gpl-7.6.14-linux-glibc2.12-x86_64.tar.gz",
+            ),
+            (
+                "mysql-cluster-8.0.25",
+                "mysql-cluster-8.0.25-linux-glibc2.12-x86_64.tar.gz",
+            ),
+            (
+                "ndb-8.0.33",
+                "mysql-cluster-8.0.33-linux-glibc2.12-x86_64.tar.xz",
+            ),
+            (
+                "percona-5.6.44-86.0",
+                "Percona-Server-5.6.44-rel86.0-Linux.x86_64.ssl101.tar.gz",
+            ),
+            (
+                "percona-5.7.44-48",
+                "Percona-Server-5.7.44-48-Linux.x86_64.glibc2.17.tar.gz",
+            ),
+            (
+                "percona-8.0.36-28",
+                "Percona-Server-8.0.36-28-Linux.x86_64.glibc2.35.tar.gz",
+            ),
+            (
+                "percona-9.7.1-1",
+                "Percona-Server-9.7.1-1-Linux.x86_64.glibc2.35.tar.gz",
+            ),
+            (
+                "mariadb-10.6.9",
+                "mariadb-10.6.9-linux-systemd-x86_64.tar.gz",
+            ),
+            (
+                "mariadb-11.8.6",
+                "mariadb-11.8.6-linux-systemd-x86_64.tar.gz",
+            ),
+        ];
+        for (wanted, name) in rows {
+            let names = names(wanted, "x86_64", Glibc(2, 36));
+            assert!(names.iter().any(|it| it == name), "{wanted}: {names:?}");
+        }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::fetch::{AGAIN, NAME, body, case, checksum, fails, fetch, fetches};
+use crate::fetch::{AGAIN, NAME, body, case, checksum, end_group, fails, fetch, fetches};
 use crate::server::{Reply, Server, proper, response, status, whole};
 use crate::{Case, text};
 
@@ -33,7 +34,8 @@ fn redirects_are_followed_but_not_in_a_circle() {
     fetches(&case(), &server, &[], &body);
     let round = ["Location: /my-1.tar.gz", "Content-Length: 0"];
     let server = Server::start(move |_, _| Reply::Send(response("302 Found", &round, b"")));
-    let message = "cannot fetch <URL>\n  cause: too many redirects\n  \
+    let message = "cannot fetch <URL>\n  \
+                   cause: it leads from one URL to the next, more than ten times\n  \
                    next: pass the URL that it should lead to\n";
     fails(&case(), &server, &[], message, &[]);
     assert_eq!(server.requests().len(), 11);
@@ -60,12 +62,19 @@ fn status_that_may_pass_is_asked_again_and_others_are_not() {
         text(&output.stderr)
     );
 
-    let credentials = "put the credentials into the URL, or into HTTPS_PROXY if a proxy wants them";
     let rows = [
         ("503 Service Unavailable", 5, AGAIN),
-        ("400 Bad Request", 1, AGAIN),
-        ("401 Unauthorized", 1, credentials),
-        ("407 Proxy Authentication Required", 1, credentials),
+        (
+            "405 Method Not Allowed",
+            1,
+            "open it in a browser to see what it wants",
+        ),
+        ("401 Unauthorized", 1, "put the credentials into the URL"),
+        (
+            "407 Proxy Authentication Required",
+            1,
+            "put the credentials into HTTPS_PROXY, as in http://USER:PASSWORD@HOST:PORT",
+        ),
     ];
     for (status, requests, next) in rows {
         let server = always(status, &["Content-Length: 0"], "");
@@ -81,10 +90,17 @@ fn status_that_may_pass_is_asked_again_and_others_are_not() {
 #[test]
 fn file_that_is_nowhere_is_told_with_every_place() {
     let next = "look it up on the vendor's download page, and pass the tarball's URL";
-    for status in ["404 Not Found", "403 Forbidden", "410 Gone"] {
+    for status in [
+        "400 Bad Request",
+        "403 Forbidden",
+        "404 Not Found",
+        "410 Gone",
+        "451 Unavailable For Legal Reasons",
+    ] {
         let server = always(status, &["Content-Length: 0"], "");
         let message = format!(
-            "found no <URL>\n  | HTTP status {}: <URL>\n  next: {next}\n",
+            "there is no file at <URL>: HTTP status {}\n  next: open it in a browser to see what \
+             it wants; pass the URL that the download begins with\n",
             &status[..3]
         );
         fails(&case(), &server, &[], &message, &[]);
@@ -95,11 +111,16 @@ fn file_that_is_nowhere_is_told_with_every_place() {
     let arguments = ["percona-8.0.36-28", "--glibc", "2.12", "--mirror", &mirror];
     let output = fetch(&case, &arguments);
     let name = format!("Percona-Server-8.0.36-28-Linux.{processor}.glibc2.12.tar.gz");
-    let directory = "downloads/Percona-Server-8.0/Percona-Server-8.0.36-28/binary/tarball";
+    let place = |of: &str| {
+        let directory = "Percona-Server-8.0.36-28/binary/tarball";
+        format!("| HTTP status 404: {mirror}/downloads/Percona-Server-{of}/{directory}/{name}")
+    };
+    let places = ["8.0", "innovative-release", "LATEST"]
+        .map(place)
+        .join("\n  ");
     let message = format!(
         "repack: error: found no Percona Server 8.0.36-28 for {processor} with glibc 2.12\n  \
-         | HTTP status 404: {mirror}/{directory}/{name}\n  \
-         | HTTP status 404: {mirror}/{name}\n  next: {next}\n"
+         {places}\n  | HTTP status 404: {mirror}/{name}\n  next: {next}\n"
     );
     assert_eq!(text(&output.stderr), message);
     let output = fetch(&case, &["8.4.6", "--glibc", "2.5", "--mirror", &mirror]);
@@ -164,13 +185,17 @@ fn web_page_and_unknown_length_are_refused() {
                    next: open it in a browser to see what it wants; pass the tarball's own URL\n";
     fails(&case(), &server, &[], message, &[]);
 
-    let chunks = "5\r\nhello\r\n0\r\n\r\n";
-    let server = always("200 OK", &["Transfer-Encoding: chunked"], chunks);
+    let content = body(1000);
+    let mut chunks = b"3e8\r\n".to_vec();
+    chunks.extend_from_slice(&content);
+    chunks.extend_from_slice(b"\r\n0\r\n\r\n");
+    let answer = response("200 OK", &["Transfer-Encoding: chunked"], &chunks);
+    let server = Server::start(move |_, _| Reply::Send(answer.clone()));
     let message = "<URL> does not say how long it is\n  \
                    next: pass --sha256 or --md5, which also tell whether it is complete\n";
     fails(&case(), &server, &[], message, &[]);
-    let sum = checksum("md5sum", b"hello");
-    fetches(&case(), &server, &["--md5", &sum], b"hello");
+    let sum = checksum("md5sum", &content);
+    fetches(&case(), &server, &["--md5", &sum], &content);
 }
 
 #[test]
@@ -197,6 +222,7 @@ fn part_that_another_run_works_on_is_busy() {
     let mut first = case.command();
     let mut first = first
         .args(["fetch", &url])
+        .process_group(0)
         .stderr(quiet())
         .stdout(quiet())
         .spawn()
@@ -207,8 +233,7 @@ fn part_that_another_run_works_on_is_busy() {
         std::thread::yield_now();
     }
     let output = fetch(&case, &[&url]);
-    first.kill().unwrap();
-    first.wait().unwrap();
+    end_group(&mut first);
     assert_eq!(
         text(&output.stderr),
         "repack: error: another repack is writing ./my-1.tar.gz.part\n  \
@@ -249,6 +274,22 @@ fn part_is_believed_as_far_as_its_record_goes() {
     fs::write(case.path(PART), &zeros).unwrap();
     record(&case, "http://elsewhere/my-1.tar.gz", 600);
     fetches(&case, &server, &[], &body);
+    // But it stays as long as there is nothing better.
+    let rows = [
+        ("503 Service Unavailable", &["Content-Length: 0"][..], ""),
+        ("404 Not Found", &["Content-Length: 0"], ""),
+        ("200 OK", &["Content-Length: 7"], "<html/>"),
+    ];
+    for (status, headers, content) in rows {
+        let server = always(status, headers, content);
+        fs::remove_file(case.path(NAME)).unwrap_or_default();
+        fs::write(case.path(PART), &zeros).unwrap();
+        record(&case, "http://elsewhere/my-1.tar.gz", 600);
+        let output = fetch(&case, &[&server.url("/my-1.tar.gz")]);
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+        assert_eq!(fs::read(case.path(PART)).unwrap(), zeros, "{status}");
+        assert_eq!(case.files(), [PART, RECORD]);
+    }
 }
 
 #[test]
@@ -294,8 +335,8 @@ fn usage_that_is_wrong_is_status_2_and_names_the_right_one() {
     let case = case();
     let rows: &[(&[&str], &str)] = &[
         (
-            &["8.4"],
-            "write a full version (8.4.6, mariadb-11.4.5, percona-8.0.36-28) or a URL",
+            &["8"],
+            "write a version (8.4.6, mariadb-11.4.5, percona-8.0.36-28), a series (8.4) or a URL",
         ),
         (
             &["11.4.5"],
@@ -308,7 +349,16 @@ fn usage_that_is_wrong_is_status_2_and_names_the_right_one() {
         (&["https:///a.tar.gz"], "the URL has no host"),
         (
             &["https://a.example/b/"],
-            "the URL's path does not end in a tarball's name",
+            "cannot tell what to call it: https://a.example/b/ does not end in a tarball's name\n  \
+             next: pass a name, as in --name mysql-8.4.6.tar.xz\n",
+        ),
+        (
+            &["8.4.6", "--mirror", "127.0.0.1:8080/x"],
+            "write a URL (https://...)",
+        ),
+        (
+            &["8.4.6", "--name", "a/b.tar"],
+            "write a file's name, without a directory",
         ),
         (&["8.4.6", "--sha256", "12"], "it has 64 hexadecimal digits"),
         (&["8.4.6", "--md5", "g"], "it has 32 hexadecimal digits"),

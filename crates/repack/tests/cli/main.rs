@@ -7,6 +7,7 @@
 
 mod checked;
 mod fetch;
+mod fetch_odd;
 mod fetch_refused;
 mod fetch_tls;
 mod hostile;

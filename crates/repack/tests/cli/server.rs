@@ -6,8 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
-
 /// What a client asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Request {
@@ -26,7 +24,6 @@ pub(crate) enum Reply {
 
 /// Ends with its last user.
 pub(crate) struct Server {
-    scheme: &'static str,
     address: SocketAddr,
     requests: Arc<Mutex<Vec<Request>>>,
     stop: Arc<AtomicBool>,
@@ -36,22 +33,6 @@ pub(crate) struct Server {
 impl Server {
     /// `reply` gets each request and its number, from 0.
     pub(crate) fn start(reply: impl Fn(&Request, usize) -> Reply + Send + 'static) -> Self {
-        Self::listen(None, reply)
-    }
-
-    /// The same behind TLS.
-    pub(crate) fn with_tls(
-        tls: ServerConfig,
-        reply: impl Fn(&Request, usize) -> Reply + Send + 'static,
-    ) -> Self {
-        Self::listen(Some(Arc::new(tls)), reply)
-    }
-
-    fn listen(
-        tls: Option<Arc<ServerConfig>>,
-        reply: impl Fn(&Request, usize) -> Reply + Send + 'static,
-    ) -> Self {
-        let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -63,17 +44,10 @@ impl Server {
                     return;
                 }
                 let Ok(connection) = connection else { continue };
-                match &tls {
-                    None => serve(connection, &log, &reply),
-                    Some(tls) => {
-                        let session = ServerConnection::new(Arc::clone(tls)).unwrap();
-                        serve(StreamOwned::new(session, connection), &log, &reply);
-                    }
-                }
+                serve(connection, &log, &reply);
             }
         });
         Self {
-            scheme,
             address,
             requests,
             stop,
@@ -88,7 +62,11 @@ impl Server {
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("{}://{}{path}", self.scheme, self.address)
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub(crate) fn requests(&self) -> Vec<Request> {
