@@ -3,7 +3,9 @@
 
 use std::io::{self, BufReader, Read};
 
-use crate::codec::{Format, inflate};
+use judge::Format;
+
+use crate::codec::inflate;
 
 /// Enough of a file to tell what it is.
 pub(super) const ENOUGH: usize = 512;
@@ -19,18 +21,10 @@ pub(super) fn first_bytes(body: &mut impl Read) -> io::Result<Vec<u8>> {
 
 /// What it is, if these first bytes are of no tarball.
 pub(super) fn other_than_a_tarball(start: &[u8]) -> Option<&'static str> {
-    const MARK: &[u8] = b"\xef\xbb\xbf";
-    let text = start.strip_prefix(MARK).unwrap_or(start);
-    match Format::of(text) {
+    match Format::of(start) {
         Format::Compressed(_) | Format::Tar => None,
-        Format::Other(name) => Some(name),
+        Format::Foreign(foreign) => Some(foreign.what),
         Format::Unknown if start.is_empty() => Some("an empty file"),
-        Format::Unknown if start.starts_with(b"version https://git-lfs") => {
-            Some("a pointer of git-lfs")
-        }
-        Format::Unknown if matches!(text.trim_ascii_start().first(), Some(b'{' | b'[')) => {
-            Some("a JSON document")
-        }
         Format::Unknown => Some("something else"),
     }
 }
@@ -47,33 +41,7 @@ pub(super) fn other_inside(file: impl Read + Send + 'static) -> Option<&'static 
     let start = first_bytes(&mut inside).ok()?;
     match Format::of(&start) {
         Format::Compressed(_) => Some("a tarball that was compressed once more on its way"),
-        Format::Other(name) => Some(name),
+        Format::Foreign(foreign) => Some(foreign.what),
         Format::Tar | Format::Unknown => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_no_tarball_is_told_for_what_it_is() {
-        let rows: [(&[u8], Option<&str>); 9] = [
-            (b"\x1f\x8b\x08", None),
-            (b"\xfd7zXZ\0", None),
-            (b"\x28\xb5\x2f\xfd", None),
-            (b"\n<html>", Some("a web page")),
-            (b"\xef\xbb\xbf<html>", Some("a web page")),
-            (b"PK\x03\x04", Some("a zip file")),
-            (
-                b"version https://git-lfs.github.com/spec/v1\n",
-                Some("a pointer of git-lfs"),
-            ),
-            (b"{\"error\":1}", Some("a JSON document")),
-            (b"", Some("an empty file")),
-        ];
-        for (start, expected) in rows {
-            assert_eq!(other_than_a_tarball(start), expected, "{start:?}");
-        }
     }
 }

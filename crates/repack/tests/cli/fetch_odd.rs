@@ -49,7 +49,7 @@ fn what_is_no_tarball_is_named() {
         (b"PK\x03\x04zip", "a zip file"),
         (
             b"version https://git-lfs.github.com/spec/v1\n",
-            "a pointer of git-lfs",
+            "a Git LFS pointer, not the file",
         ),
         (b"", "an empty file"),
     ];
