@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use crate::credentials::{Password, SQL_LITERAL_PRELUDE, sql_literal};
 use crate::server::{Flavour, Server, Version};
+use crate::service_accounts::ServiceAccounts;
 
 /// What no password hashes to; MySQL's and MariaDB's manuals give it for accounts nobody uses.
 const LOCKED: &str = "*THISISNOTAVALIDPASSWORDTHATCANBEUSEDHERE";
@@ -68,10 +69,8 @@ pub struct Accounts<'a> {
     pub always: bool,
     /// The container's host name, for the account that MySQL 5.x names after it.
     pub host_name: &'a str,
-    /// A database to make at the first start.
-    pub database: Option<&'a str>,
-    /// An account to make at the first start; the database is its own.
-    pub user: Option<(&'a str, &'a Password)>,
+    /// What is made besides root, at whichever start it is missing.
+    pub service: ServiceAccounts<'a>,
 }
 
 impl Accounts<'_> {
@@ -100,8 +99,8 @@ impl Accounts<'_> {
              SET SESSION collation_server = @@GLOBAL.collation_server;\n\
              SET @first_start = (SELECT COUNT(*) FROM {locked});\n"
         );
-        let first = self.database_and_user(dialect).into_iter();
-        for statement in first.chain(self.open_root(dialect)) {
+        sql.push_str(&self.service.sql(server));
+        for statement in self.open_root(dialect) {
             // No server has IF outside of stored programs.
             let _ = writeln!(
                 sql,
@@ -114,37 +113,6 @@ impl Accounts<'_> {
             sql.push_str(&self.set_root_password(dialect));
         }
         sql
-    }
-
-    fn database_and_user(&self, dialect: Dialect) -> Vec<String> {
-        let mut statements = Vec::new();
-        if let Some(database) = self.database {
-            let name = database.replace('`', "``");
-            statements.push(format!("CREATE DATABASE IF NOT EXISTS `{name}`"));
-        }
-        let Some((user, password)) = self.user else {
-            return statements;
-        };
-        let (user, password) = (sql_literal(user), password.sql_literal());
-        statements.push(match dialect {
-            // There is no CREATE USER IF NOT EXISTS.
-            Dialect::UserTable => {
-                format!("GRANT USAGE ON *.* TO {user}@'%' IDENTIFIED BY {password}")
-            }
-            Dialect::AlterUser | Dialect::GlobalPriv => {
-                format!("CREATE USER IF NOT EXISTS {user}@'%' IDENTIFIED BY {password}")
-            }
-        });
-        if let Some(database) = self.database {
-            // A pattern, in which these two are wildcards.
-            let pattern = database
-                .replace('\\', "\\\\")
-                .replace('_', "\\_")
-                .replace('%', "\\%")
-                .replace('`', "``");
-            statements.push(format!("GRANT ALL ON `{pattern}`.* TO {user}@'%'"));
-        }
-        statements
     }
 
     fn open_root(&self, dialect: Dialect) -> Vec<String> {
@@ -208,6 +176,7 @@ mod tests {
     use std::ffi::OsStr;
 
     use super::*;
+    use crate::service_accounts::Secret;
 
     fn server(flavour: Flavour, version: Version) -> Server {
         Server {
@@ -264,30 +233,29 @@ mod tests {
 
     #[test]
     fn opening_sql_unlocks_root_last_and_only_at_the_first_start() {
-        let (root, app) = (password("it's"), password("a"));
+        let (root, app) = (password("it's"), Secret::Password(password("a")));
         let accounts = Accounts {
             root_password: &root,
             always: false,
             host_name: "app-default-db-0",
-            database: Some("my_shop"),
-            user: Some(("app", &app)),
+            service: ServiceAccounts {
+                database: Some("my_shop"),
+                user: Some(("app", &app)),
+                root: None,
+            },
         };
         let sql = accounts.opening_sql(&server(Flavour::MySql, Version::new(9, 7, 4)));
         let statements: Vec<&str> = sql
             .lines()
             .filter(|line| line.starts_with("SET @sql"))
             .collect();
+        assert!(statements[0].contains("CREATE DATABASE"), "{statements:?}");
         assert_eq!(
-            statements,
-            [
-                "SET @sql = IF(@first_start, 'CREATE DATABASE IF NOT EXISTS `my_shop`', 'DO 0');",
-                "SET @sql = IF(@first_start, 'CREATE USER IF NOT EXISTS ''app''@''%'' IDENTIFIED \
-                 BY ''a''', 'DO 0');",
-                "SET @sql = IF(@first_start, 'GRANT ALL ON `my\\\\_shop`.* TO ''app''@''%''', \
-                 'DO 0');",
+            statements.last().copied(),
+            Some(
                 "SET @sql = IF(@first_start, 'ALTER USER ''root''@''localhost'' IDENTIFIED BY \
-                 ''it''''s'' ACCOUNT UNLOCK', 'DO 0');",
-            ]
+                 ''it''''s'' ACCOUNT UNLOCK', 'DO 0');"
+            )
         );
         assert!(sql.ends_with("'DO 0');\nPREPARE statement FROM @sql;\nEXECUTE statement;\n"));
         let frm = accounts.opening_sql(&server(Flavour::MySql, Version::new(5, 6, 24)));
@@ -301,8 +269,7 @@ mod tests {
             root_password: &root,
             always: true,
             host_name: "h",
-            database: None,
-            user: None,
+            service: ServiceAccounts::default(),
         };
         for (flavour, version, last) in [
             (

@@ -15,6 +15,7 @@ mod option_file;
 mod rendering;
 mod seed;
 mod server;
+mod service_accounts;
 mod size;
 mod temporary_server;
 mod time_zones;
@@ -39,6 +40,7 @@ pub use option_file::{
 pub use rendering::{Choice, Origin, Rendered, Settings, render_my_cnf, server_groups};
 pub use seed::{Seed, pack};
 pub use server::{Family, Flavour, ProbeError, SERVER_EXECUTABLES, Series, Server, Version};
+pub use service_accounts::{Secret, ServiceAccounts};
 pub use size::{parse_size, shown_size};
 pub use temporary_server::{TemporaryServer, TemporaryServerError};
 pub use time_zones::{NoTimeZones, TimeZones};

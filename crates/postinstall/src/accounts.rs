@@ -1,78 +1,240 @@
 //! The inputs that say who may log in. Each has the name of MySQL's official image, MariaDB's of the
 //! same meaning, and a form ending in `_FILE` that names a file with the value.
 
+mod error;
+
 use std::ffi::OsString;
 use std::fs;
-use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use hook::Environment;
-use mycnf::{Flavour, Password, PasswordError, Server, Version};
-use thiserror::Error;
+use mycnf::{Flavour, Password, Secret, Server, Version};
+
+pub use error::AccountsError;
 
 /// Longest name of a database (manual 9.7, section 11.2.1).
 const DATABASE_LENGTH: usize = 64;
 
-/// Longest name of an account that any MySQL takes (manual 9.7, section 8.2.1).
+/// Longest name of a file (Linux). A database is a directory, whose name has `@` and four digits for most
+/// characters besides ASCII's letters and digits.
+const FILE_NAME_LENGTH: usize = 255;
+
+/// Databases that no server lets anybody make, nor give rights on.
+const NOT_TO_BE_MADE: [&str; 2] = ["information_schema", "performance_schema"];
+
+/// Longest name of an account in MySQL (manual 9.7, section 8.2.1).
 const USER_LENGTH: usize = 32;
 
 /// The same before 5.7.8 (manual 5.7, section 6.2.1).
 const USER_LENGTH_BEFORE: (Version, usize) = (Version::new(5, 7, 8), 16);
 
+/// The same in MariaDB, whose later releases have room for more.
+const USER_LENGTH_MARIADB: usize = 80;
+
+/// Longest name of a host that every server has room for.
+const HOST_LENGTH: usize = 60;
+
 /// Who may log in, as the inputs say.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct AccountInputs {
     /// `MYSQL_ROOT_PASSWORD`: root's password, at the first start and whenever it is set.
     pub root_password: Option<Password>,
-    /// `MYSQL_DATABASE`: made at the first start.
+    /// `MYSQL_ROOT_HOST`: where else root may come from.
+    pub root_host: Option<String>,
+    /// `MYSQL_DATABASE`.
     pub database: Option<String>,
-    /// `MYSQL_USER` and `MYSQL_PASSWORD`: made at the first start.
-    pub user: Option<(String, Password)>,
+    /// `MYSQL_USER` and `MYSQL_PASSWORD`.
+    pub user: Option<UserInput>,
+    /// Why any of these but root's password is not there although it is set.
+    problems: Vec<Arc<AccountsError>>,
+}
+
+/// An account besides root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserInput {
+    /// Its name.
+    pub name: String,
+    /// What it logs in with.
+    pub secret: Secret,
+    /// The variable with the name.
+    variable: String,
+    /// The variable with the password.
+    secret_variable: String,
 }
 
 impl AccountInputs {
     /// From the environment and the files it names.
     pub(crate) fn from_environment(environment: &Environment) -> Result<Self, AccountsError> {
-        let name = |input, most| {
-            find(environment, input)?
-                .map(|found| found.name(most))
-                .transpose()
-        };
-        let password = |input| find(environment, input)?.map(Found::password).transpose();
-        let user = match (name("USER", USER_LENGTH)?, password("PASSWORD")?) {
-            (None, None) => None,
-            (Some(user), Some(_)) if user == "root" => return Err(AccountsError::UserRoot),
-            (Some(user), Some(password)) => Some((user, password)),
-            (Some(_), None) => return Err(AccountsError::UserWithoutPassword),
-            (None, Some(_)) => return Err(AccountsError::PasswordWithoutUser),
-        };
+        let root_password = find(environment, "ROOT_PASSWORD")?
+            .map(Found::password)
+            .transpose()?;
+        if let Some(found) = find(environment, "ROOT_PASSWORD_HASH")? {
+            let variable = found.variable;
+            return Err(AccountsError::RootHash { variable });
+        }
+        let mut problems = Vec::new();
+        // A database that has been made before does not need them.
+        let root_host = usable(root_host(environment), &mut problems);
+        let database = usable(database(environment), &mut problems);
+        let user = usable(user(environment), &mut problems);
         Ok(Self {
-            root_password: password("ROOT_PASSWORD")?,
-            database: name("DATABASE", DATABASE_LENGTH)?,
+            root_password,
+            root_host: root_host.filter(|host| host != "localhost"),
+            database,
             user,
+            problems,
         })
     }
 
-    /// Refuses what `server` would refuse, in its own log and only after it has been initialised.
-    pub(crate) fn check(&self, server: &Server) -> Result<(), AccountsError> {
-        let (since, most) = USER_LENGTH_BEFORE;
-        let short = server.flavour != Flavour::MariaDb && server.version < since;
-        match &self.user {
-            Some((name, _)) if short && name.chars().count() > most => {
-                Err(AccountsError::UserTooLong {
-                    server: server.to_string(),
-                    most,
-                })
-            }
-            Some(_) | None => Ok(()),
+    /// Without what `server` would refuse, in its own log and only after it has been initialised.
+    pub(crate) fn for_server(&self, server: &Server) -> Self {
+        let mut inputs = self.clone();
+        if let Some(problem) = self.user.as_ref().and_then(|user| user.problem(server)) {
+            inputs.user = None;
+            inputs.problems.push(Arc::new(problem));
         }
+        inputs
     }
 
-    /// Whether any is set that changes nothing in a database that has been started before.
-    pub(crate) fn are_for_the_first_start(&self) -> bool {
-        self.database.is_some() || self.user.is_some()
+    /// Refuses for a fresh database what cannot be met.
+    pub(crate) fn check(&self) -> Result<(), Arc<AccountsError>> {
+        self.problems
+            .first()
+            .map_or(Ok(()), |problem| Err(Arc::clone(problem)))
     }
+
+    /// What an existing database goes on without.
+    pub(crate) fn warnings(&self) -> impl Iterator<Item = String> {
+        let without = "the database that is there goes on without it";
+        self.problems
+            .iter()
+            .map(move |problem| format!("{problem}: {without}"))
+    }
+}
+
+impl UserInput {
+    fn problem(&self, server: &Server) -> Option<AccountsError> {
+        let maria = server.flavour == Flavour::MariaDb;
+        let (before, fewer) = USER_LENGTH_BEFORE;
+        let most = match server.version {
+            _ if maria => USER_LENGTH_MARIADB,
+            version if version < before => fewer,
+            _ => USER_LENGTH,
+        };
+        if self.name.chars().count() > most {
+            return Some(AccountsError::UserTooLong {
+                variable: self.variable.clone(),
+                server: server.to_string(),
+                most,
+            });
+        }
+        // Others keep no such hash any more.
+        let native = maria || server.version < Version::new(5, 7, 6);
+        (matches!(self.secret, Secret::NativeHash(_)) && !native).then(|| {
+            AccountsError::HashUnknown {
+                variable: self.secret_variable.clone(),
+                server: server.to_string(),
+            }
+        })
+    }
+}
+
+fn database(environment: &Environment) -> Result<Option<String>, AccountsError> {
+    let Some(found) = find(environment, "DATABASE")? else {
+        return Ok(None);
+    };
+    let variable = found.variable.clone();
+    let name = found.name(DATABASE_LENGTH)?;
+    let reserved = |own: &&str| own.eq_ignore_ascii_case(&name);
+    if NOT_TO_BE_MADE.iter().any(reserved) {
+        return Err(AccountsError::DatabaseReserved { variable });
+    }
+    if name.chars().map(file_name_bytes).sum::<usize>() > FILE_NAME_LENGTH {
+        let most = FILE_NAME_LENGTH;
+        return Err(AccountsError::DatabaseFile { variable, most });
+    }
+    Ok(Some(name))
+}
+
+/// How many bytes the servers make of it in a file's name: letters of some alphabets have a short form.
+fn file_name_bytes(c: char) -> usize {
+    match c {
+        '_' => 1,
+        c if c.is_ascii_alphanumeric() => 1,
+        '\u{c0}'..='\u{5ff}' | '\u{1e00}'..='\u{1fff}' => 3,
+        _ => 5,
+    }
+}
+
+fn root_host(environment: &Environment) -> Result<Option<String>, AccountsError> {
+    let Some(found) = find(environment, "ROOT_HOST")? else {
+        return Ok(None);
+    };
+    let variable = found.variable.clone();
+    let host = found.name(HOST_LENGTH)?;
+    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '\'' | '"' | '`' | '\\' | '@' | ',');
+    if host.chars().all(plain) {
+        Ok(Some(host))
+    } else {
+        Err(AccountsError::RootHost { variable })
+    }
+}
+
+fn user(environment: &Environment) -> Result<Option<UserInput>, AccountsError> {
+    let secret = match (
+        find(environment, "PASSWORD")?,
+        find(environment, "PASSWORD_HASH")?,
+    ) {
+        (Some(plain), Some(hash)) => {
+            let (plain, file) = (plain.variable, hash.variable);
+            return Err(AccountsError::Both { plain, file });
+        }
+        (Some(found), None) => Some((found.variable.clone(), Secret::Password(found.password()?))),
+        (None, Some(found)) => Some((found.variable.clone(), Secret::NativeHash(found.hash()?))),
+        (None, None) => None,
+    };
+    match (find(environment, "USER")?, secret) {
+        (None, None) => Ok(None),
+        (Some(user), Some(_)) if user.value == "root" => Err(AccountsError::UserRoot {
+            password: format!("{}_ROOT_PASSWORD", vendor(&user.variable)),
+            variable: user.variable,
+        }),
+        (Some(found), Some((secret_variable, secret))) => Ok(Some(UserInput {
+            variable: found.variable.clone(),
+            name: found.name(USER_LENGTH_MARIADB)?,
+            secret,
+            secret_variable,
+        })),
+        (Some(user), None) => Err(AccountsError::UserWithoutPassword {
+            password: format!("{}_PASSWORD", vendor(&user.variable)),
+            user: user.variable,
+        }),
+        (None, Some((password, _))) => Err(AccountsError::PasswordWithoutUser {
+            user: format!("{}_USER", vendor(&password)),
+            password,
+        }),
+    }
+}
+
+/// Whose name a variable has.
+fn vendor(variable: &str) -> &'static str {
+    if variable.contains("MARIADB_") {
+        "MARIADB"
+    } else {
+        "MYSQL"
+    }
+}
+
+fn usable<T>(
+    input: Result<Option<T>, AccountsError>,
+    problems: &mut Vec<Arc<AccountsError>>,
+) -> Option<T> {
+    input.unwrap_or_else(|error| {
+        problems.push(Arc::new(error));
+        None
+    })
 }
 
 /// An input's value and the variable it came from.
@@ -85,7 +247,8 @@ impl Found {
     fn name(self, most: usize) -> Result<String, AccountsError> {
         let Self { variable, value } = self;
         let text = value.to_str().filter(|text| {
-            let plain = |c: char| !c.is_control() && !matches!(c, '/' | '\\' | '.');
+            // The servers turn what is beyond three bytes of UTF-8 into '?', or refuse it.
+            let plain = |c: char| !c.is_control() && c <= '\u{ffff}';
             text.chars().count() <= most && text.chars().all(plain) && text.trim() == *text
         });
         match text {
@@ -97,6 +260,18 @@ impl Found {
     fn password(self) -> Result<Password, AccountsError> {
         let Self { variable, value } = self;
         Password::new(&value).map_err(|source| AccountsError::Password { variable, source })
+    }
+
+    /// What `PASSWORD()` gives in MariaDB.
+    fn hash(self) -> Result<String, AccountsError> {
+        let Self { variable, value } = self;
+        let digits = |text: &&str| text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        value
+            .to_str()
+            .and_then(|text| text.strip_prefix('*'))
+            .filter(digits)
+            .map(|digits| format!("*{}", digits.to_ascii_uppercase()))
+            .ok_or(AccountsError::Hash { variable })
     }
 }
 
@@ -139,171 +314,5 @@ fn find(environment: &Environment, input: &str) -> Result<Option<Found>, Account
     Ok(None)
 }
 
-/// An account cannot be made as the inputs say. No value is shown.
-#[derive(Debug, Error)]
-pub enum AccountsError {
-    /// A password cannot be used.
-    #[error("the password in {variable} cannot be used")]
-    Password {
-        /// The variable.
-        variable: String,
-        /// Why.
-        source: PasswordError,
-    },
-    /// A name cannot be used.
-    #[error(
-        "the name in {variable} cannot be used: it is longer than {most} characters, or holds a control character, '/', '\\' or '.', or a blank at an end"
-    )]
-    Name {
-        /// The variable.
-        variable: String,
-        /// The most characters.
-        most: usize,
-    },
-    /// An account's name that other servers take.
-    #[error(
-        "the name in MYSQL_USER is longer than {most} characters, which is the most for {server}"
-    )]
-    UserTooLong {
-        /// The server.
-        server: String,
-        /// The most characters.
-        most: usize,
-    },
-    /// A value and a file with the value.
-    #[error("both {plain} and {file} are set")]
-    Both {
-        /// The variable with the value.
-        plain: String,
-        /// The variable that names a file.
-        file: String,
-    },
-    /// The file cannot be read.
-    #[error("cannot read {path}, which {variable} names", path = path.display())]
-    ReadFile {
-        /// The variable.
-        variable: String,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// An account without a password is an open door.
-    #[error("MYSQL_USER is set and MYSQL_PASSWORD is not")]
-    UserWithoutPassword,
-    /// Whose password it is, is not said.
-    #[error("MYSQL_PASSWORD is set and MYSQL_USER is not")]
-    PasswordWithoutUser,
-    /// Root is there anyway.
-    #[error("MYSQL_USER is 'root', whose password is MYSQL_ROOT_PASSWORD")]
-    UserRoot,
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    type Pairs<'a> = &'a [(&'a str, &'a str)];
-
-    fn accounts(pairs: Pairs<'_>) -> Result<AccountInputs, AccountsError> {
-        AccountInputs::from_environment(&pairs.iter().copied().collect())
-    }
-
-    #[test]
-    fn from_environment_values_files_and_both_vendors_names() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("secret");
-        fs::write(&path, "from a file\n").unwrap();
-        let path = path.to_str().unwrap();
-        let root = |pairs| accounts(pairs).unwrap().root_password.unwrap();
-        for (pairs, expected) in [
-            (&[("MYSQL_ROOT_PASSWORD", "x y")][..], "x y"),
-            (&[("MARIADB_ROOT_PASSWORD", "m")], "m"),
-            (&[("SERVICE_CONFIG_MYSQL_ROOT_PASSWORD", "c")], "c"),
-            (&[("MYSQL_ROOT_PASSWORD_FILE", path)], "from a file"),
-            (
-                &[("MYSQL_ROOT_PASSWORD", "1"), ("MARIADB_ROOT_PASSWORD", "2")],
-                "1",
-            ),
-        ] {
-            assert_eq!(root(pairs).expose(), expected);
-        }
-        let all = accounts(&[
-            ("MYSQL_DATABASE", "shop"),
-            ("MARIADB_USER", "app"),
-            ("MYSQL_PASSWORD_FILE", path),
-        ])
-        .unwrap();
-        assert_eq!(all.database.unwrap(), "shop");
-        let (user, password) = all.user.unwrap();
-        assert_eq!((user.as_str(), password.expose()), ("app", "from a file"));
-        assert!(accounts(&[]).unwrap().user.is_none());
-    }
-
-    #[test]
-    fn from_environment_unusable_inputs_have_exact_texts() {
-        let name = "cannot be used: it is longer than 64 characters, or holds a control character, \
-                    '/', '\\' or '.', or a blank at an end";
-        let cases: [(Pairs<'_>, String); 8] = [
-            (
-                &[("MYSQL_ROOT_PASSWORD", "one\ntwo")],
-                "the password in MYSQL_ROOT_PASSWORD cannot be used".into(),
-            ),
-            (
-                &[
-                    ("MYSQL_PASSWORD", "x"),
-                    ("SERVICE_CONFIG_MYSQL_PASSWORD_FILE", "y"),
-                ],
-                "both MYSQL_PASSWORD and SERVICE_CONFIG_MYSQL_PASSWORD_FILE are set".into(),
-            ),
-            (
-                &[("MYSQL_ROOT_PASSWORD_FILE", "/nowhere/x")],
-                "cannot read /nowhere/x, which MYSQL_ROOT_PASSWORD_FILE names".into(),
-            ),
-            (
-                &[("MYSQL_DATABASE", "shop ")],
-                format!("the name in MYSQL_DATABASE {name}"),
-            ),
-            (
-                &[("MYSQL_DATABASE", "../mysql")],
-                format!("the name in MYSQL_DATABASE {name}"),
-            ),
-            (
-                &[("MYSQL_USER", "app")],
-                "MYSQL_USER is set and MYSQL_PASSWORD is not".into(),
-            ),
-            (
-                &[("MYSQL_PASSWORD", "x")],
-                "MYSQL_PASSWORD is set and MYSQL_USER is not".into(),
-            ),
-            (
-                &[("MYSQL_USER", "root"), ("MYSQL_PASSWORD", "x")],
-                "MYSQL_USER is 'root', whose password is MYSQL_ROOT_PASSWORD".into(),
-            ),
-        ];
-        for (pairs, text) in cases {
-            assert_eq!(accounts(pairs).unwrap_err().to_string(), text);
-        }
-    }
-
-    #[test]
-    fn check_name_of_17_characters_only_newer_servers() {
-        let inputs = |name| accounts(&[("MYSQL_USER", name), ("MYSQL_PASSWORD", "p")]).unwrap();
-        let server = |flavour, version| Server {
-            basedir: "/r".into(),
-            executable: "/r/bin/mysqld".into(),
-            flavour,
-            version,
-        };
-        let mysql_5_6 = server(Flavour::MySql, Version::new(5, 6, 24));
-        let error = inputs("seventeen_letters").check(&mysql_5_6).unwrap_err();
-        assert!(matches!(error, AccountsError::UserTooLong { most: 16, .. }));
-        inputs("sixteen_letters_").check(&mysql_5_6).unwrap();
-        for newer in [
-            server(Flavour::MySql, Version::new(5, 7, 8)),
-            server(Flavour::MariaDb, Version::new(10, 11, 19)),
-        ] {
-            inputs("seventeen_letters").check(&newer).unwrap();
-        }
-    }
-}
+mod tests;

@@ -14,6 +14,7 @@ use crate::memory::MemoryOrigin;
 use crate::prepare::PrepareError;
 use crate::rendering::RenderError;
 use crate::settings::SettingsError;
+use crate::variables::VariableError;
 
 /// Why postinstall failed.
 #[derive(Debug, Error)]
@@ -81,14 +82,41 @@ fn accounts(error: &AccountsError) -> Advice {
         }
         AccountsError::Password { .. }
         | AccountsError::Name { .. }
+        | AccountsError::DatabaseReserved { .. }
+        | AccountsError::DatabaseFile { .. }
+        | AccountsError::RootHost { .. }
         | AccountsError::UserTooLong { .. } => "choose another one, push again",
+        AccountsError::Hash { .. } => "set it to what SELECT PASSWORD('…') prints, push again",
+        AccountsError::HashUnknown { .. } => "set the password itself instead, push again",
+        AccountsError::RootHash { .. } => {
+            "set MYSQL_ROOT_PASSWORD or MYSQL_ROOT_PASSWORD_FILE instead, push again"
+        }
         AccountsError::Both { .. } => "unset one of them, push again",
         AccountsError::ReadFile { .. } => {
             "put the value into that file, readable for this user, push again"
         }
-        AccountsError::UserWithoutPassword
-        | AccountsError::PasswordWithoutUser
-        | AccountsError::UserRoot => "set both for an account besides root, or neither, push again",
+        AccountsError::UserWithoutPassword { .. }
+        | AccountsError::PasswordWithoutUser { .. }
+        | AccountsError::UserRoot { .. } => {
+            "set both for an account besides root, or neither, push again"
+        }
+    };
+    Advice::new(Kind::Configuration, next)
+}
+
+fn variable(error: &VariableError) -> Advice {
+    let next = match error {
+        VariableError::EmptyPassword { .. } => {
+            "set MYSQL_ROOT_PASSWORD, or unset it to get a random password in \
+             ~/data/mysql-credentials.cnf, push again"
+        }
+        VariableError::OneTime { .. } => {
+            "unset it, and end with ALTER USER root@localhost PASSWORD EXPIRE once you have logged in, \
+             push again"
+        }
+        VariableError::LowerCase { .. } => {
+            "set lower_case_table_names below [mysqld] in my.cnf instead, push again"
+        }
     };
     Advice::new(Kind::Configuration, next)
 }
@@ -113,6 +141,7 @@ impl Explain for PrepareError {
                 "stop the process that listens there ('ss -ltnp' shows it), start again",
             ),
             Self::Accounts(error) => accounts(error),
+            Self::Variable(error) => variable(error),
             Self::Stale(_) => environment("remove it, start again"),
             Self::ServerKeys(_) => environment("move it out of the data directory, start again"),
             Self::ReadCredentials { .. } => {

@@ -12,10 +12,11 @@ mod server_keys;
 mod settings;
 mod stale;
 mod take_over;
+mod variables;
 
 use hook::{Environment, Report};
 
-pub use accounts::{AccountInputs, AccountsError};
+pub use accounts::{AccountInputs, AccountsError, UserInput};
 pub use error::Error;
 pub use memory::{MemoryInput, MemoryOrigin};
 pub use prepare::{PrepareError, Prepared, Purpose, prepare};
@@ -24,6 +25,7 @@ pub use server_keys::ServerKeysError;
 pub use settings::{Port, Settings, SettingsError};
 pub use stale::StaleError;
 pub use take_over::TakeOverError;
+pub use variables::{UnreadVariables, VariableError};
 
 /// The text of `--help`.
 pub const ABOUT: &str = "\
@@ -36,9 +38,10 @@ Reads:
   PORT_<NAME>          the port to bind; of several, PORT_MYSQL or the one that
                        MYSQL_PORT_NAME names
   MYSQL_ROOT_PASSWORD  root's password [default: random, kept]
-  MYSQL_DATABASE       a database to make at the first start
+  MYSQL_ROOT_HOST      where root may come from besides the host itself
+  MYSQL_DATABASE       a database, made if it is missing
   MYSQL_USER, MYSQL_PASSWORD
-                       an account to make at the first start, for that database
+                       an account for that database, made if it is missing
   MYSQL_BIND_ADDRESS   the address to bind [default: as my.cnf says, else all]
   MYSQL_MEMORY         the memory to plan for, such as 512M [default: the cgroup's
                        limit; without one half of the machine's, at most 1G]

@@ -6,23 +6,26 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hook::Report;
 use mycnf::{
     Accounts, Credentials, CredentialsError, DataDirState, DataLock, FirstRunFile,
     FirstRunFileError, InitialiseError, InspectError, Journal, Layout, LockError, Password,
-    PasswordError, ProbeError, Server, WriteError, inspect, remove_unfinished, write_private,
+    PasswordError, ProbeError, Rendered, Server, ServiceAccounts, WriteError, inspect,
+    remove_unfinished, write_private,
 };
 use thiserror::Error;
 
-use crate::accounts::AccountsError;
+use crate::accounts::{AccountInputs, AccountsError};
 use crate::fresh::FreshDatabase;
 use crate::rendering::{self, RenderError};
 use crate::server_keys::{self, ServerKeysError};
 use crate::settings::{Port, Settings};
 use crate::stale::{self, StaleError};
 use crate::take_over::{TakeOver, TakeOverError};
+use crate::variables::VariableError;
 
 /// Longest path of a Unix socket (unix(7): 108 bytes with the closing NUL).
 const SOCKET_PATH_MAX: usize = 107;
@@ -73,13 +76,15 @@ pub fn prepare(
     let data_dir = rendering::data_dir(&rendered, &server, &layout)?;
     // Before the first write, so that a refusal changes nothing, and again once nobody else can
     // change the answer.
-    Found::look(settings, &layout, &server, &data_dir, purpose)?;
-    if purpose == Purpose::Later {
-        // At the start it would be too late: the old instance will have been stopped.
-        for file in FirstRunFile::all(&layout.first_run_files())? {
-            file.check()?;
-        }
-    }
+    let found = Found::look(settings, &layout, &server, &data_dir, purpose)?;
+    let accounts = accounts(
+        settings,
+        &server,
+        &rendered,
+        found.database.is_none(),
+        report,
+    )?;
+    check_first_run_files(&layout, purpose)?;
     make_directories(&layout)?;
     let lock = DataLock::acquire(&layout.lock(), LOCK_PATIENCE)?;
     if purpose == Purpose::Serve {
@@ -96,9 +101,9 @@ pub fn prepare(
     if remove_unfinished(&layout)? {
         report.bullet("removed a data directory whose initialisation had not finished");
     }
-    let opening_sql = opening_sql(settings, &server, root_password.as_ref());
+    let opening_sql = opening_sql(settings, &accounts, &server, root_password.as_ref());
     if let Some(take_over) = database {
-        tell_kept(&data_dir, settings, report);
+        report.bullet(format!("kept the data directory {}", data_dir.display()));
         if purpose == Purpose::Serve {
             take_over.act(&data_dir, &server, &layout, report)?;
             server_keys::set_aside_incomplete(&data_dir, &server, &rendered.user, report)?;
@@ -112,7 +117,7 @@ pub fn prepare(
             data_dir: &data_dir,
             template: &template,
             opening_sql: opening_sql.as_deref().unwrap_or_default(),
-            database: settings.accounts.database.as_deref(),
+            database: accounts.database.as_deref(),
         };
         fresh.make(purpose, report)?;
     }
@@ -125,31 +130,52 @@ pub fn prepare(
     })
 }
 
-fn tell_kept(data_dir: &Path, settings: &Settings, report: &mut Report) {
-    report.bullet(format!("kept the data directory {}", data_dir.display()));
-    if settings.accounts.are_for_the_first_start() {
-        report.sub_bullet(
-            "MYSQL_DATABASE, MYSQL_USER and MYSQL_PASSWORD count at its first start only",
-        );
+/// Who may log in to this server, as far as the inputs can be met: a fresh database that they cannot be
+/// met for is refused, an existing one goes on without. Tells what nothing reads.
+fn accounts(
+    settings: &Settings,
+    server: &Server,
+    rendered: &Rendered,
+    fresh: bool,
+    report: &mut Report,
+) -> Result<AccountInputs, PrepareError> {
+    let accounts = settings.accounts.for_server(server);
+    if fresh {
+        accounts.check()?;
+        let lower_case = rendering::user_value(rendered, server, "lower-case-table-names");
+        settings.unread.check(lower_case.as_deref())?;
+    } else {
+        accounts.warnings().for_each(|text| report.warning(text));
     }
+    for warning in settings.unread.warnings(fresh) {
+        report.warning(warning);
+    }
+    Ok(accounts)
 }
 
 /// What the server runs at its start; `None` if root's password is not known.
 fn opening_sql(
     settings: &Settings,
+    inputs: &AccountInputs,
     server: &Server,
     root_password: Option<&Password>,
 ) -> Option<String> {
-    let inputs = &settings.accounts;
+    let root_password = root_password?;
     let accounts = Accounts {
-        root_password: root_password?,
+        root_password,
         always: inputs.root_password.is_some(),
         host_name: &settings.host_name,
-        database: inputs.database.as_deref(),
-        user: inputs
-            .user
-            .as_ref()
-            .map(|(name, password)| (name.as_str(), password)),
+        service: ServiceAccounts {
+            database: inputs.database.as_deref(),
+            user: inputs
+                .user
+                .as_ref()
+                .map(|user| (&user.name[..], &user.secret)),
+            root: inputs
+                .root_host
+                .as_deref()
+                .map(|host| (host, root_password)),
+        },
     };
     Some(accounts.opening_sql(server))
 }
@@ -182,10 +208,7 @@ impl Found {
             DataDirState::Absent if settings.require_data => {
                 return Err(PrepareError::DataRequired { path });
             }
-            DataDirState::Absent => {
-                settings.accounts.check(server)?;
-                None
-            }
+            DataDirState::Absent => None,
         };
         let path = layout.credentials();
         let password = match fs::read(&path) {
@@ -195,6 +218,16 @@ impl Found {
         };
         Ok(Self { database, password })
     }
+}
+
+/// At the start it would be too late: the old instance will have been stopped.
+fn check_first_run_files(layout: &Layout, purpose: Purpose) -> Result<(), FirstRunFileError> {
+    if purpose == Purpose::Serve {
+        return Ok(());
+    }
+    FirstRunFile::all(&layout.first_run_files())?
+        .iter()
+        .try_for_each(FirstRunFile::check)
 }
 
 /// The servers cut a longer path silently or refuse it with a message about something else.
@@ -289,9 +322,12 @@ pub enum PrepareError {
         /// Why.
         source: io::Error,
     },
-    /// An account that this server cannot have.
+    /// A database or an account that this server cannot have.
     #[error(transparent)]
-    Accounts(#[from] AccountsError),
+    Accounts(#[from] Arc<AccountsError>),
+    /// A variable asks for what there is not here.
+    #[error(transparent)]
+    Variable(#[from] VariableError),
     /// Somebody else has the data directory.
     #[error(transparent)]
     Lock(#[from] LockError),

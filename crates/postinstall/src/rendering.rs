@@ -189,6 +189,13 @@ pub(crate) fn data_dir(
     }
 }
 
+/// What the user's option file and those it includes set `option` to for the server.
+pub(crate) fn user_value(rendered: &Rendered, server: &Server, option: &str) -> Option<Vec<u8>> {
+    let groups = server_groups(server.flavour, server.version);
+    let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+    rendered.user.get(&groups, option)?.value
+}
+
 /// The user's own `init-file`, where the option file names one.
 pub(crate) fn init_file(rendered: &Rendered, server: &Server, data_dir: &Path) -> Option<PathBuf> {
     let groups = server_groups(server.flavour, server.version);

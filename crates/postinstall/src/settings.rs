@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::accounts::{AccountInputs, AccountsError};
 use crate::memory::MemoryInput;
+use crate::variables::UnreadVariables;
 
 /// Ports of the platform itself, which every environment has (contract §4.3).
 const PLATFORM_PORTS: [&str; 2] = ["PORT_SSH", "PORT_HTTP"];
@@ -32,6 +33,8 @@ pub struct Settings {
     pub require_data: bool,
     /// The container's host name.
     pub host_name: String,
+    /// Variables that look as if they were meant for us.
+    pub unread: UnreadVariables,
     /// What the platform calls this service, for commands that we tell.
     pub service: String,
 }
@@ -51,11 +54,15 @@ impl Settings {
         Ok(Self {
             home: environment.home()?,
             port: port(environment)?,
-            bind_address: text_input(environment, "MYSQL_BIND_ADDRESS")?,
+            bind_address: match text_input(environment, "MYSQL_BIND_ADDRESS")? {
+                None => text_input(environment, "MARIADB_BIND_ADDRESS")?,
+                some => some,
+            },
             memory: MemoryInput::from_environment(environment)?,
             accounts: AccountInputs::from_environment(environment)?,
             require_data: environment.switch("MYSQL_REQUIRE_DATA")?,
             host_name: host_name(environment),
+            unread: UnreadVariables::of(environment),
             service: environment
                 .get("DOTCLOUD_SERVICE_NAME")
                 .map_or("SERVICE".into(), OsStr::to_string_lossy)

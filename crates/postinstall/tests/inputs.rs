@@ -26,6 +26,11 @@ fn postinstall(sandbox: &Sandbox, inputs: Pairs<'_>) -> Command {
     command
 }
 
+/// Root's password is checked first of all: every database uses it.
+fn before_the_server(error: &str) -> bool {
+    error.contains("ROOT_PASSWORD_FILE")
+}
+
 /// Each is refused with its error and advice, and nothing is there that was not there before.
 #[track_caller]
 fn refused(cases: &[(Pairs<'_>, &str, &str)]) {
@@ -33,7 +38,9 @@ fn refused(cases: &[(Pairs<'_>, &str, &str)]) {
     let before = sandbox.listing();
     for (inputs, error, next) in cases {
         let outcome = sandbox.outcome(&mut postinstall(&sandbox, inputs));
-        let stderr = format!("postinstall: error: {error}\n  next: {next}, push again\n");
+        let server = "- server MySQL 9.7.4, from {dir}/home/mysql/install\n";
+        let server = if before_the_server(error) { "" } else { server };
+        let stderr = format!("{server}postinstall: error: {error}\n  next: {next}, push again\n");
         assert_refused(&outcome, "postinstall", &stderr);
         assert_eq!(sandbox.listing(), before, "{inputs:?}");
     }
@@ -85,18 +92,66 @@ fn a3_an_account_without_its_other_half_is_refused() {
 }
 
 #[test]
-fn e5_inputs_of_the_first_start_are_told_to_change_nothing_later() {
+fn e5_inputs_that_an_existing_database_cannot_use_do_not_stop_it() {
     let sandbox = fake::with_database();
     let told = |inputs| {
         let outcome = sandbox.outcome(&mut postinstall(&sandbox, inputs));
         assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
-        let note = "- kept the data directory {dir}/home/data/mysqldb\n  - MYSQL_DATABASE, \
-                    MYSQL_USER and MYSQL_PASSWORD count at its first start only\n";
-        outcome.stderr.contains(note)
+        let lines = outcome.stderr.lines().map(str::to_owned);
+        let lines = lines.filter(|line| line.starts_with("- warning: M"));
+        lines.collect::<Vec<_>>()
     };
-    assert!(told(&[("MYSQL_DATABASE", "another")]));
-    assert!(told(&[("MYSQL_USER", "another"), ("MYSQL_PASSWORD", "x")]));
-    assert!(!told(&[]));
+    let without = "the database that is there goes on without it";
+    assert_eq!(
+        told(&[("MARIADB_USER", "root"), ("MYSQL_PASSWORD", "x")]),
+        [format!(
+            "- warning: MARIADB_USER is 'root', whose password is MARIADB_ROOT_PASSWORD: {without}"
+        )]
+    );
+    assert_eq!(
+        told(&[("MYSQL_USER", "app")]),
+        [format!(
+            "- warning: MYSQL_USER is set and MYSQL_PASSWORD is not: {without}"
+        )]
+    );
+    assert_eq!(
+        told(&[("MYSQL_ALLOW_EMPTY_PASSWORD", "yes")]),
+        [
+            "- warning: MYSQL_ALLOW_EMPTY_PASSWORD asks for a root without a password, which there \
+             never is here: the database stays as it is"
+        ]
+    );
+    assert_eq!(told(&[]), [""; 0]);
+}
+
+#[test]
+fn variables_of_other_images_are_told_or_refused() {
+    refused(&[
+        (
+            &[("MYSQL_ALLOW_EMPTY_PASSWORD", "yes")],
+            "MYSQL_ALLOW_EMPTY_PASSWORD asks for a root without a password, which there never is here",
+            "set MYSQL_ROOT_PASSWORD, or unset it to get a random password in \
+             ~/data/mysql-credentials.cnf",
+        ),
+        (
+            &[("MYSQL_LOWER_CASE_TABLE_NAMES", "1")],
+            "MYSQL_LOWER_CASE_TABLE_NAMES is not read, and the option cannot be changed once there \
+             is a database",
+            "set lower_case_table_names below [mysqld] in my.cnf instead",
+        ),
+    ]);
+    let sandbox = built();
+    let inputs: Pairs<'_> = &[("MYSQL_CHARSET", "utf8"), ("MYSQL_PASWORD", "secret-1")];
+    let outcome = sandbox.outcome(&mut postinstall(&sandbox, inputs));
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    for line in [
+        "- warning: MYSQL_CHARSET is not read: set character_set_server in my.cnf\n",
+        "- warning: MYSQL_PASWORD is not read: did you mean MYSQL_PASSWORD?\n",
+    ] {
+        let times = outcome.stderr.matches(line).count();
+        assert_eq!(times, 1, "{}", outcome.stderr);
+    }
+    assert!(!outcome.stderr.contains("secret-1"));
 }
 
 #[test]
@@ -113,21 +168,27 @@ fn a5_a6_names_that_servers_refuse_are_refused() {
     let error = |variable: &str, most: u32| {
         format!(
             "the name in {variable} cannot be used: it is longer than {most} characters, or holds a \
-             control character, '/', '\\' or '.', or a blank at an end"
+             control character or one beyond U+FFFF (an emoji), or a blank at an end"
         )
     };
     let another = "choose another one";
     let (long_database, long_user) = ("d".repeat(65), "u".repeat(33));
-    for name in [&long_database[..], "a/b", "a.b", " a", "a\tb", "a\\b"] {
+    for name in [&long_database[..], " a", "a\tb", "\u{1f427}"] {
         let inputs: Pairs<'_> = &[("MYSQL_DATABASE", name)];
         refused(&[(inputs, &error("MYSQL_DATABASE", 64), another)]);
     }
-    for name in [&long_user[..], "a\nb", "a "] {
-        let inputs: Pairs<'_> = &[("MYSQL_USER", name), ("MYSQL_PASSWORD", "x")];
-        refused(&[(inputs, &error("MYSQL_USER", 32), another)]);
+    for name in ["a\nb", "a ", "\u{1f427}"] {
+        let inputs: Pairs<'_> = &[("MARIADB_USER", name), ("MYSQL_PASSWORD", "x")];
+        refused(&[(inputs, &error("MARIADB_USER", 80), another)]);
     }
+    let inputs: Pairs<'_> = &[("MYSQL_USER", &long_user), ("MYSQL_PASSWORD", "x")];
+    let error =
+        "the name in MYSQL_USER is longer than 32 characters, which is the most for MySQL 9.7.4";
+    refused(&[(inputs, error, another)]);
     accepted(&[("MYSQL_DATABASE", &long_database[1..])]);
     accepted(&[("MYSQL_USER", &long_user[1..]), ("MYSQL_PASSWORD", "x")]);
+    accepted(&[("MYSQL_DATABASE", "example.com"), ("MYSQL_ROOT_HOST", "%")]);
+    accepted(&[("MYSQL_USER", "joe@example.com"), ("MYSQL_PASSWORD", "x")]);
 }
 
 #[test]

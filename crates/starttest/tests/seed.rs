@@ -102,7 +102,7 @@ fn b3_seed_lets_nobody_in_by_itself() {
 }
 
 #[test]
-fn b7_b9_e4_database_and_user_are_made_at_the_first_start_only() {
+fn b7_b9_e4_e5_database_and_accounts_are_made_whenever_they_are_missing() {
     for server in SERVERS {
         let instance = Instance::new(server);
         let secret = instance
@@ -112,28 +112,68 @@ fn b7_b9_e4_database_and_user_are_made_at_the_first_start_only() {
             let mut command = instance.hook("starttest");
             command
                 .env("MARIADB_ROOT_PASSWORD", root)
-                .env("MYSQL_DATABASE", "my_shop-1 x")
-                .env("MYSQL_USER", "the app-1")
+                .env("MYSQL_ROOT_HOST", "127.%")
+                .env("MYSQL_DATABASE", "my_shop-1.x/y '`é")
+                .env("MYSQL_USER", "joe.app@1'")
                 .env("MYSQL_PASSWORD_FILE", &secret);
             command
         };
         let running = instance.start(&mut hook("first"));
         let mut root = instance.connect("first");
-        let mut app = login(&instance, "the app-1", PASSWORD).unwrap();
-        app.query_drop("CREATE TABLE `my_shop-1 x`.t (i INT)")
+        let mut app = login(&instance, "joe.app@1'", PASSWORD).unwrap();
+        app.query_drop("CREATE TABLE `my_shop-1.x/y '``é`.t (i INT)")
             .unwrap();
-        app.query_drop("CREATE DATABASE `myxshop-1 x`").unwrap_err();
-        root.query_drop("DROP DATABASE `my_shop-1 x`").unwrap();
-        root.query_drop("DROP USER `the app-1`").unwrap();
+        app.query_drop("CREATE DATABASE `myxshop-1.x/y '``é`")
+            .unwrap_err();
+        let hosts: Option<u8> = root
+            .query_first("SELECT COUNT(*) FROM mysql.user WHERE User='root' AND Host='127.%'")
+            .unwrap();
+        assert_eq!(hosts, Some(1));
+        root.query_drop("REVOKE DROP ON `my\\_shop-1.x/y '``é`.* FROM `joe.app@1'`@'%'")
+            .unwrap();
+        root.query_drop("DROP USER root@'127.%'").unwrap();
+        running.signal("TERM");
+        assert!(running.end().success());
+
+        // A changed password counts, what is missing is made, and rights stay as they are.
+        let running = instance.start(
+            hook(PASSWORD)
+                .env("MYSQL_PASSWORD_FILE", "")
+                .env("MYSQL_PASSWORD", "another one"),
+        );
+        let mut root = instance.connect(PASSWORD);
+        assert!(instance.try_root(Some("first")).is_none());
+        login(&instance, "joe.app@1'", PASSWORD).unwrap_err();
+        let mut app = login(&instance, "joe.app@1'", "another one").unwrap();
+        app.query_drop("DROP TABLE `my_shop-1.x/y '``é`.t")
+            .unwrap_err();
+        let hosts: Option<u8> = root
+            .query_first("SELECT COUNT(*) FROM mysql.user WHERE User='root' AND Host='127.%'")
+            .unwrap();
+        assert_eq!(hosts, Some(1), "{server:?}");
+        root.query_drop("DROP USER `joe.app@1'`").unwrap();
+        root.query_drop("DROP DATABASE `my_shop-1.x/y '``é`")
+            .unwrap();
         running.signal("TERM");
         assert!(running.end().success());
 
         let running = instance.start(&mut hook(PASSWORD));
-        let mut root = instance.connect(PASSWORD);
-        assert!(instance.try_root(Some("first")).is_none());
-        let made: Vec<String> = root.query("SHOW DATABASES LIKE 'my_shop%'").unwrap();
-        assert_eq!(made, [""; 0], "dropped since");
-        login(&instance, "the app-1", PASSWORD).unwrap_err();
+        instance.connect(PASSWORD);
+        let mut app = login(&instance, "joe.app@1'", PASSWORD).unwrap();
+        app.query_drop("CREATE TABLE `my_shop-1.x/y '``é`.t (i INT)")
+            .unwrap();
+        // And nothing is taken away.
+        running.signal("TERM");
+        assert!(running.end().success());
+        let running = instance.start(
+            instance
+                .hook("starttest")
+                .env("MYSQL_ROOT_PASSWORD", PASSWORD),
+        );
+        instance.connect(PASSWORD);
+        let mut app = login(&instance, "joe.app@1'", PASSWORD).unwrap();
+        app.query_drop("SELECT * FROM `my_shop-1.x/y '``é`.t")
+            .unwrap();
         drop(running);
         let log = fs::read_to_string(instance.home().join("data/logs/error.log")).unwrap();
         assert!(!log.contains("$HOME"), "no password in the log");

@@ -1,0 +1,201 @@
+//! What the inputs ask for besides root@localhost: a database, its account, root from elsewhere. Made at
+//! whichever start it is missing, never taken away: SQL for a starting server's init-file.
+
+use std::fmt::Write as _;
+
+use crate::credentials::{Password, sql_literal};
+use crate::server::{Flavour, Server, Version};
+
+/// What an account logs in with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Secret {
+    /// The password itself.
+    Password(Password),
+    /// What `PASSWORD()` makes of it: `*` and 40 hexadecimal digits. Not for MySQL from 5.7.6 on.
+    NativeHash(String),
+}
+
+/// The database and the accounts that the inputs ask for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ServiceAccounts<'a> {
+    /// The database.
+    pub database: Option<&'a str>,
+    /// The account, from anywhere; the database is its own.
+    pub user: Option<(&'a str, &'a Secret)>,
+    /// Where root may come from besides the host itself, with the password it has there.
+    pub root: Option<(&'a str, &'a Password)>,
+}
+
+impl ServiceAccounts<'_> {
+    /// What makes what is missing, one statement a line, for a session in a known state. An account that
+    /// is there gets the password it is to have, and keeps its rights as they are, unless the database is
+    /// new.
+    #[must_use]
+    pub fn sql(&self, server: &Server) -> String {
+        let mut sql = String::new();
+        if let Some(database) = self.database {
+            let create = format!("CREATE DATABASE IF NOT EXISTS {}", identifier(database));
+            let name = sql_literal(database);
+            let _ = writeln!(
+                sql,
+                "SET @new = (SELECT COUNT(*) = 0 FROM information_schema.SCHEMATA WHERE \
+                 SCHEMA_NAME={name});"
+            );
+            sql.push_str(&prepared("@new", &create));
+        }
+        if let Some((name, secret)) = self.user {
+            let account = format!("{}@'%'", sql_literal(name));
+            let identified = identified(secret);
+            let change = format!("{} {account} {identified}", verb(server, "ALTER USER"));
+            let grant = self
+                .database
+                .map(|database| format!("GRANT ALL ON {}.* TO {account}", pattern(database)));
+            sql.push_str(&missing(name, "%"));
+            let create = format!("{} {account} {identified}", verb(server, CREATE_USER));
+            sql.push_str(&prepared("@missing", &create));
+            if let Some(grant) = grant {
+                sql.push_str(&prepared("@new OR @missing", &grant));
+            }
+            sql.push_str(&prepared("NOT @missing", &change));
+        }
+        if let Some((host, password)) = self.root {
+            let account = format!("'root'@{}", sql_literal(host));
+            let identified = format!("IDENTIFIED BY {}", password.sql_literal());
+            let create = format!("{} {account} {identified}", verb(server, CREATE_USER));
+            let grant = format!("GRANT ALL ON *.* TO {account} WITH GRANT OPTION");
+            sql.push_str(&missing("root", host));
+            sql.push_str(&prepared("@missing", &create));
+            sql.push_str(&prepared("@missing", &grant));
+        }
+        sql
+    }
+}
+
+const CREATE_USER: &str = "CREATE USER IF NOT EXISTS";
+
+/// `verb`, which MySQL has from 5.7.6 and MariaDB from 10.2 on, or what does the same before.
+fn verb<'a>(server: &Server, verb: &'a str) -> &'a str {
+    let since = match server.flavour {
+        Flavour::MariaDb => Version::new(10, 2, 0),
+        Flavour::MySql | Flavour::Percona => Version::new(5, 7, 6),
+    };
+    if server.version < since {
+        "GRANT USAGE ON *.* TO"
+    } else {
+        verb
+    }
+}
+
+fn missing(user: &str, host: &str) -> String {
+    let (user, host) = (sql_literal(user), sql_literal(host));
+    format!(
+        "SET @missing = (SELECT COUNT(*) = 0 FROM mysql.user WHERE User={user} AND Host={host});\n"
+    )
+}
+
+/// `statement` where `condition` holds: no server has IF outside of stored programs. A literal, because
+/// MySQL's reader of init-files takes an apostrophe for a quote wherever it stands.
+fn prepared(condition: &str, statement: &str) -> String {
+    let statement = sql_literal(statement);
+    format!(
+        "SET @sql = IF({condition}, {statement}, 'DO 0');\nPREPARE statement FROM @sql;\n\
+         EXECUTE statement;\n"
+    )
+}
+
+fn identified(secret: &Secret) -> String {
+    match secret {
+        Secret::Password(password) => format!("IDENTIFIED BY {}", password.sql_literal()),
+        Secret::NativeHash(hash) => format!("IDENTIFIED BY PASSWORD {}", sql_literal(hash)),
+    }
+}
+
+fn identifier(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+/// A database's name where patterns are taken, in which these are wildcards.
+fn pattern(name: &str) -> String {
+    let name = name
+        .replace('\\', "\\\\")
+        .replace('_', "\\_")
+        .replace('%', "\\%");
+    identifier(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+
+    fn statements(
+        flavour: Flavour,
+        version: Version,
+        service: &ServiceAccounts<'_>,
+    ) -> Vec<String> {
+        let server = Server {
+            basedir: "/r".into(),
+            executable: "/r/bin/mysqld".into(),
+            flavour,
+            version,
+        };
+        let sql = service.sql(&server);
+        let statements = sql
+            .lines()
+            .filter_map(|line| line.strip_prefix("SET @sql = "));
+        statements.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn sql_makes_what_is_missing_and_takes_nothing_away() {
+        let secret = Secret::Password(Password::new(OsStr::new("a'b")).unwrap());
+        let service = ServiceAccounts {
+            database: Some("my_shop"),
+            user: Some(("o'hara", &secret)),
+            root: None,
+        };
+        assert_eq!(
+            statements(Flavour::MySql, Version::new(9, 7, 4), &service),
+            [
+                "IF(@new, 'CREATE DATABASE IF NOT EXISTS `my_shop`', 'DO 0');",
+                "IF(@missing, 'CREATE USER IF NOT EXISTS ''o''''hara''@''%'' IDENTIFIED BY \
+                 ''a''''b''', 'DO 0');",
+                "IF(@new OR @missing, 'GRANT ALL ON `my\\\\_shop`.* TO ''o''''hara''@''%''', \
+                 'DO 0');",
+                "IF(NOT @missing, 'ALTER USER ''o''''hara''@''%'' IDENTIFIED BY ''a''''b''', \
+                 'DO 0');",
+            ]
+        );
+        let old = statements(Flavour::MySql, Version::new(5, 6, 24), &service);
+        let change = "IF(NOT @missing, 'GRANT USAGE ON *.* TO ''o''''hara''@''%'' IDENTIFIED BY \
+                      ''a''''b''', 'DO 0');";
+        assert_eq!(old[3], change);
+    }
+
+    #[test]
+    fn sql_hash_and_root_from_elsewhere() {
+        let (hash, root) = (
+            Secret::NativeHash("*AB".into()),
+            Password::new(OsStr::new("r")),
+        );
+        let root = root.unwrap();
+        let service = ServiceAccounts {
+            database: None,
+            user: Some(("app", &hash)),
+            root: Some(("10.%", &root)),
+        };
+        assert_eq!(
+            statements(Flavour::MariaDb, Version::new(10, 11, 19), &service),
+            [
+                "IF(@missing, 'CREATE USER IF NOT EXISTS ''app''@''%'' IDENTIFIED BY PASSWORD \
+                 ''*AB''', 'DO 0');",
+                "IF(NOT @missing, 'ALTER USER ''app''@''%'' IDENTIFIED BY PASSWORD ''*AB''', \
+                 'DO 0');",
+                "IF(@missing, 'CREATE USER IF NOT EXISTS ''root''@''10.%'' IDENTIFIED BY ''r''', \
+                 'DO 0');",
+                "IF(@missing, 'GRANT ALL ON *.* TO ''root''@''10.%'' WITH GRANT OPTION', 'DO 0');",
+            ]
+        );
+    }
+}
