@@ -55,6 +55,14 @@ fn account_errors_have_exact_texts() {
         "cannot read /h/x, which MYSQL_PASSWORD_FILE names\n  cause: permission denied\n  next: put \
          the value into that file, readable for this user, push again",
     );
+}
+
+#[test]
+fn errors_of_half_an_account_have_exact_texts() {
+    let assert_rendered = |error: AccountsError, text: &str| {
+        assert_rendered(SettingsError::Accounts(error), text);
+    };
+    let variable = || "MYSQL_PASSWORD".to_owned();
     let both = "next: set both for an account besides root, or neither, push again";
     let (user, password) = (|| "MYSQL_USER".to_owned(), variable);
     assert_rendered(
