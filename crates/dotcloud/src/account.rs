@@ -2,10 +2,11 @@
 //! supplementary groups; started by anyone else, that user.
 
 use std::io;
-use std::os::unix::fs::lchown;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::Command;
+
+use rustix::process::{Gid, Uid};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 /// `dotcloud` and `www-data` in every container of the platform.
 const SERVICE_UID: u32 = 1000;
@@ -56,12 +57,27 @@ impl Account {
         }
     }
 
-    /// Gives `path`, itself if it is a link, to this account.
-    pub(crate) fn own(&self, path: &Path) -> io::Result<()> {
-        if self.drops {
-            lchown(path, Some(self.uid), Some(self.gid))
-        } else {
-            Ok(())
+    /// Its numbers, as the kernel takes them.
+    pub(crate) fn ids(&self) -> (Uid, Gid) {
+        (Uid::from_raw(self.uid), Gid::from_raw(self.gid))
+    }
+
+    /// Does `work` with the rights of this account and no other. What is open already stays open.
+    pub(crate) fn act<T: Send>(&self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+        if !self.drops {
+            return Ok(work());
         }
+        let (user, group) = self.ids();
+        // Rights are a thread's. The real user stays root: nobody else may send it a signal.
+        let acting = move || -> io::Result<T> {
+            set_thread_groups(&[])?;
+            set_thread_res_gid(None, Some(group), None)?;
+            set_thread_res_uid(None, Some(user), None)?;
+            Ok(work())
+        };
+        std::thread::scope(|scope| match scope.spawn(acting).join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
     }
 }

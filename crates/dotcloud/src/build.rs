@@ -12,7 +12,7 @@ use crate::build_file::Service;
 use crate::container::{Paths, Variables};
 use crate::deployment_log::DeploymentLog;
 use crate::environment;
-use crate::files::{self, FileError};
+use crate::files::{self, FileError, Target};
 use crate::hook_run::{self, HookError};
 use crate::launch;
 use crate::platform::Platform;
@@ -54,9 +54,15 @@ fn build_in(
     container.create(&account)?;
     if let Some(name) = previous {
         log.of(&service.name, "Unpacking the result of the previous build");
-        snapshot::unpack(&snapshots.join(name), &container.home(), &account)?;
+        let archive = snapshots.join(name);
+        snapshot::unpack(&archive, &container.home(), &account, &platform.stop)?;
     }
-    files::copy_tree(code, &container.code(), &account)?;
+    let target = Target {
+        root: container.root(),
+        below: Path::new("code"),
+        account: &account,
+    };
+    files::copy_tree(code, target, &platform.stop)?;
     // Of builds the platform's had more memory than any container: no limit.
     let host = format!("{}-build-{}", application.name, service.name);
     runtime.furnish(container, &host, None)?;
@@ -85,11 +91,12 @@ fn build_in(
     // A process that is left could change what is being packed.
     launch::end_processes(runtime, container, &service.name, log)?;
     container.close()?;
-    Ok(snapshot::take(
-        &container.home(),
-        &snapshots,
-        &service.name,
-    )?)
+    let build = snapshot::Source {
+        home: &container.home(),
+        account: &account,
+        stop: &platform.stop,
+    };
+    Ok(snapshot::take(build, &snapshots, &service.name)?)
 }
 
 /// Removes what a build, maybe a killed one, left.

@@ -1,12 +1,12 @@
 //! Where the parts of one container are, and the variables its processes get.
 
 use std::collections::BTreeMap;
-use std::fs::{self, Permissions};
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::account::Account;
+use crate::beneath::{self, Directory};
 use crate::files::{self, FileError};
 
 /// Environment variables.
@@ -105,6 +105,17 @@ impl Paths {
         Ok(())
     }
 
+    /// Makes [`Self::run`] new, whatever the service made of it: nothing runs in the container, and
+    /// nothing in it is of use.
+    pub(crate) fn renew_run(&self, account: &Account) -> Result<(), FileError> {
+        Directory::open(&self.root)
+            .and_then(|root| {
+                root.remove("run")?;
+                root.make("run", account)
+            })
+            .map_err(files::failed("renew", &self.run()))
+    }
+
     /// Lets the service's user in.
     pub(crate) fn open(&self) -> Result<(), FileError> {
         self.set_mode(0o755)
@@ -117,7 +128,8 @@ impl Paths {
     }
 
     fn set_mode(&self, mode: u32) -> Result<(), FileError> {
-        fs::set_permissions(&self.root, Permissions::from_mode(mode))
+        Directory::open(&self.root)
+            .and_then(|root| beneath::set_mode(&root, mode))
             .map_err(files::failed("change", &self.root))
     }
 

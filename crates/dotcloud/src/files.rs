@@ -5,11 +5,13 @@ use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use thiserror::Error;
 use walkdir::WalkDir;
 
 use crate::account::Account;
+use crate::beneath::{self, Directory, Found, Walk};
 
 /// A file operation failed.
 #[derive(Debug, Error)]
@@ -64,10 +66,9 @@ pub(crate) fn create_directory(path: &Path, mode: u32) -> Result<(), FileError> 
 
 /// A new directory that belongs to `account` alone.
 pub(crate) fn create_private(path: &Path, account: &Account) -> Result<(), FileError> {
-    fs::DirBuilder::new()
-        .mode(0o700)
-        .create(path)
-        .and_then(|()| account.own(path))
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    Directory::open(parent(path))
+        .and_then(|parent| parent.make(name, account))
         .map_err(failed("create", path))
 }
 
@@ -80,79 +81,97 @@ pub(crate) fn look(path: &Path) -> Result<Option<Metadata>, FileError> {
     }
 }
 
-/// Removes whatever is at `path`, if anything.
+/// Removes whatever is at `path`, if anything, however deep.
 pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
-    match look(path)? {
-        None => Ok(()),
-        Some(metadata) if metadata.is_dir() => remove_tree(path),
-        Some(_) => fs::remove_file(path).map_err(failed("remove", path)),
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    match Directory::open(parent(path)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        parent => parent
+            .and_then(|parent| parent.remove(name))
+            .map_err(failed("remove", path)),
     }
-}
-
-fn remove_tree(path: &Path) -> Result<(), FileError> {
-    let Err(first) = fs::remove_dir_all(path) else {
-        return Ok(());
-    };
-    if first.kind() != io::ErrorKind::PermissionDenied {
-        return Err(failed("remove", path)(first));
-    }
-    // A directory without write permission keeps its entries from an ordinary user.
-    for entry in WalkDir::new(path) {
-        let Ok(entry) = entry else { continue };
-        if entry.file_type().is_dir() {
-            let _ = fs::set_permissions(entry.path(), Permissions::from_mode(0o700));
-        }
-    }
-    fs::remove_dir_all(path).map_err(failed("remove", path))
 }
 
 /// Copies the regular file `from` to `to`, which appears whole or not at all.
-pub(crate) fn copy_file(
-    from: &Path,
-    metadata: &Metadata,
-    to: &Path,
-    account: Option<&Account>,
-) -> Result<(), FileError> {
-    let mut source = File::open(from).map_err(failed("read", from))?;
-    let mut copy = || -> io::Result<()> {
-        let mut target = tempfile::Builder::new()
+pub(crate) fn copy_file(from: &Path, metadata: &Metadata, to: &Path) -> Result<(), FileError> {
+    let source = File::open(from).map_err(failed("read", from))?;
+    let copy = || -> io::Result<()> {
+        let target = tempfile::Builder::new()
             .prefix(".new-")
             .tempfile_in(parent(to))?;
-        io::copy(&mut source, target.as_file_mut())?;
-        if let Some(account) = account {
-            account.own(target.path())?;
-        }
-        let file = target.as_file();
-        file.set_permissions(Permissions::from_mode(metadata.mode() & 0o7777))?;
-        file.set_modified(metadata.modified()?)?;
+        beneath::copy_content(&source, target.as_file(), &AtomicBool::new(false))?;
+        finish(target.as_file(), metadata)?;
         target.persist(to)?;
         Ok(())
     };
     copy().map_err(failed("write", to))
 }
 
-/// Copies the tree `from` to the new directory `to`, for `account`.
-pub(crate) fn copy_tree(from: &Path, to: &Path, account: &Account) -> Result<(), FileError> {
-    create_private(to, account)?;
+/// Where a copy of a tree goes to.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    /// Of a container; ours.
+    pub(crate) root: &'a Path,
+    /// The new directory, which takes the place of whatever is there.
+    pub(crate) below: &'a Path,
+    pub(crate) account: &'a Account,
+}
+
+/// Copies the tree `from`, of ours, to `to`, until `stop` is set.
+pub(crate) fn copy_tree(from: &Path, to: Target<'_>, stop: &AtomicBool) -> Result<(), FileError> {
+    let whole = to.root.join(to.below);
+    let source = Directory::open(from).map_err(failed("read", from))?;
+    let account = to.account;
+    let begin = || -> io::Result<Directory> {
+        let root = Directory::open(to.root)?;
+        root.remove(to.below)?;
+        root.make(to.below, account)?;
+        root.directory(to.below)
+    };
+    let target = begin().map_err(failed("create", &whole))?;
     let mut directories = Vec::new();
-    for entry in WalkDir::new(from).min_depth(1) {
-        let entry = entry.map_err(|error| walk_error(from, error))?;
-        let source = entry.path();
-        let target = to.join(source.strip_prefix(from).unwrap_or(source));
-        let metadata = entry.metadata().map_err(|error| walk_error(from, error))?;
+    for entry in Walk::new(&source, from)? {
+        let Found { path, metadata } = entry?;
+        let copy = || -> io::Result<()> {
+            beneath::check(stop)?;
+            if metadata.is_dir() {
+                return target.make(&path, account);
+            }
+            if metadata.is_symlink() {
+                let leads = Directory::target(&source.look(&path)?)?;
+                return target.link(leads, &path, account);
+            }
+            let (old, new) = (source.read(&path)?, target.create(&path)?);
+            beneath::copy_content(&old, &new, stop)?;
+            beneath::own(&new, account)?;
+            finish(&new, &metadata)
+        };
+        copy().map_err(failed("copy", &from.join(&path)))?;
         if metadata.is_dir() {
-            create_private(&target, account)?;
-            directories.push((target, metadata));
-        } else {
-            copy_entry(source, &metadata, &target, Some(account))?;
+            directories.push((path, metadata));
         }
     }
     // Last, deepest first: a read-only directory could not be filled.
     for (path, metadata) in directories.iter().rev() {
-        let mode = Permissions::from_mode(metadata.mode() & 0o7777);
-        fs::set_permissions(path, mode).map_err(failed("copy", path))?;
+        target
+            .directory(path)
+            .and_then(|directory| finish(&directory.into_file(), metadata))
+            .map_err(failed("copy", &from.join(path)))?;
     }
     Ok(())
+}
+
+/// Gives `new` the mode and the time that `metadata` tells.
+fn finish(new: &File, metadata: &Metadata) -> io::Result<()> {
+    new.set_permissions(Permissions::from_mode(metadata.mode() & 0o7777))?;
+    new.set_modified(metadata.modified()?)
+}
+
+/// The same for a directory of ours that nothing is added to any more.
+pub(crate) fn finish_directory(path: &Path, metadata: &Metadata) -> Result<(), FileError> {
+    File::open(path)
+        .and_then(|directory| finish(&directory, metadata))
+        .map_err(failed("copy", path))
 }
 
 /// Makes the new directory `to` a copy of the tree `from`, of our own, that shares its files.
@@ -163,20 +182,22 @@ pub(crate) fn link_tree(from: &Path, to: &Path) -> Result<(), FileError> {
         .prefix(".new-")
         .tempdir_in(directory)
         .map_err(failed("write in", directory))?;
+    let mut directories = Vec::new();
     for entry in WalkDir::new(from).min_depth(1) {
         let entry = entry.map_err(|error| walk_error(from, error))?;
         let source = entry.path();
         let target = new.path().join(source.strip_prefix(from).unwrap_or(source));
         let metadata = entry.metadata().map_err(|error| walk_error(from, error))?;
         if metadata.is_dir() {
-            let mode = Permissions::from_mode(metadata.mode() & 0o7777);
-            fs::create_dir(&target)
-                .and_then(|()| fs::set_permissions(&target, mode))
-                .map_err(failed("copy", source))?;
+            fs::create_dir(&target).map_err(failed("copy", source))?;
+            directories.push((target, metadata));
         } else if fs::hard_link(source, &target).is_err() {
             // Not on every file system.
-            copy_entry(source, &metadata, &target, None)?;
+            copy_entry(source, &metadata, &target)?;
         }
+    }
+    for (path, metadata) in directories.iter().rev() {
+        finish_directory(path, metadata)?;
     }
     fs::rename(new.path(), to).map_err(failed("write", to))?;
     // It is not there any more.
@@ -185,20 +206,13 @@ pub(crate) fn link_tree(from: &Path, to: &Path) -> Result<(), FileError> {
 }
 
 /// Copies one link or regular file.
-fn copy_entry(
-    from: &Path,
-    metadata: &Metadata,
-    to: &Path,
-    account: Option<&Account>,
-) -> Result<(), FileError> {
+fn copy_entry(from: &Path, metadata: &Metadata, to: &Path) -> Result<(), FileError> {
     if !metadata.is_symlink() {
-        return copy_file(from, metadata, to, account);
+        return copy_file(from, metadata, to);
     }
-    let point = || {
-        symlink(fs::read_link(from)?, to)?;
-        account.map_or(Ok(()), |account| account.own(to))
-    };
-    point().map_err(failed("copy", from))
+    fs::read_link(from)
+        .and_then(|target| symlink(target, to))
+        .map_err(failed("copy", from))
 }
 
 /// The path and cause of a failed walk below `root`.
@@ -211,7 +225,11 @@ pub(crate) fn walk_error(root: &Path, error: walkdir::Error) -> FileError {
 }
 
 fn parent(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new("/"))
+    match path.parent() {
+        None => Path::new("/"),
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+    }
 }
 
 #[cfg(test)]
@@ -244,8 +262,28 @@ mod tests {
         fs::set_permissions(from.join("sub/run"), Permissions::from_mode(0o751)).unwrap();
         fs::set_permissions(from.join("sub"), Permissions::from_mode(0o555)).unwrap();
         symlink("sub/run", from.join("link")).unwrap();
+        File::open(from.join("sub"))
+            .unwrap()
+            .set_modified(std::time::UNIX_EPOCH)
+            .unwrap();
+        let holes = File::create(from.join("holes")).unwrap();
+        holes.set_len(3 << 30).unwrap();
         let to = directory.path().join("to");
-        copy_tree(&from, &to, &Account::current()).unwrap();
+        // Whoever made it before.
+        symlink("/etc", &to).unwrap();
+        let target = Target {
+            root: directory.path(),
+            below: Path::new("to"),
+            account: &Account::current(),
+        };
+        copy_tree(&from, target, &AtomicBool::new(false)).unwrap();
+        let holes = to.join("holes").metadata().unwrap();
+        assert_eq!((holes.len(), holes.blocks()), (3 << 30, 0));
+        let time = to.join("sub").metadata().unwrap().modified().unwrap();
+        assert_eq!(time, std::time::UNIX_EPOCH);
+        let stopped = copy_tree(&from, target, &AtomicBool::new(true)).unwrap_err();
+        assert_eq!(stopped.source.raw_os_error(), Some(125));
+        copy_tree(&from, target, &AtomicBool::new(false)).unwrap();
         let copied = to.join("sub/run").metadata().unwrap();
         assert_eq!(copied.mode() & 0o7777, 0o751);
         let original = from.join("sub/run").metadata().unwrap();

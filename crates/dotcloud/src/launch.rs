@@ -19,7 +19,7 @@ use crate::gateway;
 use crate::orphans::{self, Process, ProcessError};
 use crate::platform::Platform;
 use crate::runtime::{Call, Runtime, RuntimeError};
-use crate::supervisor::{self, ProgramState, SupervisorError};
+use crate::supervisor::{self, ProgramState, Supervisor, SupervisorError};
 use crate::tail;
 
 /// Between two looks at what is starting or ending.
@@ -71,6 +71,7 @@ pub(crate) fn start(
     container: &Paths,
     variables: &Variables,
 ) -> Result<Started, LaunchError> {
+    container.renew_run(&platform.account)?;
     let runtime = platform.runtime_of(container)?;
     // It may have been moved since it was made.
     if let Some(programs) = container.load_programs()? {
@@ -100,9 +101,10 @@ pub(crate) fn wait_until_responsive(
     started: &Started,
 ) -> Result<(), LaunchError> {
     let limit = platform.limits.launch;
+    let supervisor = platform.supervisor_of(paths)?;
     let begin = Instant::now();
     loop {
-        let waiting_for = match supervisor::status(&paths.config()) {
+        let waiting_for = match supervisor.status() {
             Ok(programs) => {
                 if let Some(dead) = programs
                     .iter()
@@ -136,9 +138,13 @@ pub(crate) fn wait_until_responsive(
 }
 
 /// Waits until supervisord itself listens.
-pub(crate) fn wait_until_up(paths: &Paths, started: &Started) -> Result<(), LaunchError> {
+pub(crate) fn wait_until_up(
+    supervisor: &Supervisor,
+    paths: &Paths,
+    started: &Started,
+) -> Result<(), LaunchError> {
     let begin = Instant::now();
-    while supervisor::supervisord(&paths.config())?.is_none() {
+    while supervisor.pid()?.is_none() {
         let error = SupervisorError::NotRunning {
             config: paths.config(),
         };
@@ -222,7 +228,8 @@ pub(crate) fn stop(
 ) -> Result<(), LaunchError> {
     let runtime = platform.runtime_of(container)?;
     if !runtime.processes(container)?.is_empty() {
-        match stop_supervised(&*runtime, container, whom, log) {
+        let supervisor = platform.supervisor_of(container)?;
+        match stop_supervised(&supervisor, &*runtime, container, whom, log) {
             Err(LaunchError::Supervisor(SupervisorError::NotRunning { .. })) => {}
             Err(LaunchError::Supervisor(error)) => {
                 log.warning(whom, format!("supervisord does not listen to us: {error}"));
@@ -234,17 +241,17 @@ pub(crate) fn stop(
 }
 
 fn stop_supervised(
+    supervisor: &Supervisor,
     runtime: &dyn Runtime,
     container: &Paths,
     whom: &str,
     log: &mut DeploymentLog,
 ) -> Result<(), LaunchError> {
-    let config = container.config();
     // Apart, so that the limit is for supervisord alone.
-    supervisor::stop_all(&config)?;
+    supervisor.stop_all()?;
     // While it is there: the first process of a container, which it is or which ends with it, takes
     // all others along when it goes, and they would neither be heard of nor get their TERM.
-    let supervisord = supervisor::supervisord(&config)?.map(|pid| pid.as_raw_nonzero().get());
+    let supervisord = supervisor.pid()?.map(|pid| pid.as_raw_nonzero().get());
     let last = [supervisord, supervisord.and_then(orphans::parent_of)];
     let left = || {
         let mut left = runtime.processes(container)?;
@@ -253,7 +260,7 @@ fn stop_supervised(
     };
     wait_for_aftermath(&left)?;
     orphans::end(left, &mut report(whom, log))?;
-    Ok(supervisor::shutdown(&config, SHUTDOWN)?)
+    Ok(supervisor.shutdown(SHUTDOWN)?)
 }
 
 /// Ends, by name, every process that is left in the container.

@@ -1,8 +1,14 @@
 //! The dotCloud platform on one machine: what happens between `dotcloud push` and a service that
 //! answers. Follows the platform's contract (docs/platform.md); knows no MySQL.
 
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests make what services make")
+)]
+
 mod account;
 mod application;
+mod beneath;
 mod build;
 mod build_file;
 mod cli;
@@ -15,6 +21,7 @@ mod environment;
 mod error;
 mod files;
 mod gateway;
+mod group;
 mod handover;
 mod hook_run;
 mod launch;

@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use thiserror::Error;
 
 use crate::account::Account;
 use crate::container::Paths;
+use crate::group::Group;
 
 /// The variable that every process of a container starts with: the container's directory. Not
 /// `DOTCLOUD_…`, which is absent from builds.
@@ -28,12 +29,20 @@ const TICK: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Process {
     pub(crate) pid: i32,
+    /// When it started, by the kernel's count: another with its number started later.
+    start: u64,
     /// Its command line, for people.
     pub(crate) command: String,
 }
 
-/// The processes of `account` that belong to `container`; neither us nor what we were started from.
-pub(crate) fn find(account: &Account, container: &Paths) -> Result<Vec<Process>, ProcessError> {
+/// The processes of `account` that belong to `container`, and everything in its `group`; neither us nor what we were started from.
+pub(crate) fn find(
+    account: &Account,
+    container: &Paths,
+    group: Option<&Group>,
+) -> Result<Vec<Process>, ProcessError> {
+    let members = group.map(Group::members).unwrap_or_default();
+    let members: Vec<PathBuf> = members.into_iter().map(directory).collect();
     let marker = marker(container);
     let mut changing = OFlags::WRONLY | OFlags::RDWR;
     if account.drops() {
@@ -42,12 +51,15 @@ pub(crate) fn find(account: &Account, container: &Paths) -> Result<Vec<Process>,
     }
     scan(|process| {
         // A process that ends while we look is none; its files cannot be read any more.
-        process
-            .metadata()
-            .is_ok_and(|metadata| metadata.uid() == account.uid)
-            && (is_marked(process, &marker)
-                || runs_in(process, container.root())
-                || holds_open(process, container.root(), changing))
+        members.iter().any(|member| member == process)
+            || process
+                .metadata()
+                .is_ok_and(|metadata| metadata.uid() == account.uid)
+                && (is_marked(process, &marker)
+                    || threads(process).iter().any(|thread| {
+                        runs_in(thread, container.root())
+                            || holds_open(thread, container.root(), changing)
+                    }))
     })
 }
 
@@ -70,6 +82,7 @@ pub(crate) fn scan(belongs: impl Fn(&Path) -> bool) -> Result<Vec<Process>, Proc
         if !exempt.contains(&pid) && belongs(&directory) {
             found.push(Process {
                 pid,
+                start: start_of(&directory).unwrap_or_default(),
                 command: command_line(&directory),
             });
         }
@@ -121,10 +134,10 @@ fn end_after(
             return Err(ProcessError::unkillable(&left[0]));
         }
         for process in &left {
-            let is_new = !told.contains(&process.pid);
+            let is_new = !told.contains(&(process.pid, process.start));
             if is_new {
                 tell(process);
-                told.push(process.pid);
+                told.push((process.pid, process.start));
             }
             if elapsed >= grace {
                 signal_to(process, Signal::KILL);
@@ -137,10 +150,28 @@ fn end_after(
 }
 
 fn signal_to(process: &Process, signal: Signal) {
-    if let Some(pid) = Pid::from_raw(process.pid) {
-        // It may be gone by now; the next look tells.
-        let _ = kill_process(pid, signal);
+    let Some(pid) = Pid::from_raw(process.pid) else {
+        return;
+    };
+    // It may be gone by now, and its number somebody else's; the next look tells.
+    if let Ok(descriptor) = pidfd_open(pid, PidfdFlags::empty())
+        && start_of(&directory(process.pid)) == Some(process.start)
+    {
+        let _ = pidfd_send_signal(&descriptor, signal);
     }
+}
+
+/// When it started.
+fn start_of(process: &Path) -> Option<u64> {
+    let text = fs::read_to_string(process.join("stat")).ok()?;
+    // The 22nd field; the second is in brackets, and may hold anything.
+    let (_, rest) = text.rsplit_once(") ")?;
+    rest.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+/// What /proc has of the process `pid`.
+pub(crate) fn directory(pid: i32) -> PathBuf {
+    Path::new("/proc").join(pid.to_string())
 }
 
 /// Whether it started with `marker` in its environment.
@@ -161,21 +192,29 @@ pub(crate) fn is_zombie(process: &Path) -> bool {
     })
 }
 
-fn runs_in(process: &Path, root: &Path) -> bool {
+/// What /proc has of each thread of `process`: they need not share directories or descriptors.
+fn threads(process: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(process.join("task")) else {
+        return Vec::new();
+    };
+    entries.flatten().map(|entry| entry.path()).collect()
+}
+
+fn runs_in(thread: &Path, root: &Path) -> bool {
     ["cwd", "exe", "root"]
         .iter()
-        .any(|link| fs::read_link(process.join(link)).is_ok_and(|path| path.starts_with(root)))
+        .any(|link| fs::read_link(thread.join(link)).is_ok_and(|path| path.starts_with(root)))
 }
 
 /// Whether it holds something in `root` open with any of `flags`. Readers do no harm: someone may
 /// be following a log.
-fn holds_open(process: &Path, root: &Path, flags: OFlags) -> bool {
-    let Ok(entries) = fs::read_dir(process.join("fd")) else {
+fn holds_open(thread: &Path, root: &Path, flags: OFlags) -> bool {
+    let Ok(entries) = fs::read_dir(thread.join("fd")) else {
         return false;
     };
     entries.flatten().any(|entry| {
         fs::read_link(entry.path()).is_ok_and(|path| path.starts_with(root))
-            && fs::read_to_string(process.join("fdinfo").join(entry.file_name()))
+            && fs::read_to_string(thread.join("fdinfo").join(entry.file_name()))
                 .is_ok_and(|text| flags_of(&text).intersects(flags))
     })
 }
@@ -262,7 +301,7 @@ mod tests {
             let _ = inside.wait();
         });
         let mut seen = Vec::new();
-        end(|| find(&account, &container), &mut |process| {
+        end(|| find(&account, &container, None), &mut |process| {
             seen.push(process.command.clone());
         })
         .unwrap();

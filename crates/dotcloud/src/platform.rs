@@ -12,7 +12,7 @@ use crate::application::Application;
 use crate::container::Paths;
 use crate::runtime::{self, Chosen, Runtime, RuntimeError};
 use crate::store::{Store, StoreError};
-use crate::supervisor::{self, SupervisorError};
+use crate::supervisor::{self, Supervisor, SupervisorError};
 
 /// The platform on this machine.
 pub(crate) struct Platform {
@@ -64,6 +64,11 @@ impl Platform {
     /// The runtime that `container` was made with.
     pub(crate) fn runtime_of(&self, container: &Paths) -> Result<Box<dyn Runtime>, RuntimeError> {
         runtime::of_container(self.account, container)
+    }
+
+    /// The supervisord of `container`.
+    pub(crate) fn supervisor_of(&self, container: &Paths) -> Result<Supervisor, RuntimeError> {
+        Ok(Supervisor::new(self.runtime_of(container)?, container))
     }
 
     /// supervisord of this machine.

@@ -8,7 +8,7 @@ use crate::container::Paths;
 use crate::deployment_log::DeploymentLog;
 use crate::launch::{self, LaunchError};
 use crate::platform::Platform;
-use crate::supervisor::{self, ProgramState};
+use crate::supervisor::ProgramState;
 
 /// Between two looks at what is being stopped.
 const TICK: Duration = Duration::from_millis(200);
@@ -24,10 +24,10 @@ pub(crate) fn ensure_running(
     log: &mut DeploymentLog,
 ) -> Result<bool, LaunchError> {
     stop_elsewhere(platform, container, whom, log)?;
-    let config = container.config();
+    let supervisor = platform.supervisor_of(container)?;
     let mut refused = None;
     loop {
-        let Ok(programs) = supervisor::status(&config) else {
+        let Ok(programs) = supervisor.status() else {
             revive(platform, supervisord, container, whom, log)?;
             return Ok(true);
         };
@@ -37,7 +37,7 @@ pub(crate) fn ensure_running(
         }
         let stopping = programs.iter().any(|p| p.state == ProgramState::Stopping);
         if !stopping {
-            match supervisor::start_all(&config) {
+            match supervisor.start_all() {
                 Ok(()) => return Ok(true),
                 Err(error) => {
                     let first: &mut Instant = refused.get_or_insert_with(Instant::now);
@@ -76,5 +76,5 @@ pub(crate) fn revive(
     launch::end_processes(&*platform.runtime_of(container)?, container, whom, log)?;
     let variables = container.load_variables()?;
     let started = launch::start(platform, supervisord, container, &variables)?;
-    launch::wait_until_up(container, &started)
+    launch::wait_until_up(&platform.supervisor_of(container)?, container, &started)
 }

@@ -15,6 +15,7 @@ use std::process::Command;
 use hook::CommandError;
 use thiserror::Error;
 
+use crate::account::Account;
 use crate::container::{Paths, Variables};
 use crate::files::FileError;
 use crate::orphans::{Process, ProcessError};
@@ -58,6 +59,12 @@ pub(crate) trait Runtime {
         call: &Call<'_>,
         errors: File,
     ) -> Result<Option<OwnedFd>, RuntimeError>;
+
+    /// Whom everything in a container runs as.
+    fn account(&self) -> Account;
+
+    /// Whether the process `pid` was started in the container.
+    fn runs(&self, container: &Paths, pid: i32) -> bool;
 
     /// Every process that belongs to the container, whoever its parent is now.
     fn processes(&self, container: &Paths) -> Result<Vec<Process>, ProcessError>;

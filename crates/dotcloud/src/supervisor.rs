@@ -4,6 +4,7 @@
 mod config;
 mod control;
 mod executable;
+mod peer;
 mod rpc;
 
 use std::path::{Path, PathBuf};
@@ -12,10 +13,9 @@ use std::process::Command;
 use thiserror::Error;
 
 pub(crate) use config::{Container, check_socket, write_config};
-pub(crate) use control::{
-    ends_within, restart, shutdown, start_all, status, stop_all, supervisord, update,
-};
+pub(crate) use control::{Supervisor, ends_within};
 pub(crate) use executable::find;
+pub(crate) use peer::Impostor;
 pub(crate) use rpc::RpcError;
 
 /// Supervisor's state of a program.
@@ -101,6 +101,9 @@ pub(crate) enum SupervisorError {
         socket: PathBuf,
         source: std::io::Error,
     },
+    /// Somebody else has the socket's place.
+    #[error("{socket} is not the container's supervisord: {reason}", socket = socket.display())]
+    Foreign { socket: PathBuf, reason: Impostor },
     /// Nobody answers.
     #[error("no supervisord answers for {config}", config = config.display())]
     NotRunning { config: PathBuf },
@@ -136,6 +139,21 @@ mod tests {
             source: std::io::Error::other("x"),
         };
         assert_eq!(connect.to_string(), "cannot connect to /run/s");
+        for (reason, text) in [
+            (Impostor::Link, "it is reached through a symbolic link"),
+            (Impostor::NoSocket, "it is no socket"),
+            (
+                Impostor::Stranger { pid: 7, uid: 0 },
+                "process 7 of user 0 listens there, which is not in the container",
+            ),
+        ] {
+            let foreign = SupervisorError::Foreign {
+                socket: "/run/s".into(),
+                reason,
+            };
+            let expected = format!("/run/s is not the container's supervisord: {text}");
+            assert_eq!(foreign.to_string(), expected);
+        }
         let control = SupervisorError::Control {
             action: "stop the programs",
             config: "/run/c".into(),

@@ -6,13 +6,14 @@ mod ignore;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fs::{self, Metadata, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::fs::{self, Metadata};
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Component, Path, PathBuf};
 
 use thiserror::Error;
 use walkdir::WalkDir;
 
+use crate::beneath;
 use crate::files::{self, FileError};
 pub(crate) use committed::{CommitError, Vcs, Wanted, export};
 pub(crate) use ignore::IgnoreError;
@@ -48,6 +49,7 @@ fn copy(source: &Path, store: &Path, ignored: &Ignored) -> Result<Uploaded, Uplo
     files::create_directory(store, 0o700)?;
     let mut done = Uploaded::default();
     let mut kept = BTreeSet::new();
+    let mut directories = Vec::new();
     let entries = WalkDir::new(source).min_depth(1).into_iter();
     let wanted = entries.filter_entry(|entry| {
         let path = entry.path().strip_prefix(source).unwrap_or(entry.path());
@@ -62,7 +64,8 @@ fn copy(source: &Path, store: &Path, ignored: &Ignored) -> Result<Uploaded, Uplo
         let target = store.join(path);
         let kind = metadata.file_type();
         if kind.is_dir() {
-            upload_directory(&target, &metadata)?;
+            upload_directory(&target)?;
+            directories.push((target, metadata));
         } else if kind.is_symlink() {
             let to = fs::read_link(entry.path()).map_err(files::failed("read", entry.path()))?;
             if !stays_inside(path, &to) {
@@ -87,6 +90,10 @@ fn copy(source: &Path, store: &Path, ignored: &Ignored) -> Result<Uploaded, Uplo
         kept.insert(path.to_owned());
     }
     done.removed = remove_others(store, &kept)?;
+    // Last, deepest first: a read-only directory could not be filled.
+    for (path, metadata) in directories.iter().rev() {
+        files::finish_directory(path, metadata)?;
+    }
     Ok(done)
 }
 
@@ -107,14 +114,13 @@ fn check_outside(source: &Path, store: &Path, ignored: &Ignored) -> Result<(), U
     })
 }
 
-fn upload_directory(target: &Path, metadata: &Metadata) -> Result<(), FileError> {
+fn upload_directory(target: &Path) -> Result<(), FileError> {
     if !files::look(target)?.is_some_and(|found| found.is_dir()) {
         files::remove(target)?;
         files::create_directory(target, 0o700)?;
     }
-    // We must be able to fill it, now and at the next push.
-    let mode = metadata.mode() & 0o7777 | 0o700;
-    fs::set_permissions(target, Permissions::from_mode(mode)).map_err(files::failed("copy", target))
+    // We must be able to fill it, whatever the last push made of it.
+    beneath::let_owner_in(target).map_err(files::failed("change", target))
 }
 
 fn upload_link(target: &Path, to: &Path) -> Result<(), FileError> {
@@ -141,7 +147,7 @@ fn upload_file(source: &Path, target: &Path, metadata: &Metadata) -> Result<bool
     if found.is_some_and(|found| found.is_dir()) {
         files::remove(target)?;
     }
-    files::copy_file(source, metadata, target, None)?;
+    files::copy_file(source, metadata, target)?;
     Ok(true)
 }
 
@@ -198,6 +204,9 @@ pub(crate) enum UploadError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn write(root: &Path, path: &str, content: &str) {

@@ -15,7 +15,7 @@ use crate::files::{self, FileError};
 use crate::launch::{self, LaunchError, Started};
 use crate::platform::Platform;
 use crate::revive;
-use crate::supervisor::{self, SupervisorError};
+use crate::supervisor::{self, Supervisor, SupervisorError};
 
 /// Sees to it that every public port of `application` has its gateway.
 pub(crate) fn ensure(platform: &Platform, application: &Application) -> Result<(), WiringError> {
@@ -26,6 +26,7 @@ pub(crate) fn ensure(platform: &Platform, application: &Application) -> Result<(
 #[must_use]
 pub(crate) struct Gateways {
     paths: Paths,
+    supervisor: Supervisor,
     /// Their supervisord, if it had to be started.
     started: Option<Started>,
 }
@@ -33,7 +34,7 @@ pub(crate) struct Gateways {
 impl Gateways {
     pub(crate) fn wait(self) -> Result<(), WiringError> {
         if let Some(started) = &self.started {
-            launch::wait_until_up(&self.paths, started)?;
+            launch::wait_until_up(&self.supervisor, &self.paths, started)?;
         }
         Ok(())
     }
@@ -64,14 +65,19 @@ pub(crate) fn begin(
         programs: &programs(application, &paths, &executable),
     })?;
     let mut started = None;
-    if supervisor::status(&paths.config()).is_err() {
+    let supervisor = platform.supervisor_of(&paths).map_err(LaunchError::from)?;
+    if supervisor.status().is_err() {
         let supervisord = platform.supervisord()?;
         let variables = Variables::new();
         started = Some(launch::start(platform, &supervisord, &paths, &variables)?);
     } else if fs::read(paths.config()).unwrap_or_default() != before {
-        supervisor::update(&paths.config())?;
+        supervisor.update()?;
     }
-    Ok(Gateways { paths, started })
+    Ok(Gateways {
+        paths,
+        supervisor,
+        started,
+    })
 }
 
 /// Points the public ports of `name` at its current container.
@@ -162,7 +168,7 @@ fn provide_executable(platform: &Platform) -> Result<PathBuf, FileError> {
         found.len() == metadata.len() && found.modified().ok() == metadata.modified().ok()
     });
     if !same {
-        files::copy_file(ours, &metadata, &copy, None)?;
+        files::copy_file(ours, &metadata, &copy)?;
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         File::open(&copy)
             .and_then(|file| file.set_permissions(mode))

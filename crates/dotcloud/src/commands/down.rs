@@ -17,9 +17,19 @@ pub(super) fn down(call: &Call) -> Result<(), Error> {
     let mut application = platform.store.load(&name)?;
     // First: killed after this, it does not come back with the next reboot.
     application.down = true;
-    platform.store.save(&application)?;
+    let recorded = platform.store.save(&application);
+    let log = &mut DeploymentLog::to_stderr();
+    if let Err(error) = &recorded {
+        // A full disk, say, which may be what it is stopped for.
+        let text = format!("{error}; it is stopped all the same");
+        log.warning(&application.name, text);
+    }
     console::info(format!("Stopping the application \"{name}\""));
-    stop_application(call, &application, &mut DeploymentLog::to_stderr())?;
+    stop_application(call, &application, log)?;
+    if recorded.is_err() {
+        // There may be room by now.
+        platform.store.save(&application)?;
+    }
     console::success(format!(
         "Stopped. Its data is kept; 'dotcloud up -A {name}' or a push starts it again."
     ));

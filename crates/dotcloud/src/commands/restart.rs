@@ -5,7 +5,7 @@ use crate::application::Selection;
 use crate::console;
 use crate::deployment_log::DeploymentLog;
 use crate::error::Error;
-use crate::supervisor;
+use crate::supervisor::SupervisorError;
 use crate::{handover, revive, wiring};
 
 /// Restarts the programs, or supervisord if it is gone.
@@ -32,25 +32,32 @@ pub(super) fn restart(call: &Call, selection: &Selection) -> Result<(), Error> {
     let paths = platform
         .store
         .container(&name, &instance, container.generation);
-    let log = &mut DeploymentLog::to_stderr();
-    revive::stop_elsewhere(platform, &paths, &instance.to_string(), log)?;
-    if supervisor::status(&paths.config()).is_ok() {
-        supervisor::restart(&paths.config())?;
-    } else {
-        revive::revive(
-            platform,
-            &platform.supervisord()?,
-            &paths,
-            &instance.to_string(),
-            log,
-        )?;
-    }
+    // First what may fail: an error is to mean that nothing was restarted.
     if application.down {
         application.down = false;
         platform.store.save(&application)?;
     }
     wiring::ensure(platform, &application)?;
     wiring::point(platform, &application, &instance)?;
+    let log = &mut DeploymentLog::to_stderr();
+    revive::stop_elsewhere(platform, &paths, &instance.to_string(), log)?;
+    match platform.supervisor_of(&paths)?.restart() {
+        Ok(()) => {}
+        Err(error @ SupervisorError::NotStarted { .. }) => return Err(error.into()),
+        // Whoever does not do what is asked, or is nobody to be asked, is replaced.
+        Err(error) => {
+            if !matches!(error, SupervisorError::NotRunning { .. }) {
+                log.warning(&instance, format!("{error}; all of it is ended"));
+            }
+            revive::revive(
+                platform,
+                &platform.supervisord()?,
+                &paths,
+                &instance.to_string(),
+                log,
+            )?;
+        }
+    }
     console::success(format!("{instance} is being restarted"));
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::application::{Instance, InstanceName, Selection};
 use crate::cli::Form;
 use crate::console;
 use crate::error::Error;
-use crate::supervisor::{self, ProgramState, ProgramStatus};
+use crate::supervisor::{ProgramState, ProgramStatus, SupervisorError};
 
 /// `svc.N:  up` or `down`, and the state of every program.
 pub(super) fn status(call: &Call, selection: &Selection, form: Form) -> Result<(), Error> {
@@ -18,15 +18,25 @@ pub(super) fn status(call: &Call, selection: &Selection, form: Form) -> Result<(
         if !selection.covers(&name) {
             continue;
         }
-        let programs = programs(call, &application.name, &name, instance);
+        let (programs, problem) = match programs(call, &application.name, &name, instance) {
+            Ok(programs) => (programs, None),
+            Err(error) => (Vec::new(), Some(error.to_string())),
+        };
         if form.json {
-            found.push(json!({
+            let mut described = json!({
                 "instance": name.to_string(),
                 "up": is_up(&programs),
                 "programs": programs.iter().map(describe).collect::<Vec<Value>>(),
-            }));
+            });
+            if let Some(problem) = problem {
+                described["problem"] = problem.into();
+            }
+            found.push(described);
         } else {
             show(&name, programs);
+            if let Some(problem) = problem {
+                console::print(format!("  {problem}"));
+            }
         }
     }
     if form.json {
@@ -40,14 +50,17 @@ fn programs(
     application: &str,
     name: &InstanceName,
     instance: &Instance,
-) -> Vec<ProgramStatus> {
+) -> Result<Vec<ProgramStatus>, Error> {
     let Some(container) = &instance.current else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
     let store = &call.platform.store;
     let paths = store.container(application, name, container.generation);
-    // A supervisord that does not answer has no programs.
-    supervisor::status(&paths.config()).unwrap_or_default()
+    match call.platform.supervisor_of(&paths)?.status() {
+        // Of what does not run there are no programs.
+        Err(SupervisorError::NotRunning { .. }) => Ok(Vec::new()),
+        other => Ok(other?),
+    }
 }
 
 fn is_up(programs: &[ProgramStatus]) -> bool {

@@ -3,17 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::{DeployError, Request};
-use crate::account::Account;
 use crate::application::{Application, Container, Instance, InstanceName, Port, Successor};
+use crate::beneath::Directory;
 use crate::build_file::{PortKind, Service};
 use crate::container::Paths;
 use crate::deployment_log::DeploymentLog;
 use crate::environment::{self, Identity};
-use crate::files::{self, FileError};
+use crate::files::{self, FileError, Target};
 use crate::hook_run;
 use crate::launch;
 use crate::platform::Platform;
@@ -153,14 +153,14 @@ pub(super) fn furnish(
         .and_then(|record| record.snapshot.as_ref());
     if let Some(snapshot) = snapshot {
         let archive = platform.store.snapshots(&application.name).join(snapshot);
-        snapshot::unpack(&archive, &paths.home(), &account)?;
+        snapshot::unpack(&archive, &paths.home(), &account, &platform.stop)?;
     }
     install_code(
+        platform,
         request.code,
         &paths,
         container,
         service,
-        &account,
         name,
         log,
     )?;
@@ -187,27 +187,35 @@ pub(super) fn furnish(
 
 /// `~/REVISION`, `~/code` and `~/current`.
 fn install_code(
+    platform: &Platform,
     code: &Path,
     paths: &Paths,
     container: &Container,
     service: &Service,
-    account: &Account,
     name: &InstanceName,
     log: &mut DeploymentLog,
 ) -> Result<(), FileError> {
-    let home = paths.home();
-    files::copy_tree(code, &home.join(&container.revision), account)?;
+    let account = &platform.account;
+    let target = Target {
+        root: paths.root(),
+        below: &Path::new("home").join(&container.revision),
+        account,
+    };
+    files::copy_tree(code, target, &platform.stop)?;
     let current: PathBuf = Path::new("code")
         .join(&service.approot)
         .components()
         .filter(|component| !matches!(component, std::path::Component::CurDir))
         .collect();
+    let home = Directory::open(paths.root())
+        .and_then(|root| root.directory("home"))
+        .map_err(files::failed("look at", &paths.home()))?;
     for (link, target) in [
         ("code", Path::new(&container.revision)),
         ("current", &*current),
     ] {
-        let path = home.join(link);
-        match files::look(&path)? {
+        let failed = |source| files::failed("create", &paths.home().join(link))(source);
+        match home.find(link).map_err(failed)? {
             // Of the service's own making: the platform must not take it away.
             Some(found) if !found.is_symlink() => {
                 log.warning(
@@ -216,12 +224,10 @@ fn install_code(
                 );
                 continue;
             }
-            Some(_) => files::remove(&path)?,
+            Some(_) => home.remove(link).map_err(failed)?,
             None => {}
         }
-        symlink(target, &path)
-            .and_then(|()| account.own(&path))
-            .map_err(files::failed("create", &path))?;
+        home.link(target, link, account).map_err(failed)?;
     }
     Ok(())
 }
@@ -250,7 +256,7 @@ fn write_variables(
         &application.endpoints(),
         &application.variables.over(&service.environment),
     );
-    environment::write_files(&paths.home(), &all)?;
+    environment::write_files(paths, &platform.account, &all)?;
     let mut variables = environment::service_variables(service);
     variables.extend(environment::unix_variables(&all));
     variables.insert("HOSTNAME".to_owned(), name.host(&application.name));

@@ -3,53 +3,40 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, fchown, symlink};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use thiserror::Error;
 
-/// Writes `environment.json`, `environment.yml` and the link `environment.yaml` into `home`, for
-/// the owner of `home` alone: they hold every secret of the application.
+use crate::account::Account;
+use crate::beneath::Directory;
+use crate::container::Paths;
+
+/// Writes `environment.json`, `environment.yml` and the link `environment.yaml` into the home of
+/// `container`, for `account` alone: they hold every secret of the application.
 pub(crate) fn write_files(
-    home: &Path,
+    container: &Paths,
+    account: &Account,
     variables: &BTreeMap<String, Value>,
 ) -> Result<(), EnvironmentFilesError> {
     // One key per line: recipes read these files with grep and cut.
-    write_file(
-        home,
-        "environment.json",
-        &format!("{:#}\n", json!(variables)),
-    )?;
-    write_file(home, "environment.yml", &yaml(variables))?;
-    let link = home.join("environment.yaml");
-    replace_link(home, &link).map_err(|source| EnvironmentFilesError::Write { path: link, source })
-}
-
-fn write_file(home: &Path, name: &str, content: &str) -> Result<(), EnvironmentFilesError> {
-    let path = home.join(name);
-    let write = || -> io::Result<()> {
-        let owner = home.metadata()?;
-        let mut file = tempfile::Builder::new()
-            .prefix(".environment-")
-            .tempfile_in(home)?;
-        file.write_all(content.as_bytes())?;
-        fchown(file.as_file(), Some(owner.uid()), Some(owner.gid()))?;
-        file.as_file().sync_all()?;
-        file.persist(&path)?;
-        File::open(home)?.sync_all()
+    let json = format!("{:#}\n", json!(variables));
+    let yaml = yaml(variables);
+    let home = || Directory::open(container.root())?.directory("home");
+    let failed = |name| {
+        let path = container.home().join(name);
+        move |source| EnvironmentFilesError::Write { path, source }
     };
-    write().map_err(|source| EnvironmentFilesError::Write { path, source })
-}
-
-fn replace_link(home: &Path, link: &Path) -> io::Result<()> {
-    let beside = tempfile::Builder::new()
-        .prefix(".environment-")
-        .make_in(home, |path| symlink("environment.yml", path))?;
-    beside.persist(link)?;
-    File::open(home)?.sync_all()
+    for (name, content) in [("environment.json", json), ("environment.yml", yaml)] {
+        home()
+            .and_then(|home| home.replace(name, content.as_bytes(), account))
+            .map_err(failed(name))?;
+    }
+    let link = "environment.yaml";
+    home()
+        .and_then(|home| home.replace_link("environment.yml", link, account))
+        .map_err(failed(link))
 }
 
 /// Block style, one key per line.
@@ -125,7 +112,10 @@ mod tests {
 
     #[test]
     fn write_files_both_forms_are_private_and_equal() {
-        let home = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let container = Paths::new(directory.path().to_owned());
+        let (home, account) = (container.home(), Account::current());
+        fs::create_dir(&home).unwrap();
         let mut variables = BTreeMap::from([
             ("DOTCLOUD_PROJECT".to_owned(), json!("shop")),
             ("DOTCLOUD_SERVICE_ID".to_owned(), json!("1")),
@@ -134,10 +124,10 @@ mod tests {
         for (index, value) in HARD.iter().enumerate() {
             variables.insert(format!("HARD_{index}"), json!(value));
         }
-        write_files(home.path(), &BTreeMap::new()).unwrap();
-        write_files(home.path(), &variables).unwrap();
+        write_files(&container, &account, &BTreeMap::new()).unwrap();
+        write_files(&container, &account, &variables).unwrap();
 
-        let read = |name: &str| fs::read_to_string(home.path().join(name)).unwrap();
+        let read = |name: &str| fs::read_to_string(home.join(name)).unwrap();
         let from_json: BTreeMap<String, Value> =
             serde_json::from_str(&read("environment.json")).unwrap();
         assert_eq!(from_json, variables);
@@ -168,21 +158,23 @@ mod tests {
         }
         assert_eq!(yaml_text.lines().count(), variables.len());
         for name in ["environment.json", "environment.yml"] {
-            let mode = home
-                .path()
-                .join(name)
-                .metadata()
-                .unwrap()
-                .permissions()
-                .mode();
+            let mode = home.join(name).metadata().unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{name}");
         }
-        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 3);
+        assert_eq!(fs::read_dir(&home).unwrap().count(), 3);
     }
 
     #[test]
     fn write_files_absent_home_is_refused_with_exact_text() {
-        let error = write_files(Path::new("/nowhere"), &BTreeMap::new()).unwrap_err();
-        assert_eq!(error.to_string(), "cannot write /nowhere/environment.json");
+        let error = write_files(
+            &Paths::new("/nowhere".into()),
+            &Account::current(),
+            &BTreeMap::new(),
+        )
+        .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot write /nowhere/home/environment.json"
+        );
     }
 }

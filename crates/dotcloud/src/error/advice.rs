@@ -150,6 +150,9 @@ fn variable(error: &VariableError) -> Advice {
 
 /// What can be done about an operation on a file depends on what the system said.
 fn file(error: &FileError) -> Advice {
+    if error.source.raw_os_error() == Some(rustix::io::Errno::CANCELED.raw_os_error()) {
+        return environment("it was interrupted, as asked: call it again when you are ready");
+    }
     match error.source.kind() {
         ErrorKind::StorageFull
         | ErrorKind::QuotaExceeded

@@ -12,7 +12,7 @@ mod session;
 mod trial;
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::Write;
 use std::os::fd::{IntoRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -281,21 +281,20 @@ impl Runtime for OciRuntime {
         }
     }
 
+    fn account(&self) -> Account {
+        self.account
+    }
+
+    fn runs(&self, container: &Paths, pid: i32) -> bool {
+        Inside::of(container).has(&orphans::directory(pid))
+    }
+
     fn processes(&self, container: &Paths) -> Result<Vec<Process>, ProcessError> {
-        let id = bundle::id(container);
+        let inside = Inside::of(container);
         let marker = orphans::marker(container);
-        let home = container.home().metadata().ok();
         orphans::scan(|process| {
-            let in_group =
-                || fs::read_to_string(process.join("cgroup")).is_ok_and(|text| text.contains(&id));
-            // Without rights over control groups: who calls the same directory home.
-            let at_home = || {
-                let seen = process.join("root").join(HOME_BELOW).metadata().ok();
-                seen.zip(home.as_ref())
-                    .is_some_and(|(a, b)| (a.dev(), a.ino()) == (b.dev(), b.ino()))
-            };
             !orphans::is_zombie(process)
-                && (in_group() || at_home() || orphans::is_marked(process, &marker))
+                && (inside.has(process) || orphans::is_marked(process, &marker))
         })
     }
 
@@ -327,6 +326,33 @@ impl Runtime for OciRuntime {
         }
         save(container, &spec)?;
         Ok(Limited::Enforced)
+    }
+}
+
+/// What tells the processes in a container, but not the engine that starts them.
+struct Inside {
+    id: String,
+    home: Option<Metadata>,
+}
+
+impl Inside {
+    fn of(container: &Paths) -> Self {
+        Self {
+            id: bundle::id(container),
+            home: container.home().metadata().ok(),
+        }
+    }
+
+    fn has(&self, process: &Path) -> bool {
+        let in_group =
+            || fs::read_to_string(process.join("cgroup")).is_ok_and(|text| text.contains(&self.id));
+        // Without rights over control groups: who calls the same directory home.
+        let at_home = || {
+            let seen = process.join("root").join(HOME_BELOW).metadata().ok();
+            seen.zip(self.home.as_ref())
+                .is_some_and(|(a, b)| (a.dev(), a.ino()) == (b.dev(), b.ino()))
+        };
+        in_group() || at_home()
     }
 }
 

@@ -11,6 +11,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::{Call, ENVIRONMENT, Limited, Runtime, RuntimeError};
 use crate::account::Account;
 use crate::container::Paths;
+use crate::group::Group;
 use crate::orphans::{self, MARKER, Process, ProcessError};
 use crate::scaling::Memory;
 
@@ -25,7 +26,15 @@ impl ProcessRuntime {
         Self { account }
     }
 
+    /// What keeps the container's processes together, where we may have that.
+    fn group(&self, container: &Paths) -> Option<Group> {
+        self.account.drops().then(|| Group::of(container)).flatten()
+    }
+
     fn command(&self, container: &Paths, call: &Call<'_>) -> Command {
+        if let Some(group) = self.group(container) {
+            group.make();
+        }
         let mut command = Command::new(&call.program);
         command
             .args(&call.arguments)
@@ -95,15 +104,28 @@ impl Runtime for ProcessRuntime {
         Ok(Some(process))
     }
 
+    fn account(&self) -> Account {
+        self.account
+    }
+
+    fn runs(&self, container: &Paths, pid: i32) -> bool {
+        orphans::is_marked(&orphans::directory(pid), &orphans::marker(container))
+    }
+
     fn processes(&self, container: &Paths) -> Result<Vec<Process>, ProcessError> {
-        orphans::find(&self.account, container)
+        orphans::find(&self.account, container, self.group(container).as_ref())
     }
 
     fn end(&self, container: &Paths, tell: &mut dyn FnMut(&Process)) -> Result<(), RuntimeError> {
-        Ok(orphans::end(
-            || orphans::find(&self.account, container),
-            tell,
-        )?)
+        let ended = orphans::end(|| self.processes(container), tell);
+        if let Some(group) = self.group(container) {
+            group.end();
+            // Where one is faster than signals, all of them are not.
+            if self.processes(container)?.is_empty() {
+                return Ok(());
+            }
+        }
+        Ok(ended?)
     }
 
     fn limit(&self, _: &Paths, _: Option<Memory>) -> Result<Limited, RuntimeError> {

@@ -4,11 +4,9 @@
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use roxmltree::{Document, Node};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use thiserror::Error;
 
 /// Some hundred programs' worth.
@@ -59,26 +57,14 @@ impl Value {
     }
 }
 
-/// Connects at once or not at all: a full queue is an error, nothing to wait for.
-pub(super) fn open(socket: &Path) -> io::Result<UnixStream> {
-    let address = SocketAddrUnix::new(socket)?;
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let stream = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-    connect(&stream, &address)?;
-    let stream = UnixStream::from(stream);
-    stream.set_nonblocking(false)?;
-    Ok(stream)
-}
-
-/// Has `method` called, within `limit`.
+/// Has `method` called by who is at the other end of `stream`, within `limit`.
 pub(super) fn call(
-    socket: &Path,
+    mut stream: UnixStream,
     method: &str,
     arguments: &[Value],
     limit: Duration,
 ) -> Result<Value, RpcError> {
     let deadline = Instant::now() + limit;
-    let mut stream = open(socket).map_err(|source| RpcError::Connect { source })?;
     let talk = |source: io::Error| match source.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => RpcError::Silent,
         _ => RpcError::Talk { source },
@@ -203,8 +189,6 @@ fn child<'a, 'input>(node: Node<'a, 'input>, name: &str) -> Option<Node<'a, 'inp
 /// supervisord does not do what it was asked.
 #[derive(Debug, Error)]
 pub(crate) enum RpcError {
-    #[error("cannot connect to supervisord")]
-    Connect { source: io::Error },
     #[error("supervisord does not answer")]
     Silent,
     #[error("the connection to supervisord broke")]
@@ -217,8 +201,6 @@ pub(crate) enum RpcError {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::net::UnixListener;
-
     use super::*;
 
     fn answer(body: &str) -> Vec<u8> {
@@ -288,10 +270,6 @@ mod tests {
         assert_eq!(RpcError::Silent.to_string(), "supervisord does not answer");
         let source = || io::Error::other("x");
         assert_eq!(
-            RpcError::Connect { source: source() }.to_string(),
-            "cannot connect to supervisord"
-        );
-        assert_eq!(
             RpcError::Talk { source: source() }.to_string(),
             "the connection to supervisord broke"
         );
@@ -299,29 +277,23 @@ mod tests {
 
     #[test]
     fn call_answer_without_an_end_is_cut() {
-        let directory = tempfile::tempdir().unwrap();
-        let socket = directory.path().join("s");
-        let listener = UnixListener::bind(&socket).unwrap();
-        let endless = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            while stream.write_all(&[b' '; 4096]).is_ok() {}
-        });
-        let error = call(&socket, "x", &[], Duration::from_mins(1)).unwrap_err();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let endless = std::thread::spawn(move || while theirs.write_all(&[b' '; 4096]).is_ok() {});
+        let error = call(ours, "x", &[], Duration::from_mins(1)).unwrap_err();
         assert!(matches!(error, RpcError::Talk { .. }), "{error}");
         endless.join().unwrap();
-        let error = call(&socket, "x", &[], Duration::from_mins(1)).unwrap_err();
-        assert!(matches!(error, RpcError::Connect { .. }), "{error}");
     }
 
     #[test]
-    fn call_full_queue_is_an_error_at_once() {
-        let directory = tempfile::tempdir().unwrap();
-        let socket = directory.path().join("s");
-        let listener = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
-        rustix::net::bind(&listener, &SocketAddrUnix::new(&socket).unwrap()).unwrap();
-        rustix::net::listen(&listener, 0).unwrap();
-        let _first = open(&socket).unwrap();
-        let error = call(&socket, "x", &[], Duration::from_mins(1)).unwrap_err();
-        assert!(matches!(error, RpcError::Connect { .. }), "{error}");
+    fn call_answer_that_trickles_in_is_given_up() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let slow = std::thread::spawn(move || {
+            while theirs.write_all(b" ").is_ok() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let error = call(ours, "x", &[], Duration::from_millis(300)).unwrap_err();
+        assert!(matches!(error, RpcError::Silent), "{error}");
+        slow.join().unwrap();
     }
 }

@@ -1,5 +1,9 @@
 //! The command line: help, usage, verbs without a deployment, and their failures in full.
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "helpers of tests"
+)]
 
 mod connection;
 mod undeployed;

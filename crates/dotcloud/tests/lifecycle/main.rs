@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::expect_used,
+    clippy::disallowed_methods,
     reason = "helpers of tests, which are there once for each runtime"
 )]
 

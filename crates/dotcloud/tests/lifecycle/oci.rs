@@ -12,10 +12,14 @@ mod env;
 mod failures;
 #[path = "first_push.rs"]
 mod first_push;
+#[path = "hostile.rs"]
+mod hostile;
 #[path = "isolation.rs"]
 mod isolation;
 #[path = "killed.rs"]
 mod killed;
+#[path = "leftovers.rs"]
+mod leftovers;
 #[path = "moved.rs"]
 mod moved;
 #[path = "operations.rs"]

@@ -16,10 +16,14 @@ mod failures;
 mod first_push;
 #[path = "git.rs"]
 mod git;
+#[path = "hostile.rs"]
+mod hostile;
 #[path = "json.rs"]
 mod json;
 #[path = "killed.rs"]
 mod killed;
+#[path = "leftovers.rs"]
+mod leftovers;
 #[path = "moved.rs"]
 mod moved;
 #[path = "operations.rs"]

@@ -3,8 +3,12 @@
 
 pub(crate) const RUNTIME: crate::world::Runtime = crate::world::Runtime::Rootless;
 
+#[path = "hostile.rs"]
+mod hostile;
 #[path = "isolation.rs"]
 mod isolation;
+#[path = "leftovers.rs"]
+mod leftovers;
 #[path = "moved.rs"]
 mod moved;
 #[path = "namespaces.rs"]

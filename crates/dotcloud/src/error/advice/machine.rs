@@ -62,6 +62,10 @@ pub(super) fn supervisor(error: &SupervisorError) -> Advice {
         SupervisorError::Connect { .. } => {
             environment("call it as the user who pushed the application")
         }
+        SupervisorError::Foreign { .. } => environment(
+            "look at what the service did there; 'dotcloud restart SERVICE.N' ends all of it and \
+             starts its programs anew",
+        ),
         SupervisorError::NotRunning { .. } => environment("start it: 'dotcloud restart SERVICE.N'"),
         SupervisorError::Control { .. } | SupervisorError::NotStarted { .. } => {
             environment("look at the container's logs: 'dotcloud logs SERVICE.N', supervisord.log")

@@ -2,17 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
 use std::process::{Child, Stdio};
 
 use hook::Environment;
 use rustix::process::kill_process;
 use tempfile::TempDir;
 
-use super::super::{Container, find, start_command, write_config};
+use super::super::{Container, Impostor, find, start_command, write_config};
 use super::*;
+use crate::account::Account;
+use crate::orphans::MARKER;
+use crate::runtime::ProcessRuntime;
 
 /// A container's directories with a real supervisord; none is left behind.
 struct Running {
+    supervisor: Supervisor,
     config: PathBuf,
     directory: TempDir,
     child: Child,
@@ -47,12 +53,16 @@ impl Running {
         let child = start_command(&supervisord, &config)
             .env_clear()
             .env("HOME", &home)
+            .env(MARKER, directory.path())
             .env("PATH", "/usr/bin:/bin")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
+        let container = Paths::new(directory.path().to_owned());
+        let runtime = Box::new(ProcessRuntime::new(Account::current()));
         Self {
+            supervisor: Supervisor::new(runtime, &container),
             config,
             directory,
             child,
@@ -60,7 +70,7 @@ impl Running {
     }
 
     fn states(&self) -> Vec<(String, ProgramState)> {
-        let programs = status(&self.config).unwrap_or_default();
+        let programs = self.supervisor.status().unwrap_or_default();
         programs.into_iter().map(|p| (p.name, p.state)).collect()
     }
 
@@ -90,7 +100,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = shutdown(&self.config, Duration::from_secs(20));
+        let _ = self.supervisor.shutdown(Duration::from_secs(20));
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -111,10 +121,10 @@ fn supervisord_runs_restarts_and_goes() {
     assert_eq!(running.log("web_error.log"), "oops\n");
     assert!(running.log("worker_error.log").contains("No such file"));
 
-    let config = &running.config;
-    let answers = supervisord(config).unwrap();
+    let (supervisor, config) = (&running.supervisor, &running.config);
+    let answers = supervisor.pid().unwrap();
     assert_eq!(answers, Some(Pid::from_child(&running.child)));
-    let web = || status(config).unwrap().remove(0);
+    let web = || supervisor.status().unwrap().remove(0);
     let before = web();
     let pid = |web: &ProgramStatus| {
         let (pid, _uptime) = web.text.strip_prefix("pid ")?.split_once(',')?;
@@ -130,21 +140,21 @@ fn supervisord_runs_restarts_and_goes() {
     let cwd = fs::read_link(process.join("cwd")).unwrap();
     assert_eq!(cwd, home);
 
-    stop_all(config).unwrap();
+    supervisor.stop_all().unwrap();
     assert_eq!(web().state, ProgramState::Stopped);
     let text = format!(
         "cannot start with {}: SPAWN_ERROR: worker",
         config.display()
     );
-    assert_eq!(restart(config).unwrap_err().to_string(), text);
+    assert_eq!(supervisor.restart().unwrap_err().to_string(), text);
     let after = web();
     assert_eq!(after.state, ProgramState::Running);
     assert_ne!(pid(&after), pid(&before));
 
-    shutdown(config, Duration::from_secs(20)).unwrap();
-    assert_eq!(supervisord(config).unwrap(), None);
-    shutdown(config, Duration::from_secs(20)).unwrap();
-    for result in [stop_all(config), status(config).map(drop)] {
+    supervisor.shutdown(Duration::from_secs(20)).unwrap();
+    assert_eq!(supervisor.pid().unwrap(), None);
+    supervisor.shutdown(Duration::from_secs(20)).unwrap();
+    for result in [supervisor.stop_all(), supervisor.status().map(drop)] {
         let text = result.unwrap_err().to_string();
         assert_eq!(
             text,
@@ -157,7 +167,7 @@ fn supervisord_runs_restarts_and_goes() {
 fn shutdown_past_its_deadline_is_an_error() {
     let running = Running::start(&[("deaf", "sh -c 'trap \"\" TERM; exec sleep 600'")], "");
     running.wait_for(&[("deaf", ProgramState::Running)]);
-    let error = shutdown(&running.config, Duration::ZERO).unwrap_err();
+    let error = running.supervisor.shutdown(Duration::ZERO).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(
@@ -174,8 +184,66 @@ fn ask_frozen_supervisord_is_given_up() {
     let supervisord = Pid::from_child(&running.child);
     kill_process(supervisord, Signal::STOP).unwrap();
     let limit = Duration::from_secs(1);
-    let answer = ask_within(limit, &running.config, "getState", &[], "ask");
+    let answer = running.supervisor.ask_within(limit, "getState", &[], "ask");
     kill_process(supervisord, Signal::CONT).unwrap();
     let error = answer.unwrap_err();
     assert!(matches!(error, SupervisorError::Silent { .. }), "{error}");
+}
+
+#[test]
+fn peer_that_is_not_the_containers_is_refused() {
+    let running = Running::start(&[("a", "sleep 600")], "");
+    running.wait_for(&[("a", ProgramState::Running)]);
+    let other = tempfile::tempdir().unwrap();
+    let run = other.path().join("run");
+    fs::create_dir(&run).unwrap();
+    let socket = run.join("supervisor.sock");
+    let runtime = Box::new(ProcessRuntime::new(Account::current()));
+    let supervisor = Supervisor::new(runtime, &Paths::new(other.path().to_owned()));
+    let reason = || match supervisor.status().unwrap_err() {
+        SupervisorError::Foreign { reason, .. } => Some(reason),
+        SupervisorError::NotRunning { .. } => None,
+        error => panic!("{error}"),
+    };
+    let theirs = running.directory.path().join("run/supervisor.sock");
+    let stranger = Some(Impostor::Stranger {
+        pid: running.child.id().cast_signed(),
+        uid: Account::current().uid,
+    });
+
+    assert_eq!(reason(), None);
+    symlink(&theirs, &socket).unwrap();
+    assert_eq!(reason(), Some(Impostor::Link));
+    fs::remove_file(&socket).unwrap();
+    // Another name of the same socket.
+    fs::hard_link(&theirs, &socket).unwrap();
+    assert_eq!(reason(), stranger);
+    fs::remove_file(&socket).unwrap();
+    fs::create_dir(&socket).unwrap();
+    assert_eq!(reason(), Some(Impostor::NoSocket));
+    fs::remove_dir(&socket).unwrap();
+    fs::write(&socket, "").unwrap();
+    assert_eq!(reason(), Some(Impostor::NoSocket));
+    fs::remove_file(&socket).unwrap();
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &socket,
+        rustix::fs::FileType::Fifo,
+        mode,
+        0,
+    )
+    .unwrap();
+    assert_eq!(reason(), Some(Impostor::NoSocket));
+    fs::remove_file(&socket).unwrap();
+    let ours = UnixListener::bind(&socket).unwrap();
+    assert!(matches!(reason(), Some(Impostor::Stranger { .. })));
+    drop(ours);
+    assert_eq!(reason(), None);
+    fs::remove_dir_all(&run).unwrap();
+    assert_eq!(reason(), None);
+    symlink(theirs.parent().unwrap(), &run).unwrap();
+    assert_eq!(reason(), Some(Impostor::Link));
+    supervisor.shutdown(Duration::ZERO).unwrap_err();
+    assert_eq!(running.states(), [("a".to_owned(), ProgramState::Running)]);
 }
