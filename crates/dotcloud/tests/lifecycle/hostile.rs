@@ -182,3 +182,28 @@ fn whatever_has_the_sockets_place_every_verb_does_its_work() {
     }
     drop(listener);
 }
+
+#[test]
+fn socket_of_the_public_ports_is_no_way_out_either() {
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
+    world.push(0);
+    let victim = Victim::start(&world);
+    let run = world.state("public/run");
+    if !run.join("supervisor.sock").exists() {
+        return;
+    }
+    for verb in [&["down"][..], &["push"], &["destroy", "-y"]] {
+        fs::remove_file(run.join("supervisor.sock")).unwrap();
+        symlink(&victim.socket, run.join("supervisor.sock")).unwrap();
+        fs::set_permissions(&run, Permissions::from_mode(0o500)).unwrap();
+        world.dotcloud(verb).with_status(0);
+        victim.assert_untouched();
+        if verb == ["down"] {
+            assert_eq!(processes_below(&world.home()), Vec::new());
+            world.dotcloud(["up", "-A", "app"]).with_status(0);
+        }
+    }
+    assert_eq!(processes_below(&world.home()), Vec::new());
+}

@@ -190,3 +190,35 @@ fn hidden_process_of_a_build_or_a_service_ends_with_it() {
     }
     assert_eq!(processes_below(&world.home()), Vec::new());
 }
+
+/// As on a full disk: nothing can be written.
+fn without_room(world: &World, words: &[&str]) -> Printed {
+    let mut command = world.program("/bin/sh");
+    command
+        .args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"])
+        .arg(env!("CARGO_BIN_EXE_dotcloud"))
+        .args(words);
+    Printed::of(&command.output().unwrap())
+}
+
+#[test]
+fn full_disk_keeps_nobody_from_stopping_and_restarts_nothing_by_half() {
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
+    world.push(0);
+    let before = world.ask("db.0");
+    without_room(&world, &["restart", "db.0"]).with_status(1);
+    assert_eq!(world.ask("db.0"), before);
+
+    let down = without_room(&world, &["down"]).with_status(1);
+    let told = "it is stopped all the same";
+    assert!(down.stderr.contains(told), "{}", down.stderr);
+    assert_eq!(processes_below(&world.home()), Vec::new());
+    world.dotcloud(["down"]).with_status(0);
+    world.dotcloud(["up", "-A", "app"]).with_status(0);
+    wait_for("the second start", || {
+        let history = crate::world::read(&world.address("db.0")).unwrap_or_default();
+        (history.matches("started").count() == 2).then_some(())
+    });
+}
