@@ -168,24 +168,38 @@ fn unpack(error: &UnpackError) -> Advice {
              push again",
         ),
         UnpackError::NoTarball(file) => Advice::new(Kind::Configuration, file.next()),
+        UnpackError::NoServer(archive) => Advice::new(Kind::Configuration, archive.next()),
         UnpackError::Empty { .. } => Advice::new(
             Kind::Configuration,
             "put the vendor's Linux tarball there; a download page saved under its name is the \
              usual mistake",
         ),
-        UnpackError::SeveralTops { .. }
-        | UnpackError::Name { .. }
-        | UnpackError::Refused { .. } => Advice::new(
+        UnpackError::SeveralTops { .. } => Advice::new(
             Kind::Configuration,
-            "no vendor's tarball has that: fetch it again from the vendor and compare its \
-                 checksum",
+            "pack one directory that holds bin, lib and share, push again",
+        ),
+        UnpackError::Refused { why, .. } if can_be_left_out(why) => Advice::new(
+            Kind::Configuration,
+            "'repack --drop PATH FILE' leaves it out, its path below the top directory, if you trust \
+             the rest; push that",
+        ),
+        UnpackError::Name { .. } | UnpackError::Refused { .. } => Advice::new(
+            Kind::Configuration,
+            "fetch the tarball again from the vendor and compare its checksum",
         ),
         UnpackError::Write { .. } => room_or_rights(),
     }
 }
 
+/// Whether an entry that is refused for this does without harm in the server.
+fn can_be_left_out(why: &str) -> bool {
+    let kinds = ["is a symbolic link", "is a sparse file", "is a device"];
+    kinds.iter().any(|kind| why.starts_with(kind))
+}
+
 fn libraries(error: &LibrariesError) -> Advice {
     match error {
+        LibrariesError::Foreign(archive) => Advice::new(Kind::Configuration, archive.next()),
         LibrariesError::ReadExecutable { .. } | LibrariesError::Parse { .. } => Advice::new(
             Kind::Configuration,
             "fetch the tarball again and compare its checksum with the vendor's",

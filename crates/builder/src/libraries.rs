@@ -6,6 +6,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use hook::Executable;
+use judge::NoServer;
 use mycnf::{LIBRARY_DIRECTORIES, SERVER_EXECUTABLES};
 use object::read::{Object, ReadCache};
 use thiserror::Error;
@@ -13,10 +15,20 @@ use thiserror::Error;
 /// Where this system keeps its libraries, besides what /etc/ld.so.conf adds.
 const SYSTEM: [&str; 4] = ["/lib", "/usr/lib", "/lib64", "/usr/lib64"];
 
-/// Checks every server executable below `basedir`; scripts that start one are not ELF and are
-/// judged by what they start.
-pub(crate) fn check(basedir: &Path) -> Result<(), LibrariesError> {
+/// What the vendors' own initialisers run besides the server.
+const HELPERS: [&str; 2] = ["bin/my_print_defaults", "bin/resolveip"];
+
+/// Checks every server executable below `basedir`, where `tarball` was unpacked, and what its initialiser
+/// runs: nothing that is not for this machine is ever run. Scripts that start a server are judged by what
+/// they start.
+pub(crate) fn check(basedir: &Path, tarball: &Path) -> Result<(), LibrariesError> {
     let mut missing = BTreeSet::new();
+    for name in SERVER_EXECUTABLES.iter().chain(&HELPERS) {
+        let path = basedir.join(name);
+        if path.is_file() {
+            check_program(&path, name, tarball)?;
+        }
+    }
     for name in SERVER_EXECUTABLES {
         let path = basedir.join(name);
         if path.is_file() {
@@ -28,8 +40,29 @@ pub(crate) fn check(basedir: &Path) -> Result<(), LibrariesError> {
 
 /// Checks the release's `client`.
 pub(crate) fn check_client(basedir: &Path, client: &Path) -> Result<(), LibrariesError> {
+    let name = client.strip_prefix(basedir).unwrap_or(client);
+    check_program(client, &name.to_string_lossy(), basedir)?;
     let missing = unresolved_libraries(basedir, client)?;
     all_found(missing.into_iter().collect(), "client")
+}
+
+/// Whether the program `path`, called `name` in `tarball`, is one for this machine.
+fn check_program(path: &Path, name: &str, tarball: &Path) -> Result<(), LibrariesError> {
+    let executable =
+        Executable::of_file(path).map_err(|source| LibrariesError::ReadExecutable {
+            path: path.to_owned(),
+            source,
+        })?;
+    match executable {
+        Executable::Script | Executable::Native => Ok(()),
+        Executable::OtherMachine(found) => Err(LibrariesError::Architecture {
+            path: path.to_owned(),
+            found,
+            here: std::env::consts::ARCH,
+        }),
+        Executable::OtherSystem(system) => Err(NoServer::for_system(tarball, name, system).into()),
+        Executable::Unknown => Err(NoServer::no_program(tarball, name).into()),
+    }
 }
 
 fn all_found(missing: BTreeSet<String>, program: &'static str) -> Result<(), LibrariesError> {
@@ -53,14 +86,6 @@ fn unresolved_libraries(basedir: &Path, path: &Path) -> Result<Vec<String>, Libr
     let Ok(elf) = object::File::parse(&cache) else {
         return Ok(Vec::new());
     };
-    let (found, here) = (format!("{:?}", elf.architecture()), std::env::consts::ARCH);
-    if !found.eq_ignore_ascii_case(here) {
-        return Err(LibrariesError::Architecture {
-            path: path.to_owned(),
-            found: found.to_lowercase(),
-            here,
-        });
-    }
     let available = available_libraries(basedir);
     let parse = |source| LibrariesError::Parse {
         path: path.to_owned(),
@@ -129,13 +154,16 @@ pub enum LibrariesError {
         /// What is wrong with it.
         source: object::Error,
     },
+    /// Made for another system, or for none.
+    #[error(transparent)]
+    Foreign(#[from] NoServer),
     /// Made for another processor.
     #[error("the server is for {found}, and this machine is {here}")]
     Architecture {
         /// The server's executable.
         path: PathBuf,
         /// The executable's architecture.
-        found: String,
+        found: &'static str,
         /// This machine's.
         here: &'static str,
     },
@@ -154,6 +182,10 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    fn check(basedir: &Path) -> Result<(), LibrariesError> {
+        super::check(basedir, Path::new("m.tar.gz"))
+    }
 
     fn release(content: &[u8]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
@@ -209,6 +241,28 @@ mod tests {
                 "the server is for {name}, and this machine is {}",
                 std::env::consts::ARCH
             )
+        );
+    }
+
+    #[test]
+    fn check_what_is_for_no_linux_is_told() {
+        let text = |content: &[u8]| check(release(content).path()).unwrap_err().to_string();
+        assert_eq!(
+            text(b"\xcf\xfa\xed\xfe\ntouch x\n"),
+            "m.tar.gz is for macOS, as its bin/mysqld shows"
+        );
+        assert_eq!(
+            text(b"MZ\x90\0"),
+            "m.tar.gz is for Windows, as its bin/mysqld shows"
+        );
+        let neither = "m.tar.gz has a bin/mysqld that is neither a program for Linux nor a script";
+        assert_eq!(text(b"exit 0\n"), neither);
+        assert_eq!(text(b""), neither);
+        let helped = release(b"#!/bin/sh\n");
+        fs::write(helped.path().join("bin/resolveip"), "exit 0\n").unwrap();
+        assert_eq!(
+            check(helped.path()).unwrap_err().to_string(),
+            neither.replace("mysqld", "resolveip")
         );
     }
 

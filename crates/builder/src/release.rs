@@ -87,7 +87,7 @@ fn install_new(
         unpacked.files,
         unpacked.bytes / 1_000_000
     ));
-    libraries::check(&unpacked.top)?;
+    libraries::check(&unpacked.top, &tarball.path)?;
     let mut server = Server::probe(&unpacked.top)?;
     report.bullet(format!("found {server}, as the server itself says"));
     put_in_place(&server, &release).map_err(|source| ReleaseError::PutInPlace {

@@ -6,10 +6,12 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::num::NonZero;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use judge::{NoTarball, is_memory_limit};
+use judge::{Contents, NoServer, NoTarball, is_memory_limit};
+use mycnf::SERVER_EXECUTABLES;
 use tar::Archive;
 use thiserror::Error;
 
@@ -50,6 +52,7 @@ pub(crate) fn unpack(tarball: &Path, into: &Path, limits: Limits) -> Result<Unpa
         links: Vec::new(),
         files: 0,
         bytes: 0,
+        contents: Contents::default(),
     };
     let inflated = inflated(tarball, limits.threads, &digest)?;
     let content = RefCell::new(Content::new(inflated, limits.max_size));
@@ -60,14 +63,31 @@ pub(crate) fn unpack(tarball: &Path, into: &Path, limits: Limits) -> Result<Unpa
             limit: limits.max_size,
         });
     }
+    if let (Err(UnpackError::SeveralTops { .. }), Some(verdict)) =
+        (&added, tree.contents.verdict(tarball))
+    {
+        return Err(verdict.into());
+    }
     added?;
     let top = tree.finish()?;
+    if !has_server(&top) {
+        let verdict = tree.contents.verdict(tarball);
+        return Err(verdict.unwrap_or_else(|| NoServer::unknown(tarball)).into());
+    }
     Ok(Unpacked {
         top,
         files: tree.files,
         bytes: tree.bytes,
         digest: digest.finish(),
     })
+}
+
+fn has_server(top: &Path) -> bool {
+    let is_executable = |name: &str| {
+        let file = fs::metadata(top.join(name));
+        file.is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    };
+    SERVER_EXECUTABLES.iter().any(|name| is_executable(name))
 }
 
 /// The tree that grows below `into`.
@@ -82,6 +102,8 @@ struct Tree<'a> {
     links: Vec<(PathBuf, PathBuf)>,
     files: u64,
     bytes: u64,
+    /// For what the archive is if it holds no server.
+    contents: Contents,
 }
 
 impl Tree<'_> {
@@ -102,6 +124,11 @@ impl Tree<'_> {
 
     fn add(&mut self, item: Item, content: &mut Content) -> Result<(), UnpackError> {
         let Item { path, kind } = item;
+        let mode = match kind {
+            Kind::File { mode, .. } => Some(mode),
+            Kind::Directory | Kind::HardLink(_) | Kind::Symlink(_) => None,
+        };
+        self.contents.note(path.as_os_str().as_bytes(), mode);
         self.check_top(&path)?;
         self.files += 1;
         let full = self.into.join(&path);
@@ -265,6 +292,9 @@ pub enum UnpackError {
     /// Something else.
     #[error(transparent)]
     NoTarball(#[from] NoTarball),
+    /// An archive of something else.
+    #[error(transparent)]
+    NoServer(#[from] NoServer),
     /// Nothing in it.
     #[error("{path} is an empty tarball", path = path.display())]
     Empty {

@@ -155,34 +155,123 @@ fn entries_that_leave_the_directory_are_refused() {
     let server = format!("{TOP}/bin/mysqld");
     let server: Row<'_> = (EntryType::Regular, &server, SCRIPT.as_bytes());
     let (up, link) = (format!("{TOP}/../../../out"), format!("{TOP}/up"));
-    let cases: [(Row<'_>, &str); 4] = [
-        (
-            (EntryType::Regular, &up, b"x"),
-            "leads out of the directory",
-        ),
-        (
-            (EntryType::Regular, "/tmp/out", b"x"),
-            "leads out of the directory",
-        ),
+    let again = "fetch the tarball again from the vendor and compare its checksum";
+    let drop = "'repack --drop PATH FILE' leaves it out, its path below the top directory, if you trust the \
+                rest; push that";
+    let leads_out = "leads out of the directory";
+    let cases: [(Row<'_>, &str, &str); 4] = [
+        ((EntryType::Regular, &up, b"x"), leads_out, again),
+        ((EntryType::Regular, "/tmp/out", b"x"), leads_out, again),
         (
             (EntryType::Symlink, &link, b"/etc"),
             "is a symbolic link to an absolute path",
+            drop,
         ),
         (
             (EntryType::Symlink, &link, b"../../.."),
             "is a symbolic link out of the tarball",
+            drop,
         ),
     ];
-    for (row, why) in cases {
+    for (row, why, next) in cases {
         assert_refuses_packed(
             &tarball(&[server, row]),
             &format!(
                 "builder: error: the tarball's entry '{}' {why}\n  \
-                 next: no vendor's tarball has that: fetch it again from the vendor and compare \
-                 its checksum\n",
+                 next: {next}\n",
                 row.1
             ),
         );
+    }
+}
+
+/// What people put there instead, in the words that repack has for it.
+#[test]
+fn archive_of_something_else_is_told_for_what_it_is() {
+    let linux = "download the vendor's binary tarball: 'Linux - Generic', a .tar.xz or .tar.gz";
+    let take_out = "take the server's out: 'repack FILE' does where they are not in a directory; else \
+                    unpack it";
+    let around = "unpack it, and pack the directory that holds bin, lib and share with 'tar czf \
+                  NAME.tar.gz DIRECTORY'";
+    let mac = "take the vendor's own file, or pack it with 'COPYFILE_DISABLE=1 tar czf NAME.tar.gz \
+               DIRECTORY'";
+    let rows = [
+        (
+            "m/bin/mysqld.exe",
+            "is for Windows: it has m/bin/mysqld.exe",
+            linux,
+        ),
+        (
+            "m/CMakeLists.txt",
+            "is the source: it has m/CMakeLists.txt",
+            linux,
+        ),
+        (
+            "m/bin/mysql",
+            "holds clients, such as m/bin/mysql, and no server",
+            linux,
+        ),
+        (
+            "mysql-9.tar.xz",
+            "holds tarballs, such as mysql-9.tar.xz, and no server itself",
+            take_out,
+        ),
+        (
+            "server-9.x86_64.rpm",
+            "is a bundle of packages, such as server-9.x86_64.rpm",
+            linux,
+        ),
+        (
+            "usr/local/mysql/bin/mysqld",
+            "has its server at usr/local/mysql/bin/mysqld, and not in bin of its top directory",
+            around,
+        ),
+        (
+            "bin/mysqld",
+            "has its server at bin/mysqld, and not in bin of its top directory",
+            around,
+        ),
+        ("._m", "was packed on a Mac, which added ._m", mac),
+    ];
+    for (name, what, next) in rows {
+        // With and without something behind that is in another directory.
+        let other: Row<'_> = (EntryType::Regular, "other/x", b"x");
+        let entry: Row<'_> = (EntryType::Regular, name, b"x");
+        for entries in [vec![entry], vec![entry, other]] {
+            assert_refuses_packed(
+                &tarball(&entries),
+                &format!("builder: error: {{dir}}/code/hooks/m.tar.gz {what}\n  next: {next}\n"),
+            );
+        }
+    }
+}
+
+/// Where the C library finds no format that the kernel runs, it calls a shell.
+#[test]
+fn server_for_another_system_is_refused_and_no_shell_runs_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let trace = dir.path().join("trace");
+    let linux = "download the vendor's binary tarball: 'Linux - Generic', a .tar.xz or .tar.gz";
+    let rows: [(&[u8], &str); 4] = [
+        (b"\xcf\xfa\xed\xfe", "is for macOS, as its bin/mysqld shows"),
+        (b"\xca\xfe\xba\xbe", "is for macOS, as its bin/mysqld shows"),
+        (b"MZ", "is for Windows, as its bin/mysqld shows"),
+        (
+            b"",
+            "has a bin/mysqld that is neither a program for Linux nor a script",
+        ),
+    ];
+    for (magic, what) in rows {
+        let text = format!("\ntouch '{}'; exit 0\n", trace.display());
+        let server = [magic, text.as_bytes()].concat();
+        assert_refuses_packed(
+            &vendors(&server),
+            &format!(
+                "- unpacked 4 files, 0 MB\n\
+                 builder: error: {{dir}}/code/hooks/m.tar.gz {what}\n  next: {linux}\n"
+            ),
+        );
+        assert!(!trace.exists(), "a shell ran it");
     }
 }
 

@@ -5,6 +5,7 @@
 mod defect;
 mod entry;
 mod environment;
+mod executable;
 mod exit;
 mod failure;
 mod foreign;
@@ -17,6 +18,7 @@ mod stop;
 pub use defect::watch_for_defects;
 pub use entry::{Program, main};
 pub use environment::{Environment, EnvironmentError, SwitchError};
+pub use executable::Executable;
 pub use exit::ExitStatus;
 pub use failure::{Advice, Explain, Kind, render};
 pub use foreign::{Foreign, escape_controls, is_unsafe};

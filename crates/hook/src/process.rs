@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use thiserror::Error;
 
+use crate::executable::Executable;
 use crate::stop;
 
 pub use background::Background;
@@ -153,6 +154,7 @@ pub fn feed(command: &mut Command, stdin: impl Read + Send) -> Result<Finished, 
 
 /// Starts `command` on a leash, if this process is a hook, and where [`kill`] reaches all it starts.
 fn spawn(command: &mut Command, streams: impl FnOnce(&mut Command)) -> io::Result<Child> {
+    Executable::check(command.get_program().as_ref())?;
     let mut leashed = Leash::put_on(command);
     let command = leashed.as_mut().unwrap_or(command);
     streams(command);
@@ -197,7 +199,8 @@ fn kill(child: &mut Child) -> io::Result<ExitStatus> {
 /// By then the standard library has put SIGPIPE back to its default for the program to come, so a
 /// caller should do no more than report the error.
 pub fn exec(command: &mut Command) -> CommandError {
-    let source = command.exec();
+    let checked = Executable::check(command.get_program().as_ref());
+    let source = checked.map_or_else(|error| error, |()| command.exec());
     CommandError::Start {
         program: command.get_program().to_owned(),
         source,
@@ -280,6 +283,17 @@ mod tests {
             "/bin/sh was killed by signal 9 \
              (often: the machine or its memory limit ran out of memory)"
         );
+        let dir = tempfile::tempdir().unwrap();
+        let (foreign, trace) = (dir.path().join("mysqld"), dir.path().join("trace"));
+        std::fs::write(&foreign, format!("\u{1}\ntouch '{}'\n", trace.display())).unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&foreign, executable).unwrap();
+        let refused = run(&mut Command::new(&foreign), b"").unwrap_err();
+        let CommandError::Start { source, .. } = refused else {
+            panic!("{refused}");
+        };
+        assert_eq!(source.raw_os_error(), Some(8), "exec format error");
+        assert!(!trace.exists(), "no shell ran it");
         let missing = run(&mut Command::new("/nowhere/mysqld"), b"").unwrap_err();
         assert_eq!(missing.to_string(), "cannot run /nowhere/mysqld");
         assert_eq!(missing.last_words(), "");

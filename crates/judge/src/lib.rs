@@ -1,9 +1,11 @@
 //! What a file is that should be a server's tarball, in the same words for everyone who reads one. Told by
 //! its bytes, never by its name; nothing is unpacked, inflated or run here.
 
+mod contents;
 mod failure;
 mod format;
 
+pub use contents::{Contents, NoServer};
 pub use failure::{cause, is_memory_limit};
 pub use format::{Codec, Foreign, Format, NoTarball, is_archive};
 

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
+use judge::NoServer;
 use mycnf::{LIBRARY_DIRECTORIES, SERVER_EXECUTABLES, is_system_library};
 
 use crate::prune::Pruner;
@@ -13,6 +14,9 @@ use crate::tree::{Kind, MAX_LINKS_FOLLOWED, Tree, View};
 
 /// Where vendors put what is not specific to a machine.
 const SHARE: [&str; 3] = ["share", "share/mysql", "share/mariadb"];
+
+/// What is looked for first.
+const SERVER: &str = "server";
 
 /// Without these no server starts, whatever its release.
 const ALWAYS: [(&str, &str); 2] = [
@@ -74,7 +78,7 @@ pub(crate) struct Check<'a> {
 impl Check<'_> {
     /// Whether the result works as far as can be told; returns what only the system can tell.
     pub(crate) fn run(&self, needed: &[Needed]) -> Result<Vec<Unknown>, StreamError> {
-        self.one_of("server", &SERVER_EXECUTABLES.map(PathBuf::from), true)?;
+        self.one_of(SERVER, &SERVER_EXECUTABLES.map(PathBuf::from), true)?;
         for (what, file) in ALWAYS {
             self.one_of(what, &in_share(file), true)?;
         }
@@ -122,6 +126,7 @@ impl Check<'_> {
         }
         match places.iter().find(|path| self.has(path, View::Input)) {
             Some(lost) => Err(self.lacks(format!("its {what}"), lost)),
+            None if must && what == SERVER => Err(NoServer::unknown(self.path).into()),
             None if must => Err(StreamError::Absent {
                 path: self.path.into(),
                 what,

@@ -92,6 +92,7 @@ impl Explain for StreamError {
                 Kind::Configuration,
                 "pass the vendor's binary tarball (linux-generic, not the source)",
             ),
+            Self::NoServer(archive) => Advice::new(Kind::Configuration, archive.next()),
             Self::Absent { .. } => Advice::new(
                 Kind::Configuration,
                 "pass the vendor's binary tarball (linux-generic, not the source, not \

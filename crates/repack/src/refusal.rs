@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use judge::{cause, is_memory_limit};
+use judge::{NoServer, cause, is_memory_limit};
 use thiserror::Error;
 
 use crate::archive::ArchiveError;
@@ -80,6 +80,8 @@ pub(crate) enum StreamError {
     NotTar { path: PathBuf },
     #[error("{path} holds no files", path = path.display())]
     NoEntries { path: PathBuf },
+    #[error(transparent)]
+    NoServer(#[from] NoServer),
     #[error("{path} has no {what}", path = path.display())]
     Absent { path: PathBuf, what: &'static str },
     #[error("the result would lack {what}: {file} is left out by {cause}", file = file.display())]
@@ -161,4 +163,11 @@ pub(crate) enum Refusal {
     HardLinkToDropped { link: String, target: String },
     #[error("goes on after its end")]
     AfterEnd,
+}
+
+impl Refusal {
+    /// Whether it says that the archive is laid out as no server's is.
+    pub(crate) fn is_of_the_whole(&self) -> bool {
+        matches!(self, Self::NotInDirectory | Self::SecondTop { .. })
+    }
 }

@@ -8,6 +8,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use hook::Executable;
+use judge::Contents;
+use mycnf::SERVER_EXECUTABLES;
 use tar::{Builder, EntryType, Header};
 
 use crate::archive::{Archive, ArchiveError, Entry};
@@ -42,6 +45,7 @@ pub(crate) fn prune_stream<R: Read, W: Write>(
         tree: Tree::default(),
         links: Vec::new(),
         tally: Tally::default(),
+        contents: Contents::default(),
         buffer: vec![0; 128 << 10],
     };
     let explain = |started: bool, (entry, failure): (Vec<u8>, Failure)| match failure {
@@ -56,8 +60,14 @@ pub(crate) fn prune_stream<R: Read, W: Write>(
             source,
         },
     };
-    pass.run(Archive::new(input))
-        .map_err(|failed| explain(pass.top.is_some(), failed))?;
+    let ran = pass.run(Archive::new(input));
+    let no_server = pass.contents.verdict(input_path);
+    if let (Err((_, Failure::Refused(refusal))), Some(verdict)) = (&ran, &no_server)
+        && refusal.is_of_the_whole()
+    {
+        return Err(verdict.clone().into());
+    }
+    ran.map_err(|failed| explain(pass.top.is_some(), failed))?;
     if pass.top.is_none() {
         return Err(StreamError::NoEntries {
             path: input_path.into(),
@@ -68,7 +78,14 @@ pub(crate) fn prune_stream<R: Read, W: Write>(
         tree: &pass.tree,
         pruner: pass.pruner,
     };
-    pass.tally.unknown = check.run(&pass.needed)?;
+    pass.tally.unknown = check.run(&pass.needed).map_err(|error| match error {
+        StreamError::NoServer(unknown) => no_server.unwrap_or(unknown).into(),
+        error => error,
+    })?;
+    if let Some(foreign) = pass.contents.other_system(input_path) {
+        return Err(foreign.into());
+    }
+    pass.tally.other_machine = pass.contents.other_machine();
     let out = pass.out.into_inner();
     let out = out.map_err(|source| explain(true, (Vec::new(), Failure::Write(source))))?;
     Ok((pass.tally, out))
@@ -84,6 +101,8 @@ struct Pass<'a, W: Write> {
     tree: Tree,
     links: Vec<Link>,
     tally: Tally,
+    /// For what the archive is if it holds no server.
+    contents: Contents,
     buffer: Vec<u8>,
 }
 
@@ -116,6 +135,9 @@ impl<W: Write> Pass<'_, W> {
 
     fn entry(&mut self, entry: &Entry, content: &mut impl Read) -> Result<(), Failure> {
         let (raw, entry_type) = (entry.name.as_slice(), entry.header.entry_type());
+        let mode = entry.header.mode().unwrap_or_default();
+        self.contents
+            .note(raw, entry_type.is_file().then_some(mode));
         let Some(Name { top, inner }) = Name::parse(raw)? else {
             return Ok(());
         };
@@ -308,10 +330,13 @@ impl<W: Write> Pass<'_, W> {
     ) -> Result<(), Failure> {
         let path = self.full(inner);
         let mut start = Vec::new();
-        let read = entry.take(MAGIC.len() as u64).read_to_end(&mut start);
+        let read = entry.take(Executable::START as u64).read_to_end(&mut start);
         read.map_err(|source| ArchiveError::Read { source })?;
+        if let Some(name) = inner.to_str().filter(|n| SERVER_EXECUTABLES.contains(n)) {
+            self.contents.note_server(name, &start);
+        }
         let mut content = start.as_slice().chain(entry);
-        if start != MAGIC {
+        if !start.starts_with(&MAGIC) {
             self.tally.keep(inner, size);
             self.write_header(&mut header, &path)?;
             return self.write_content(&mut content, size);

@@ -54,6 +54,8 @@ pub(crate) struct Tally {
     pub(crate) untouched: Vec<(PathBuf, StripError)>,
     /// Libraries that only the system can have.
     pub(crate) unknown: Vec<Unknown>,
+    /// The machine that the server is for, if it is not this one.
+    pub(crate) other_machine: Option<&'static str>,
 }
 
 impl Tally {
@@ -118,6 +120,12 @@ impl Summary {
         if let Some(chosen) = &self.chosen {
             let input = file_name(&self.input);
             notes.push(format!("took {chosen} out of {input}"));
+        }
+        if let Some(machine) = self.tally.other_machine {
+            let here = std::env::consts::ARCH;
+            notes.push(format!(
+                "warning: the server is for {machine}, and this machine is {here}"
+            ));
         }
         for option in &self.unmatched {
             notes.push(format!("warning: {option} matches nothing in the tarball"));

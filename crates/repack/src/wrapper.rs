@@ -102,17 +102,21 @@ impl<R: Read> Read for Wrapped<R> {
     }
 }
 
-/// Whether an archive that starts like this wraps tarballs: its first file is one.
+/// Whether an archive that starts like this wraps tarballs: one is among its first files, and those
+/// before it, a signature or a text, are in no directory either.
 pub(crate) fn is_wrapper(start: &[u8]) -> bool {
     let mut archive = Archive::new(start);
-    loop {
-        match archive.next() {
+    while let Ok(Some(entry)) = archive.next() {
+        match (Name::parse(&entry.name), Inner::of(&entry)) {
+            (_, Inner::Server(_) | Inner::Other(_)) => return true,
             // What `tar -C directory .` starts with.
-            Ok(Some(entry)) if matches!(Name::parse(&entry.name), Ok(None)) => {}
-            Ok(Some(entry)) => return !matches!(Inner::of(&entry), Inner::NoTarball),
-            Ok(None) | Err(_) => return false,
+            (Ok(None), _) => {}
+            (Ok(Some(name)), _)
+                if name.inner.as_os_str().is_empty() && entry.header.entry_type().is_file() => {}
+            _ => return false,
         }
     }
+    false
 }
 
 enum Inner {

@@ -185,21 +185,8 @@ fn release_errors_have_exact_texts() {
 }
 
 #[test]
-fn unpack_errors_have_exact_texts() {
-    let unpack = |error: UnpackError| Error::Release(ReleaseError::Unpack(error));
-    let again = "\n  next: no vendor's tarball has that: fetch it again from the vendor and compare \
-                 its checksum";
-    let mistaken = "\n  next: put the vendor's Linux tarball there; a download page saved under its \
-                    name is the usual mistake";
-    let (path_, source_) = (path(), source());
-    assert_rendered(
-        unpack(UnpackError::Read {
-            path: path_,
-            source: source_,
-        }),
-        "cannot read /h/x to its end\n  cause: permission denied\n  next: fetch the tarball again \
-         (it is cut short or damaged), compare its checksum with the vendor's, push again",
-    );
+fn unpack_errors_of_other_files_have_exact_texts() {
+    let unpack = |error| ReleaseError::Unpack(error);
     assert_rendered(
         unpack(UnpackError::TooMuchMemory { path: path() }),
         "/h/x needs more than 128 MiB of memory to inflate\n  next: recompress it with 'repack', or \
@@ -218,6 +205,34 @@ fn unpack_errors_have_exact_texts() {
         "/h/x is compressed twice\n  next: inflate it once, for example with 'gzip -dc FILE \
          >NAME.tar.gz', and take what comes out",
     );
+    let (entry, why) = ("a".into(), "is a symbolic link to an absolute path");
+    assert_rendered(
+        unpack(UnpackError::Refused { entry, why }),
+        "the tarball's entry 'a' is a symbolic link to an absolute path\n  next: 'repack --drop PATH \
+         FILE' leaves it out, its path below the top directory, if you trust the rest; push that",
+    );
+    assert_rendered(
+        unpack(judge::NoServer::unknown("/h/x".as_ref()).into()),
+        "/h/x has no server\n  next: pass the vendor's binary tarball (linux-generic, not the source, \
+         not the test suite)",
+    );
+}
+
+#[test]
+fn unpack_errors_have_exact_texts() {
+    let unpack = |error: UnpackError| Error::Release(ReleaseError::Unpack(error));
+    let again = "\n  next: fetch the tarball again from the vendor and compare its checksum";
+    let mistaken = "\n  next: put the vendor's Linux tarball there; a download page saved under its \
+                    name is the usual mistake";
+    let (path_, source_) = (path(), source());
+    assert_rendered(
+        unpack(UnpackError::Read {
+            path: path_,
+            source: source_,
+        }),
+        "cannot read /h/x to its end\n  cause: permission denied\n  next: fetch the tarball again \
+         (it is cut short or damaged), compare its checksum with the vendor's, push again",
+    );
     assert_rendered(
         unpack(UnpackError::Empty { path: path() }),
         &format!("/h/x is an empty tarball{mistaken}"),
@@ -225,7 +240,8 @@ fn unpack_errors_have_exact_texts() {
     let (first, second) = ("a".into(), "b".into());
     assert_rendered(
         unpack(UnpackError::SeveralTops { first, second }),
-        &format!("the tarball has two top directories, 'a' and 'b'{again}"),
+        "the tarball has two top directories, 'a' and 'b'\n  next: pack one directory that holds bin, \
+         lib and share, push again",
     );
     assert_rendered(
         unpack(UnpackError::Name { source: source() }),
@@ -269,7 +285,7 @@ fn library_errors_have_exact_texts() {
         }),
         &format!("/h/x is damaged\n  cause: {cause}{again}"),
     );
-    let (found, here) = ("aarch64".to_owned(), "x86_64");
+    let (found, here) = ("aarch64", "x86_64");
     assert_rendered(
         library(LibrariesError::Architecture {
             path: path(),

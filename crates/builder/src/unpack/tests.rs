@@ -222,6 +222,8 @@ fn unpack_modes_and_times_are_those_of_the_tarball() {
     header.set_size(1);
     let name = format!("m-1/{}", "long".repeat(40));
     builder.append_data(&mut header, &name, &b"x"[..]).unwrap();
+    header.set_mode(0o755);
+    builder.append_data(&mut header, FILE.1, &b"x"[..]).unwrap();
     let (_dir, result) = unpacked(&gzip(&builder.into_inner().unwrap()));
     let top = result.unwrap().top;
     assert!(top.join("odd").is_dir());

@@ -25,10 +25,8 @@ fn server() -> Tarball {
 
 #[test]
 fn result_without_a_server_is_refused() {
-    let sources = || Tarball::new().file("my-1/sql/mysqld.cc", 0o644, b"int main");
-    refuses(sources(), &[], "in.tar.gz has no server", VENDOR);
-    let text_file = Tarball::new().file("my-1/bin/mysqld", 0o644, b"text");
-    refuses(text_file, &[], "in.tar.gz has no server", VENDOR);
+    let nothing = Tarball::new().file("my-1/README", 0o644, b"text");
+    refuses(nothing, &[], "in.tar.gz has no server", VENDOR);
     for option in ["bin", "bin/mysql*"] {
         refuses(
             server(),
@@ -50,6 +48,112 @@ fn result_without_a_server_is_refused() {
         "the result would lack its server: libexec/mysqld-8 is left out by --drop 'libexec'",
         "run it without --drop 'libexec', or add --keep 'libexec/mysqld-8'",
     );
+}
+
+/// A name, what it shows, and what to do instead.
+fn other_archives() -> Vec<(&'static str, &'static str, &'static str)> {
+    let linux = "download the vendor's binary tarball: 'Linux - Generic', a .tar.xz or .tar.gz";
+    let around = "unpack it, and pack the directory that holds bin, lib and share with 'tar czf \
+                  NAME.tar.gz DIRECTORY'";
+    let out = "take the server's out: 'repack FILE' does where they are not in a directory; else unpack it";
+    let mac = "take the vendor's own file, or pack it with 'COPYFILE_DISABLE=1 tar czf NAME.tar.gz \
+               DIRECTORY'";
+    let own = "take the vendor's own file: it was packed again where files have no modes";
+    vec![
+        (
+            "m/bin/mysqld.exe",
+            "is for Windows: it has m/bin/mysqld.exe",
+            linux,
+        ),
+        (
+            "m/CMakeLists.txt",
+            "is the source: it has m/CMakeLists.txt",
+            linux,
+        ),
+        (
+            "m/sql/mysqld.cc",
+            "is the source: it has m/sql/mysqld.cc",
+            linux,
+        ),
+        (
+            "m/bin/mariadb",
+            "holds clients, such as m/bin/mariadb, and no server",
+            linux,
+        ),
+        (
+            "d/mysql-9.tar.xz",
+            "holds tarballs, such as d/mysql-9.tar.xz, and no server itself",
+            out,
+        ),
+        (
+            "server_9_amd64.deb",
+            "is a bundle of packages, such as server_9_amd64.deb",
+            linux,
+        ),
+        (
+            "m/mysql-test/t/1st.test",
+            "is the test suite, without a server",
+            linux,
+        ),
+        (
+            "usr/local/mysql/bin/mysqld",
+            "has its server at usr/local/mysql/bin/mysqld, and not in bin of its top directory",
+            around,
+        ),
+        (
+            "bin/mysqld",
+            "has its server at bin/mysqld, and not in bin of its top directory",
+            around,
+        ),
+        (
+            "m/bin/mysqld",
+            "has no server that can be executed: m/bin/mysqld has lost its mode",
+            own,
+        ),
+        ("._m", "was packed on a Mac, which added ._m", mac),
+    ]
+}
+
+/// What people take for it, in the words that builder has for it.
+#[test]
+fn archive_of_something_else_is_told_for_what_it_is() {
+    for (name, what, next) in other_archives() {
+        for second in ["", "other/x"] {
+            let mut tarball = Tarball::new().file(name, 0o644, b"x");
+            if !second.is_empty() {
+                tarball = tarball.file(second, 0o644, b"x");
+            }
+            refuses(tarball, &[], &format!("in.tar.gz {what}"), next);
+        }
+    }
+}
+
+#[test]
+fn server_for_another_system_is_refused_and_one_for_another_machine_told() {
+    let linux = "download the vendor's binary tarball: 'Linux - Generic', a .tar.xz or .tar.gz";
+    let with = |content: &[u8]| {
+        Tarball::new()
+            .share()
+            .file("my-1/bin/mysqld", 0o755, content)
+    };
+    let macos = "in.tar.gz is for macOS, as its bin/mysqld shows";
+    refuses(with(b"\xcf\xfa\xed\xfe\x07\0\0\x01"), &[], macos, linux);
+    let windows = "in.tar.gz is for Windows, as its bin/mysqld shows";
+    refuses(with(b"MZ\x90\0"), &[], windows, linux);
+    // An ELF file for 32 bits: its class, its byte order, its machine.
+    let mut i386 = b"\x7fELF\x01\x01\x01".to_vec();
+    i386.resize(18, 0);
+    i386.extend([3, 0]);
+    let case = Case::new(&gzip(&with(&i386).bytes()));
+    let output = case.run(&["in.tar.gz", "-o", "out"]);
+    let here = std::env::consts::ARCH;
+    let note = format!("- warning: the server is for i386, and this machine is {here}\n");
+    assert!(
+        text(&output.stderr).starts_with(&note),
+        "{}",
+        text(&output.stderr)
+    );
+    assert!(output.status.success());
 }
 
 #[test]

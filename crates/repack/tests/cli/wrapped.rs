@@ -22,6 +22,7 @@ fn servers_tarball_is_taken_out_of_the_outer_one_wherever_it_is() {
     let after = outer(&[(TESTS, no), (ROUTER, no), ("README", no), (SERVER, &server)]);
     let dot = Tarball::new().directory("./");
     let dot = dot.file(&format!("./{SERVER}"), 0o644, &server).bytes();
+    let signed = outer(&[("m.tar.xz.asc", b"-----BEGIN"), (SERVER, &server)]);
     let gz = gzip(&vendor().bytes());
     let named_tgz = outer(&[("mariadb-11.4.5-linux-systemd-x86_64.tgz", &gz)]);
     for (input, name) in [
@@ -30,6 +31,7 @@ fn servers_tarball_is_taken_out_of_the_outer_one_wherever_it_is() {
         (zstd(&after), SERVER),
         (after, SERVER),
         (dot, SERVER),
+        (signed, SERVER),
         (named_tgz, "mariadb-11.4.5-linux-systemd-x86_64.tgz"),
     ] {
         let case = Case::new(&input);
