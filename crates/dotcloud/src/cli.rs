@@ -179,12 +179,15 @@ Example:
     },
     /// Show what the services' programs wrote, and follow it
     #[command(after_help = "\
-Ends with Ctrl-C, unless -N is given.
+Of every instance: what its programs write to standard output and error, and the
+files in ~/data/logs, rotated ones included. Ends with Ctrl-C, unless -N is given.
 
 Examples:
   dotcloud logs               everything
   dotcloud logs db.0 web      one instance, and all instances of another service
-  dotcloud logs -N -n 20 db   the last 20 lines of every log")]
+  dotcloud logs -N -n 20 db   the last 20 lines of every log
+  dotcloud logs --since 10m   lines that begin with a date of the last 10 minutes,
+                              and logs without dates that were written since")]
     Logs(Logs),
     /// Run a command, or a shell, in an instance
     #[command(

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use crate::application::Selection;
 use crate::runtime::Choice;
+use crate::since::Since;
 use crate::upload::Vcs;
 
 /// How a reading verb prints.
@@ -130,9 +131,12 @@ pub(crate) struct Logs {
     /// Do not wait for more
     #[arg(short = 'N', long)]
     pub(crate) no_follow: bool,
-    /// Begin with this many lines of every log
-    #[arg(short = 'n', long, default_value_t = 100)]
-    pub(crate) lines: usize,
+    /// Begin with this many lines of every log; default: 100, with --since all
+    #[arg(short = 'n', long)]
+    pub(crate) lines: Option<usize>,
+    /// Begin with what was written since: 90s, 10m, 2h or 1d ago, or a date
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<Since>,
 }
 
 /// Arguments of `run`.

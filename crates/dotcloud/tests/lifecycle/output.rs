@@ -1,10 +1,12 @@
 //! What others write reaches a terminal as text, and neither fills our memory nor the disk.
 
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
+use std::process::Stdio;
 
 use super::RUNTIME;
-use crate::world::{BUILD_FILE, World};
+use crate::world::{BUILD_FILE, Running, World, wait_for};
 
 /// Says whether any of it could move a cursor, turn the direction, or be no UTF-8.
 #[track_caller]
@@ -138,4 +140,98 @@ fn output_that_cannot_be_written_is_a_failure() {
         assert_eq!(output.status.code(), Some(0), "{words:?} {output:?}");
         assert!(!String::from_utf8_lossy(&output.stderr).contains("error"));
     }
+}
+
+#[test]
+fn logs_show_all_that_was_written() {
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
+    // Two processes: one that stays, and one that rotated its log and ends without a line end.
+    world.write(
+        "dotcloud.yml",
+        &BUILD_FILE.replace(
+            "  process: ~/server\n",
+            "  processes:\n    db: ~/server\n    many: ~/many\n",
+        ),
+    );
+    world.script(
+        "app/many",
+        "mkdir -p ~/data/logs; cd ~/data/logs; mkfifo pipe; ln -s /etc/passwd link.log\n\
+         echo 'one of the service' >own.log; echo packed >own.log.gz\n\
+         seq 2500000; printf 'last words'; exec sleep 1000",
+    );
+    world.script("app/builder", "cp app/server app/many ~");
+    world.push(0);
+    let show = |words: &[&str]| {
+        let words = [&["logs", "-N", "db"], words].concat();
+        world.dotcloud(words).with_status(0).stdout
+    };
+    let all = wait_for("the last words", || {
+        let all = show(&["-n", "1000000"]);
+        all.contains("[db.0] last words\n").then_some(all)
+    });
+    let numbers: Vec<u32> = all
+        .lines()
+        .filter_map(|line| line.strip_prefix("[db.0] ")?.parse().ok())
+        .collect();
+    assert_eq!(numbers, (1_500_002..=2_500_000).collect::<Vec<u32>>());
+    assert!(world.state("db.0/1/log/many.log.1").exists());
+    assert!(all.contains("[db.0] one of the service\n"));
+    assert!(!all.contains("root:") && !all.contains("packed") && !all.contains("== pipe"));
+    let last = show(&["-n", "1"]);
+    assert!(
+        last.contains("[db.0] last words\n") && !last.contains("2500000"),
+        "{last}"
+    );
+    assert_eq!(show(&["--since", "2100-01-01"]), "");
+    assert!(show(&["--since", "1h", "-n", "1"]).contains("one of the service"));
+}
+
+#[test]
+fn logs_that_move_with_the_data_are_not_shown_again() {
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
+    world.script(
+        "app/many",
+        "mkdir -p ~/data/logs; echo 'one of the service' >~/data/logs/own.log\n\
+         printf 'last words'; exec sleep 1000",
+    );
+    world.write(
+        "dotcloud.yml",
+        &BUILD_FILE.replace(
+            "process: ~/server\n",
+            "processes:\n    db: ~/server\n    many: ~/many\n",
+        ),
+    );
+    world.script("app/builder", "cp app/server app/many ~");
+    world.push(0);
+    let mut follower = Running(
+        world
+            .command(["logs", "db"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let mut lines = BufReader::new(follower.0.stdout.take().unwrap()).lines();
+    let mut until = |end: &str| {
+        let mut seen = Vec::new();
+        loop {
+            let line = lines.next().unwrap().unwrap();
+            seen.push(line.clone());
+            if line.ends_with(end) {
+                break seen.join("\n");
+            }
+        }
+    };
+    until("one of the service");
+    until("last words");
+    world.script(
+        "app/many",
+        "echo added >>~/data/logs/own.log; exec sleep 1000",
+    );
+    world.push(0);
+    let seen = until("added");
+    assert!(!seen.contains("one of the service"), "{seen}");
 }
