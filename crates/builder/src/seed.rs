@@ -47,7 +47,7 @@ pub(crate) fn make(
     match &seed {
         None => report.bullet(
             "no seed: my.cnf includes files or keeps parts of the database apart; the first start \
-             initialises, without time zone tables",
+             initialises",
         ),
         Some(seed) if seed.path().is_file() => report.bullet("kept the seed, the same release"),
         Some(seed) => {

@@ -17,6 +17,7 @@ use crate::accounts::locking_sql;
 use crate::command::{plain_command, with_path};
 use crate::first_run::{FirstRun, FirstRunError, log_errors};
 use crate::layout::Layout;
+use crate::option_file::OptionFile;
 use crate::seed::{fill_holes, unpack};
 use crate::server::{Flavour, Server, Version};
 use crate::write::{WriteError, discard_unfinished, write_private};
@@ -153,23 +154,57 @@ impl Initialisation<'_> {
         if self.server.flavour != Flavour::MariaDb && self.server.version >= INITIALIZE {
             return Ok(());
         }
-        let dir = self.layout.option_check_dir();
-        make_anew(&dir)?;
-        let mut command = self.bootstrap(&dir);
         // Nothing to do, in an empty directory: no InnoDB either.
-        command.args([
+        let quick = [
             "--skip-innodb",
             "--default-storage-engine=MyISAM",
             "--loose-default-tmp-storage-engine=MyISAM",
-        ]);
-        let result = self.start(&mut command, b"");
+        ];
+        if self.needs_innodb() {
+            self.try_options(&[])??;
+            return self.remove_log();
+        }
+        match self.try_options(&quick)? {
+            Err(error) if error.evidence().contains("unknown ") => Err(error),
+            // Without InnoDB it may fail for other reasons; with it the reason is in the options.
+            Err(_) => {
+                self.remove_log()?;
+                self.try_options(&[])??;
+                self.remove_log()
+            }
+            Ok(()) => self.remove_log(),
+        }
+    }
+
+    /// Whether the user's option file sets what a server without InnoDB does not look at.
+    fn needs_innodb(&self) -> bool {
+        let maria = self.server.flavour == Flavour::MariaDb;
+        let template = self.layout.template();
+        let Ok(bytes) = fs::read(&template) else {
+            return false;
+        };
+        let file = OptionFile::parse(&template, &bytes).ok();
+        let options = file.and_then(|file| file.resolve(self.layout.home()).ok());
+        options.is_some_and(|options| {
+            options.all().any(|option| {
+                let name = String::from_utf8_lossy(&option.name).replace('_', "-");
+                let innodb = maria && name.contains("innodb-");
+                innodb || name.ends_with("storage-engine") || name.ends_with("innodb-flush-method")
+            })
+        })
+    }
+
+    /// A server that does nothing, in an empty directory that it leaves behind nothing of.
+    fn try_options(
+        &self,
+        arguments: &[&str],
+    ) -> Result<Result<(), InitialiseError>, InitialiseError> {
+        let dir = self.layout.option_check_dir();
+        make_anew(&dir)?;
+        let result = self.start(self.bootstrap(&dir).args(arguments), b"");
         remove_dir_if_there(&dir)
             .map_err(|source| InitialiseError::Prepare { path: dir, source })?;
-        match result {
-            Err(error) if error.evidence().contains("unknown ") => Err(error),
-            // Without InnoDB it may fail for other reasons.
-            Err(_) | Ok(()) => self.remove_log(),
-        }
+        Ok(result)
     }
 
     fn start(&self, command: &mut Command, stdin: &[u8]) -> Result<(), InitialiseError> {

@@ -45,6 +45,12 @@ impl TimeZones {
         })
     }
 
+    /// Where the zone files are.
+    #[must_use]
+    pub fn zone_files(&self) -> &Path {
+        &self.zone_files
+    }
+
     /// The SQL that fills the tables: 5 MB for 1,800 zones.
     pub fn sql(&self, layout: &Layout) -> Result<Vec<u8>, CommandError> {
         // It takes no option file.

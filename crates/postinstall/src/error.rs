@@ -141,6 +141,22 @@ impl Explain for PrepareError {
                 "stop the process that listens there ('ss -ltnp' shows it), start again",
             ),
             Self::Accounts(error) => accounts(error),
+            Self::Address(_) => configuration(
+                "set it to an address of this machine, such as 127.0.0.1, or to 0.0.0.0 for all of \
+                 them, push again",
+            ),
+            Self::TimeZone(_) => configuration(
+                "set an offset such as '+01:00', or a zone that is in /usr/share/zoneinfo, without \
+                 MYSQL_INITDB_SKIP_TZINFO, push again",
+            ),
+            Self::ReadTimeZones { source } => {
+                environment("set MYSQL_INITDB_SKIP_TZINFO=1 to do without, push again")
+                    .detail(source.last_words())
+            }
+            Self::Places(_) => configuration(
+                "correct it in my.cnf, or take the option out: what is to last and does not come \
+                 with the push belongs below ~/data, by its full path, push again",
+            ),
             Self::Variable(error) => variable(error),
             Self::Stale(_) => environment("remove it, start again"),
             Self::ServerKeys(_) => environment("move it out of the data directory, start again"),
@@ -333,6 +349,8 @@ mod account_tests;
 mod first_run_tests;
 #[cfg(test)]
 mod initialiser_tests;
+#[cfg(test)]
+mod judgement_tests;
 #[cfg(test)]
 mod memory_tests;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use hook::Report;
 use mycnf::{FirstRun, FirstRunFile, Initialisation, Layout, OptionFile, Seed, Server};
 
 use crate::prepare::{PrepareError, Purpose};
+use crate::time_zone::ZoneTables;
 
 /// What a fresh database depends on. The caller holds the lock.
 pub(crate) struct FreshDatabase<'a> {
@@ -18,6 +19,8 @@ pub(crate) struct FreshDatabase<'a> {
     pub template: &'a OptionFile,
     /// What opens root: see `Accounts::opening_sql`.
     pub opening_sql: &'a str,
+    /// Its time zone tables.
+    pub zone_tables: &'a ZoneTables,
     /// `MYSQL_DATABASE`.
     pub database: Option<&'a str>,
 }
@@ -26,13 +29,13 @@ impl FreshDatabase<'_> {
     /// Makes it, if it is to be made now.
     pub(crate) fn make(&self, purpose: Purpose, report: &mut Report) -> Result<(), PrepareError> {
         let files = FirstRunFile::all(&self.layout.first_run_files())?;
-        let seed = self.seed();
+        let (seed, time_zones) = self.seed_and_time_zones()?;
         let initialisation = Initialisation {
             server: self.server,
             layout: self.layout,
             data_dir: self.data_dir,
             seed: seed.as_ref().map(Seed::path),
-            time_zones: b"",
+            time_zones: &time_zones,
         };
         // The platform may be about to replace ~/data by the real one, on which they ran long ago.
         if !files.is_empty() && purpose == Purpose::Later {
@@ -80,16 +83,35 @@ impl FreshDatabase<'_> {
         Ok(())
     }
 
-    /// The seed that builder made for this release and my.cnf, if it did.
-    fn seed(&self) -> Option<Seed> {
-        let release = self.server.basedir.canonicalize().ok()?;
-        let release = release.file_name()?;
-        let seed =
-            |time_zones| Seed::of(self.layout, release, self.server, self.template, time_zones);
-        // builder keeps one, made as it could then.
-        [seed(true), seed(false)]
-            .into_iter()
-            .flatten()
-            .find(|seed| seed.path().is_file())
+    /// The seed that builder made for this release and my.cnf, if it did, and what fills the time zone
+    /// tables where it does not have them.
+    fn seed_and_time_zones(&self) -> Result<(Option<Seed>, Vec<u8>), PrepareError> {
+        let seed = |time_zones| {
+            let release = self.server.basedir.canonicalize().ok()?;
+            let release = release.file_name()?.to_owned();
+            let seed = Seed::of(
+                self.layout,
+                &release,
+                self.server,
+                self.template,
+                time_zones,
+            )?;
+            seed.path().is_file().then_some(seed)
+        };
+        if let Some(seed) = seed(true) {
+            self.zone_tables.source(self.server, true)?;
+            return Ok((Some(seed), Vec::new()));
+        }
+        let source = self.zone_tables.source(self.server, false)?;
+        match (seed(false), source) {
+            // builder made it as it could.
+            (Some(seed), _) if self.zone_tables.named.is_none() => Ok((Some(seed), Vec::new())),
+            (_, Some(source)) => {
+                let sql = source.sql(self.layout);
+                let sql = sql.map_err(|source| PrepareError::ReadTimeZones { source })?;
+                Ok((None, sql))
+            }
+            (seed, None) => Ok((seed, Vec::new())),
+        }
     }
 }

@@ -3,28 +3,35 @@
 //! there yet, and what this makes of it is replaced by the real one.
 
 mod accounts;
+mod address;
 mod error;
 mod fresh;
+mod judgement;
 mod memory;
+mod places;
 mod prepare;
 mod rendering;
 mod server_keys;
 mod settings;
 mod stale;
 mod take_over;
+mod time_zone;
 mod variables;
 
 use hook::{Environment, Report};
 
 pub use accounts::{AccountInputs, AccountsError, UserInput};
+pub use address::AddressError;
 pub use error::Error;
 pub use memory::{MemoryInput, MemoryOrigin};
+pub use places::{PlacesError, Unusable};
 pub use prepare::{PrepareError, Prepared, Purpose, prepare};
 pub use rendering::{RenderError, server_command};
 pub use server_keys::ServerKeysError;
 pub use settings::{Port, Settings, SettingsError};
 pub use stale::StaleError;
 pub use take_over::TakeOverError;
+pub use time_zone::TimeZoneError;
 pub use variables::{UnreadVariables, VariableError};
 
 /// The text of `--help`.

@@ -9,22 +9,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hook::Report;
+use hook::{CommandError, Report};
 use mycnf::{
-    Accounts, Credentials, CredentialsError, DataDirState, DataLock, FirstRunFile,
-    FirstRunFileError, InitialiseError, InspectError, Journal, Layout, LockError, Password,
-    PasswordError, ProbeError, Rendered, Server, ServiceAccounts, WriteError, inspect,
-    remove_unfinished, write_private,
+    Accounts, Credentials, CredentialsError, DataDirState, DataLock, FirstRunFileError,
+    InitialiseError, InspectError, Journal, Layout, LockError, OptionFile, Password, PasswordError,
+    ProbeError, Server, ServiceAccounts, WriteError, inspect, remove_unfinished, write_private,
 };
 use thiserror::Error;
 
 use crate::accounts::{AccountInputs, AccountsError};
+use crate::address::AddressError;
 use crate::fresh::FreshDatabase;
+use crate::judgement::{Case, Judgement};
+use crate::places::{Places, PlacesError};
 use crate::rendering::{self, RenderError};
 use crate::server_keys::{self, ServerKeysError};
 use crate::settings::{Port, Settings};
 use crate::stale::{self, StaleError};
 use crate::take_over::{TakeOver, TakeOverError};
+use crate::time_zone::TimeZoneError;
 use crate::variables::VariableError;
 
 /// Longest path of a Unix socket (unix(7): 108 bytes with the closing NUL).
@@ -77,50 +80,19 @@ pub fn prepare(
     // Before the first write, so that a refusal changes nothing, and again once nobody else can
     // change the answer.
     let found = Found::look(settings, &layout, &server, &data_dir, purpose)?;
-    let accounts = accounts(
+    let case = Case {
         settings,
-        &server,
-        &rendered,
-        found.database.is_none(),
-        report,
-    )?;
-    check_first_run_files(&layout, purpose)?;
-    make_directories(&layout)?;
+        server: &server,
+        layout: &layout,
+        data_dir: &data_dir,
+        rendered: &rendered,
+        purpose,
+        fresh: found.database.is_none(),
+    };
+    let judgement = case.judge(report)?;
+    make_directories(&layout, &judgement.places)?;
     let lock = DataLock::acquire(&layout.lock(), LOCK_PATIENCE)?;
-    if purpose == Purpose::Serve {
-        // After the lock: of an orphaned server, which has both, the lock tells the process id.
-        check_port(&settings.port)?;
-        stale::remove_run_files(&layout)?;
-    }
-    stale::discard_unfinished_writes(&layout)?;
-    let found = Found::look(settings, &layout, &server, &data_dir, purpose)?;
-    let database = found.database;
-    let root_password = credentials(settings, &layout, found, report)?;
-    rendering::write(&rendered, settings, &layout, report)?;
-    rendering::validate(&rendered, &layout, &server)?;
-    if remove_unfinished(&layout)? {
-        report.bullet("removed a data directory whose initialisation had not finished");
-    }
-    let opening_sql = opening_sql(settings, &accounts, &server, root_password.as_ref());
-    if let Some(take_over) = database {
-        report.bullet(format!("kept the data directory {}", data_dir.display()));
-        if purpose == Purpose::Serve {
-            take_over.act(&data_dir, &server, &layout, report)?;
-            server_keys::set_aside_incomplete(&data_dir, &server, &rendered.user, report)?;
-        }
-    } else {
-        // Of an upgrade whose data is not there any more.
-        Journal::remove(&data_dir).map_err(TakeOverError::from)?;
-        let fresh = FreshDatabase {
-            server: &server,
-            layout: &layout,
-            data_dir: &data_dir,
-            template: &template,
-            opening_sql: opening_sql.as_deref().unwrap_or_default(),
-            database: accounts.database.as_deref(),
-        };
-        fresh.make(purpose, report)?;
-    }
+    let opening_sql = case.prepare(&judgement, &template, report)?;
     Ok(Prepared {
         opening_sql,
         init_file: rendering::init_file(&rendered, &server, &data_dir),
@@ -130,27 +102,61 @@ pub fn prepare(
     })
 }
 
-/// Who may log in to this server, as far as the inputs can be met: a fresh database that they cannot be
-/// met for is refused, an existing one goes on without. Tells what nothing reads.
-fn accounts(
-    settings: &Settings,
-    server: &Server,
-    rendered: &Rendered,
-    fresh: bool,
-    report: &mut Report,
-) -> Result<AccountInputs, PrepareError> {
-    let accounts = settings.accounts.for_server(server);
-    if fresh {
-        accounts.check()?;
-        let lower_case = rendering::user_value(rendered, server, "lower-case-table-names");
-        settings.unread.check(lower_case.as_deref())?;
-    } else {
-        accounts.warnings().for_each(|text| report.warning(text));
+impl Case<'_> {
+    /// Writes what is missing, with the lock held. The result is what the server has to run first.
+    fn prepare(
+        &self,
+        judgement: &Judgement,
+        template: &OptionFile,
+        report: &mut Report,
+    ) -> Result<Option<String>, PrepareError> {
+        let Self {
+            settings,
+            layout,
+            server,
+            data_dir,
+            rendered,
+            purpose,
+            ..
+        } = *self;
+        if purpose == Purpose::Serve {
+            // After the lock: of an orphaned server, which has both, the lock tells the process id.
+            check_port(&settings.port)?;
+            stale::remove_run_files(layout)?;
+        }
+        stale::discard_unfinished_writes(layout)?;
+        let found = Found::look(settings, layout, server, data_dir, purpose)?;
+        let database = found.database;
+        let root_password = credentials(settings, layout, found, report)?;
+        rendering::write(rendered, settings, layout, report)?;
+        rendering::validate(rendered, layout, server)?;
+        if remove_unfinished(layout)? {
+            report.bullet("removed a data directory whose initialisation had not finished");
+        }
+        let accounts = &judgement.accounts;
+        let opening_sql = opening_sql(settings, accounts, server, root_password.as_ref());
+        if let Some(take_over) = database {
+            report.bullet(format!("kept the data directory {}", data_dir.display()));
+            if purpose == Purpose::Serve {
+                take_over.act(data_dir, server, layout, report)?;
+                server_keys::set_aside_incomplete(data_dir, server, &rendered.user, report)?;
+            }
+        } else {
+            // Of an upgrade whose data is not there any more.
+            Journal::remove(data_dir).map_err(TakeOverError::from)?;
+            let fresh = FreshDatabase {
+                server,
+                layout,
+                data_dir,
+                template,
+                opening_sql: opening_sql.as_deref().unwrap_or_default(),
+                zone_tables: &judgement.zone_tables,
+                database: accounts.database.as_deref(),
+            };
+            fresh.make(purpose, report)?;
+        }
+        Ok(opening_sql)
     }
-    for warning in settings.unread.warnings(fresh) {
-        report.warning(warning);
-    }
-    Ok(accounts)
 }
 
 /// What the server runs at its start; `None` if root's password is not known.
@@ -220,16 +226,6 @@ impl Found {
     }
 }
 
-/// At the start it would be too late: the old instance will have been stopped.
-fn check_first_run_files(layout: &Layout, purpose: Purpose) -> Result<(), FirstRunFileError> {
-    if purpose == Purpose::Serve {
-        return Ok(());
-    }
-    FirstRunFile::all(&layout.first_run_files())?
-        .iter()
-        .try_for_each(FirstRunFile::check)
-}
-
 /// The servers cut a longer path silently or refuse it with a message about something else.
 fn check_socket_path(layout: &Layout) -> Result<(), PrepareError> {
     let path = layout.socket();
@@ -249,7 +245,7 @@ fn check_port(port: &Port) -> Result<(), PrepareError> {
         })
 }
 
-fn make_directories(layout: &Layout) -> Result<(), PrepareError> {
+fn make_directories(layout: &Layout, places: &Places) -> Result<(), PrepareError> {
     let paths = [
         layout.data(),
         layout.logs(),
@@ -263,7 +259,8 @@ fn make_directories(layout: &Layout) -> Result<(), PrepareError> {
             .create(&path)
             .map_err(|source| PrepareError::MakeDirectory { path, source })?;
     }
-    Ok(())
+    let make_directory = |(path, source)| PrepareError::MakeDirectory { path, source };
+    places.make().map_err(make_directory)
 }
 
 /// Root's password: the one asked for, else the one written down before, else, for a database that is
@@ -325,6 +322,21 @@ pub enum PrepareError {
     /// A database or an account that this server cannot have.
     #[error(transparent)]
     Accounts(#[from] Arc<AccountsError>),
+    /// The address to bind.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// The server's time zone.
+    #[error(transparent)]
+    TimeZone(#[from] TimeZoneError),
+    /// Its zone files could not be read.
+    #[error("cannot read the system's time zones")]
+    ReadTimeZones {
+        /// Why.
+        source: CommandError,
+    },
+    /// What my.cnf names.
+    #[error(transparent)]
+    Places(#[from] PlacesError),
     /// A variable asks for what there is not here.
     #[error(transparent)]
     Variable(#[from] VariableError),

@@ -100,15 +100,18 @@ fn tell_memory(plan: &MemoryPlan, settings: &Settings, report: &mut Report) {
     }
 }
 
-fn origin(origin: &Origin, layout: &Layout) -> String {
-    let line = |place: &Place| {
-        let name = if place.path == layout.template() {
-            "my.cnf".into()
-        } else {
-            place.path.to_string_lossy()
-        };
-        format!("{name} line {}", place.line)
+/// A line of my.cnf or of a file that it includes, as it is told.
+pub(crate) fn line(place: &Place, layout: &Layout) -> String {
+    let name = if place.path == layout.template() {
+        "my.cnf".into()
+    } else {
+        place.path.to_string_lossy()
     };
+    format!("{name} line {}", place.line)
+}
+
+fn origin(origin: &Origin, layout: &Layout) -> String {
+    let line = |place| line(place, layout);
     match origin {
         Origin::Added { why }
         | Origin::Imposed {
@@ -187,13 +190,6 @@ pub(crate) fn data_dir(
             data: layout.data(),
         })
     }
-}
-
-/// What the user's option file and those it includes set `option` to for the server.
-pub(crate) fn user_value(rendered: &Rendered, server: &Server, option: &str) -> Option<Vec<u8>> {
-    let groups = server_groups(server.flavour, server.version);
-    let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
-    rendered.user.get(&groups, option)?.value
 }
 
 /// The user's own `init-file`, where the option file names one.

@@ -29,6 +29,8 @@ pub struct Settings {
     pub memory: MemoryInput,
     /// Who may log in.
     pub accounts: AccountInputs,
+    /// `MYSQL_INITDB_SKIP_TZINFO`: a fresh database has no time zone tables.
+    pub skip_time_zones: bool,
     /// `MYSQL_REQUIRE_DATA`: never make a fresh database.
     pub require_data: bool,
     /// The container's host name.
@@ -60,6 +62,8 @@ impl Settings {
             },
             memory: MemoryInput::from_environment(environment)?,
             accounts: AccountInputs::from_environment(environment)?,
+            skip_time_zones: environment.switch("MYSQL_INITDB_SKIP_TZINFO")?
+                || environment.switch("MARIADB_INITDB_SKIP_TZINFO")?,
             require_data: environment.switch("MYSQL_REQUIRE_DATA")?,
             host_name: host_name(environment),
             unread: UnreadVariables::of(environment),

@@ -6,7 +6,7 @@ use hook::Environment;
 use thiserror::Error;
 
 /// What we read, without its vendor. Each may begin with `MYSQL_`.
-const READ: [&str; 17] = [
+const READ: [&str; 18] = [
     "ROOT_PASSWORD",
     "ROOT_PASSWORD_FILE",
     "ROOT_HOST",
@@ -23,6 +23,7 @@ const READ: [&str; 17] = [
     "PORT_NAME",
     "REQUIRE_DATA",
     "TARBALL",
+    "TARBALL_MAX_SIZE",
     "UPGRADE_ANYWAY",
 ];
 

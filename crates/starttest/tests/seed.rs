@@ -101,6 +101,11 @@ fn b3_seed_lets_nobody_in_by_itself() {
     }
 }
 
+fn has_root_from_elsewhere(root: &mut Conn) -> bool {
+    let query = "SELECT COUNT(*) FROM mysql.user WHERE User='root' AND Host='127.%'";
+    root.query_first(query).ok().flatten() == Some(1)
+}
+
 #[test]
 fn b7_b9_e4_e5_database_and_accounts_are_made_whenever_they_are_missing() {
     for server in SERVERS {
@@ -125,10 +130,7 @@ fn b7_b9_e4_e5_database_and_accounts_are_made_whenever_they_are_missing() {
             .unwrap();
         app.query_drop("CREATE DATABASE `myxshop-1.x/y '``é`")
             .unwrap_err();
-        let hosts: Option<u8> = root
-            .query_first("SELECT COUNT(*) FROM mysql.user WHERE User='root' AND Host='127.%'")
-            .unwrap();
-        assert_eq!(hosts, Some(1));
+        assert!(has_root_from_elsewhere(&mut root), "{server:?}");
         root.query_drop("REVOKE DROP ON `my\\_shop-1.x/y '``é`.* FROM `joe.app@1'`@'%'")
             .unwrap();
         root.query_drop("DROP USER root@'127.%'").unwrap();
@@ -147,10 +149,7 @@ fn b7_b9_e4_e5_database_and_accounts_are_made_whenever_they_are_missing() {
         let mut app = login(&instance, "joe.app@1'", "another one").unwrap();
         app.query_drop("DROP TABLE `my_shop-1.x/y '``é`.t")
             .unwrap_err();
-        let hosts: Option<u8> = root
-            .query_first("SELECT COUNT(*) FROM mysql.user WHERE User='root' AND Host='127.%'")
-            .unwrap();
-        assert_eq!(hosts, Some(1), "{server:?}");
+        assert!(has_root_from_elsewhere(&mut root), "{server:?}");
         root.query_drop("DROP USER `joe.app@1'`").unwrap();
         root.query_drop("DROP DATABASE `my_shop-1.x/y '``é`")
             .unwrap();
@@ -161,18 +160,6 @@ fn b7_b9_e4_e5_database_and_accounts_are_made_whenever_they_are_missing() {
         instance.connect(PASSWORD);
         let mut app = login(&instance, "joe.app@1'", PASSWORD).unwrap();
         app.query_drop("CREATE TABLE `my_shop-1.x/y '``é`.t (i INT)")
-            .unwrap();
-        // And nothing is taken away.
-        running.signal("TERM");
-        assert!(running.end().success());
-        let running = instance.start(
-            instance
-                .hook("starttest")
-                .env("MYSQL_ROOT_PASSWORD", PASSWORD),
-        );
-        instance.connect(PASSWORD);
-        let mut app = login(&instance, "joe.app@1'", PASSWORD).unwrap();
-        app.query_drop("SELECT * FROM `my_shop-1.x/y '``é`.t")
             .unwrap();
         drop(running);
         let log = fs::read_to_string(instance.home().join("data/logs/error.log")).unwrap();

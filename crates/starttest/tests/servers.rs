@@ -264,3 +264,61 @@ fn k7_unknown_option_is_told_in_the_servers_own_words_and_nothing_is_initialised
         }
     }
 }
+
+/// What the server could only say at its start, when the old instance is gone.
+#[test]
+fn k7_what_would_stop_the_server_is_refused_while_nothing_is_made() {
+    let collation = "character_set_server=utf8mb4\ncollation_server=utf8_general_ci";
+    let cases = [
+        (collation, "collation 'utf8"),
+        (
+            "log_bin=/nowhere/binlog",
+            "there is no directory /nowhere\n",
+        ),
+        (
+            "tmpdir=/nowhere",
+            "my.cnf line 2: tmpdir is /nowhere, which is not there\n",
+        ),
+        (
+            "default_time_zone=Europe/Berlni",
+            "line 2: default-time-zone is Europe/Berlni, ",
+        ),
+        ("bind_address=192.0.2.1", "nothing can listen there\n"),
+    ];
+    for server in SERVERS {
+        for (options, text) in cases {
+            let instance = Instance::new(server);
+            instance
+                .sandbox
+                .write("home/mysql/my.cnf", format!("[mysqld]\n{options}\n"));
+            let mut hook = instance.hook("postinstall");
+            let outcome = instance.sandbox.outcome(hook.env("MYSQL_BIND_ADDRESS", ""));
+            assert_eq!(outcome.code, Some(1), "{server:?} {options}");
+            let said = outcome.stderr.to_lowercase();
+            assert!(said.contains(&text.to_lowercase()), "{}", outcome.stderr);
+            assert!(!instance.home().join("data/mysqldb").exists(), "{options}");
+        }
+    }
+}
+
+/// Without a seed (my.cnf includes files) the tables are filled as well.
+#[test]
+fn d5_named_time_zone_without_a_seed() {
+    // MySQL 5.6's fixture cannot read zone files.
+    for server in [Server::MariaDb, Server::MySql9] {
+        let instance = Instance::new(server);
+        let conf_d = instance.home().join("conf.d");
+        fs::create_dir(&conf_d).unwrap();
+        let my_cnf = format!(
+            "[mysqld]\ndefault_time_zone=Europe/Berlin\n!includedir {}\n",
+            conf_d.display()
+        );
+        instance.sandbox.write("home/mysql/my.cnf", my_cnf);
+        let mut hook = instance.hook("starttest");
+        let running = instance.start(hook.env("MYSQL_ROOT_PASSWORD", PASSWORD));
+        let mut root = instance.connect(PASSWORD);
+        let zone: Option<String> = root.query_first("SELECT @@time_zone").unwrap();
+        assert_eq!(zone.as_deref(), Some("Europe/Berlin"), "{server:?}");
+        drop(running);
+    }
+}

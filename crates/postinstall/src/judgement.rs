@@ -1,0 +1,109 @@
+//! What the inputs and my.cnf ask for, judged before anything is written: refused where a database that
+//! is to be made could not have it, told where an existing one goes on without.
+
+use std::path::Path;
+
+use hook::Report;
+use mycnf::{FirstRunFile, FirstRunFileError, Layout, Rendered, Server, Value, server_groups};
+
+use crate::accounts::AccountInputs;
+use crate::address::{self, AddressError};
+use crate::places::Places;
+use crate::prepare::{PrepareError, Purpose};
+use crate::rendering::line;
+use crate::settings::Settings;
+use crate::time_zone::{ZoneTables, is_named};
+
+/// What is judged, and in which circumstances.
+pub(crate) struct Case<'a> {
+    pub settings: &'a Settings,
+    pub server: &'a Server,
+    pub layout: &'a Layout,
+    pub data_dir: &'a Path,
+    pub rendered: &'a Rendered,
+    pub purpose: Purpose,
+    /// There is no database yet.
+    pub fresh: bool,
+}
+
+/// What is to be done.
+pub(crate) struct Judgement {
+    pub accounts: AccountInputs,
+    pub places: Places,
+    pub zone_tables: ZoneTables,
+}
+
+impl Case<'_> {
+    pub(crate) fn judge(&self, report: &mut Report) -> Result<Judgement, PrepareError> {
+        let judgement = Judgement {
+            accounts: self.accounts(report)?,
+            places: Places::judge(self)?,
+            zone_tables: self.zone_tables(),
+        };
+        self.check_address()?;
+        for warning in &judgement.places.warnings {
+            report.warning(warning);
+        }
+        self.check_first_run_files()?;
+        Ok(judgement)
+    }
+
+    fn accounts(&self, report: &mut Report) -> Result<AccountInputs, PrepareError> {
+        let accounts = self.settings.accounts.for_server(self.server);
+        let unread = &self.settings.unread;
+        if self.fresh {
+            accounts.check()?;
+            let lower_case = self.user_set("lower-case-table-names");
+            let lower_case = lower_case.and_then(|found| found.value);
+            unread.check(lower_case.as_deref())?;
+        } else {
+            accounts.warnings().for_each(|text| report.warning(text));
+        }
+        for warning in unread.warnings(self.fresh) {
+            report.warning(warning);
+        }
+        Ok(accounts)
+    }
+
+    fn check_address(&self) -> Result<(), AddressError> {
+        if let Some(address) = &self.settings.bind_address {
+            return address::check(address, "from MYSQL_BIND_ADDRESS");
+        }
+        let Some(found) = self.user_set("bind-address") else {
+            return Ok(());
+        };
+        let value = String::from_utf8_lossy(&found.value.unwrap_or_default()).into_owned();
+        let origin = format!("from {}", line(&found.place, self.layout));
+        address::check(&value, &origin)
+    }
+
+    /// What my.cnf sets `option` to for the server.
+    pub(crate) fn user_set(&self, option: &str) -> Option<Value> {
+        let groups = server_groups(self.server.flavour, self.server.version);
+        let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+        self.rendered.user.get(&groups, option)
+    }
+
+    /// The zone tables of a database that is to be made.
+    fn zone_tables(&self) -> ZoneTables {
+        let found = self.user_set("default-time-zone");
+        let named = found.and_then(|found| {
+            let zone = String::from_utf8_lossy(&found.value?).into_owned();
+            is_named(&zone).then(|| (zone, line(&found.place, self.layout)))
+        });
+        ZoneTables {
+            skip: self.settings.skip_time_zones,
+            named,
+        }
+    }
+
+    /// At the start it would be too late: the old instance will have been stopped.
+    fn check_first_run_files(&self) -> Result<(), FirstRunFileError> {
+        if self.purpose == Purpose::Serve {
+            return Ok(());
+        }
+        FirstRunFile::all(&self.layout.first_run_files())?
+            .iter()
+            .try_for_each(FirstRunFile::check)
+    }
+}
