@@ -1,13 +1,16 @@
 //! One deployment, in the platform's order: build every service, prepare every new container, run
-//! every postinstall, and only then, instance by instance, stop, move `~/data`, launch, re-route.
-//! Until its old container is stopped an instance keeps serving, whatever fails.
+//! every postinstall, and only then, a few instances at a time, stop, move `~/data`, launch,
+//! re-route. Until its old container is stopped an instance keeps serving, whatever fails.
 
 mod builds;
 mod leaving;
 mod packages;
 mod prepare;
+mod step;
 mod switch;
 
+use std::collections::BTreeSet;
+use std::error::Error as _;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -22,13 +25,19 @@ use crate::files::FileError;
 use crate::handover::{self, HandoverError};
 use crate::hook_run::HookError;
 use crate::launch::LaunchError;
+use crate::ledger::Ledger;
 use crate::platform::Platform;
 use crate::ports::PortError;
 use crate::runtime::{Runtime, RuntimeError};
+use crate::side_by_side::{Slots, side_by_side};
 use crate::store::StoreError;
 use crate::supervisor::{self, SupervisorError};
 use crate::system_packages::PackageError;
 use crate::wiring::{self, WiringError};
+use step::Step;
+
+/// How many instances may be watched for each one that is at work.
+const WATCHED: usize = 4;
 
 /// What is to be deployed.
 #[derive(Clone, Copy)]
@@ -86,21 +95,64 @@ fn deploy_settled(
     let (names, _ports) = prepare::record(platform, application, request, log)?;
     log.platform("Initializing the new instances");
     let gateways = wiring::begin(platform, application)?;
-    for name in &names {
-        prepare::furnish(platform, application, request, name, log)?;
-        log.of(name, "Initialized");
-    }
+    let parallel = platform.limits.parallel;
+    let ledger = Ledger::new(application);
+    let shared = log.clone();
+    let all = |names: &[InstanceName], workers, work: Work<'_>| {
+        let failures = side_by_side(names, workers, |name| {
+            work(&mut Step {
+                platform,
+                ledger: &ledger,
+                request,
+                supervisord: &supervisord,
+                name,
+                log: shared.clone(),
+            })
+        });
+        first_of(failures, &mut shared.clone())
+    };
+    all(&names, parallel, &prepare::furnish)?;
     gateways.wait()?;
     log.platform("All instances are ready: deploying");
-    for name in &names {
-        prepare::postinstall(platform, application, request, name, log)?;
-    }
+    all(&names, parallel, &prepare::postinstall)?;
     check_stop(platform)?;
-    for name in &names {
-        switch::switch(platform, &supervisord, application, request, name, log)?;
+    // More than there are slots: supervisord watches a new program for a second, which is no work.
+    let workers = if parallel == 1 { 1 } else { parallel * WATCHED };
+    let slots = Slots::new(parallel);
+    // A release that is no good is to cost a service one of its instances, not all.
+    let (first, others) = first_of_services(names);
+    for names in [first, others] {
+        all(&names, workers, &|step| switch::switch(step, &slots))?;
     }
     leaving::remove(platform, application, log)?;
     builds::remove_old(platform, application)
+}
+
+/// What is done to every instance.
+type Work<'a> = &'a (dyn Fn(&mut Step<'_, '_>) -> Result<(), DeployError> + Sync);
+
+/// The first instance of every service, and the others.
+fn first_of_services(names: Vec<InstanceName>) -> (Vec<InstanceName>, Vec<InstanceName>) {
+    let mut seen = BTreeSet::new();
+    names
+        .into_iter()
+        .partition(|name| seen.insert(name.service.clone()))
+}
+
+/// The first of `failures`, if there are any; the others are told now.
+fn first_of(failures: Vec<DeployError>, log: &mut DeploymentLog) -> Result<(), DeployError> {
+    let mut failures = failures.into_iter();
+    let first = failures.next();
+    for error in failures {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        log.failure(text);
+    }
+    first.map_or(Ok(()), Err)
 }
 
 /// A state directory whose path is too long. Numbers have room to grow: what works at the first push

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anstyle::{AnsiColor, Style};
 use hook::Foreign;
@@ -19,10 +20,16 @@ pub(crate) const LEFT_OUT: &str = " bytes of output are left out here";
 /// How much of its end is kept at least; it may be twice as much.
 const TAIL: u64 = 2 << 20;
 
-/// The log of one deployment. A terminal that goes away does not stop it.
+/// The log of one deployment, of which everyone who works on it has one. A terminal that goes away
+/// does not stop it.
+#[derive(Clone)]
 pub(crate) struct DeploymentLog {
+    sink: Arc<Mutex<Sink>>,
+}
+
+struct Sink {
     file: Option<Bounded>,
-    out: Box<dyn Write>,
+    out: Box<dyn Write + Send>,
     colour: bool,
 }
 
@@ -31,20 +38,26 @@ impl DeploymentLog {
     pub(crate) fn begin(path: &Path) -> Result<Self, FileError> {
         let file = Bounded::create(path).map_err(files::failed("create", path))?;
         let out = std::io::stdout();
-        Ok(Self {
+        Ok(Self::of_sink(Sink {
             file: Some(file),
             colour: out.is_terminal(),
             out: Box::new(out),
-        })
+        }))
     }
 
     /// For what is no deployment but may have the same things to say.
     pub(crate) fn to_stderr() -> Self {
         let err = std::io::stderr();
-        Self {
+        Self::of_sink(Sink {
             file: None,
             colour: err.is_terminal(),
             out: Box::new(err),
+        })
+    }
+
+    fn of_sink(sink: Sink) -> Self {
+        Self {
+            sink: Arc::new(Mutex::new(sink)),
         }
     }
 
@@ -69,6 +82,14 @@ impl DeploymentLog {
         self.write(AnsiColor::Red.on_default(), &format!("--> {text}"));
     }
 
+    fn write(&mut self, style: Style, text: &str) {
+        // Whole lines, whoever else has something to say.
+        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        sink.write(style, text);
+    }
+}
+
+impl Sink {
     fn write(&mut self, style: Style, text: &str) {
         // What hooks print, and what processes and files are called, is others' choice.
         let line = format!("{}: {}", time(), Foreign::new(text));

@@ -12,6 +12,7 @@ use crate::container::Paths;
 use crate::deployment_log::DeploymentLog;
 use crate::files::{self, FileError};
 use crate::launch::{self, LaunchError};
+use crate::ledger::Ledger;
 use crate::platform::Platform;
 use crate::revive;
 use crate::runtime::RuntimeError;
@@ -63,7 +64,7 @@ pub(crate) fn settle(
     let names: Vec<InstanceName> = application.instances().map(|(name, _)| name).collect();
     for name in names {
         settle_one(platform, application, &name, log)?;
-        remove_retired(platform, application, &name, log)?;
+        remove_retired(platform, &Ledger::new(application), &name, log)?;
     }
     Ok(())
 }
@@ -104,7 +105,7 @@ fn settle_one(
                 "a deployment was interrupted after ~/data had moved: the new instance keeps it",
             );
             let new = paths(container);
-            take_over(platform, application, name)?;
+            take_over(platform, &Ledger::new(application), name)?;
             return restart(platform, &new, name, log);
         }
     }
@@ -117,17 +118,17 @@ fn settle_one(
 /// Records that the successor is the owner now.
 pub(crate) fn take_over(
     platform: &Platform,
-    application: &mut Application,
+    ledger: &Ledger<'_>,
     name: &InstanceName,
 ) -> Result<(), StoreError> {
-    if let Some(instance) = application.instance_mut(name)
-        && let Successor::Preparing { container } | Successor::TakingOver { container } =
+    ledger.change(platform, name, |instance| {
+        if let Successor::Preparing { container } | Successor::TakingOver { container } =
             std::mem::take(&mut instance.successor)
-    {
-        instance.retired.extend(instance.current.take());
-        instance.current = Some(container);
-    }
-    platform.store.save(application)
+        {
+            instance.retired.extend(instance.current.take());
+            instance.current = Some(container);
+        }
+    })
 }
 
 fn restart(
@@ -150,10 +151,11 @@ fn restart(
 /// Removes the containers that `name` has left behind.
 pub(crate) fn remove_retired(
     platform: &Platform,
-    application: &mut Application,
+    ledger: &Ledger<'_>,
     name: &InstanceName,
     log: &mut DeploymentLog,
 ) -> Result<(), HandoverError> {
+    let application = &ledger.snapshot();
     let retired = application
         .instance(name)
         .map(|instance| instance.retired.clone())
@@ -169,10 +171,7 @@ pub(crate) fn remove_retired(
         keep_late_data(platform, application, name, container, log)?;
         files::remove(paths.root())?;
     }
-    if let Some(instance) = application.instance_mut(name) {
-        instance.retired.clear();
-    }
-    Ok(platform.store.save(application)?)
+    Ok(ledger.change(platform, name, |instance| instance.retired.clear())?)
 }
 
 /// A container without `~/data` serves until its successor does, and may make one meanwhile.

@@ -93,16 +93,19 @@ pub(crate) fn start(
     Ok(Started { process })
 }
 
-/// Waits until every program runs and every port answers.
+/// Waits until every program runs and every port answers. `serving` is called as soon as only the
+/// second is missing for which supervisord watches a program that runs.
 pub(crate) fn wait_until_responsive(
     platform: &Platform,
     paths: &Paths,
     container: &Container,
     started: &Started,
+    serving: &mut dyn FnMut(),
 ) -> Result<(), LaunchError> {
     let limit = platform.limits.launch;
     let supervisor = platform.supervisor_of(paths)?;
     let begin = Instant::now();
+    let mut serves = false;
     loop {
         let waiting_for = match supervisor.status() {
             Ok(programs) => {
@@ -117,6 +120,11 @@ pub(crate) fn wait_until_responsive(
                     });
                 }
                 let late = programs.iter().find(|p| p.state != ProgramState::Running);
+                let watched = programs.iter().all(|p| p.state.is_watched());
+                if !serves && watched && silent_port(container).is_none() {
+                    serves = true;
+                    serving();
+                }
                 match late {
                     Some(program) => Some(format!("program {}", program.name)),
                     None => silent_port(container),

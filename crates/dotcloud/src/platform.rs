@@ -35,6 +35,8 @@ pub(crate) struct Limits {
     pub(crate) postinstall: Duration,
     /// Until a launched service answers.
     pub(crate) launch: Duration,
+    /// How many instances are worked on at once.
+    pub(crate) parallel: usize,
 }
 
 impl Platform {
@@ -88,6 +90,10 @@ impl Limits {
             build: seconds("DOTCLOUD_BUILD_LIMIT", 15 * 60),
             postinstall: seconds("DOTCLOUD_POSTINSTALL_LIMIT", 10 * 60),
             launch: seconds("DOTCLOUD_LAUNCH_LIMIT", 60),
+            parallel: environment
+                .get("DOTCLOUD_PARALLEL")
+                .and_then(|value| value.to_str()?.parse().ok())
+                .map_or(4, |count: usize| count.clamp(1, 64)),
         }
     }
 }
@@ -98,13 +104,15 @@ mod tests {
 
     #[test]
     fn limits_come_from_the_environment_or_the_contract() {
-        let environment = [("DOTCLOUD_LAUNCH_LIMIT", "5")].into_iter().collect();
+        let environment = [("DOTCLOUD_LAUNCH_LIMIT", "5"), ("DOTCLOUD_PARALLEL", "0")];
+        let environment = environment.into_iter().collect();
         assert_eq!(
             Limits::of(&environment),
             Limits {
                 build: Duration::from_mins(15),
                 postinstall: Duration::from_mins(10),
                 launch: Duration::from_secs(5),
+                parallel: 1,
             }
         );
     }

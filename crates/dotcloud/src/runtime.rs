@@ -24,7 +24,7 @@ pub(crate) use choice::{Choice, Chosen, choose, of_container};
 pub(crate) use process::ProcessRuntime;
 
 /// What a push asks of the machine.
-pub(crate) trait Runtime {
+pub(crate) trait Runtime: Sync {
     /// Which one it is.
     fn name(&self) -> &'static str;
 

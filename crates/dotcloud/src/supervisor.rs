@@ -35,6 +35,11 @@ impl ProgramState {
     /// The states in which it runs, or supervisord sees to it that it does.
     pub(crate) const RUNNING: [Self; 3] = [Self::Running, Self::Starting, Self::Backoff];
 
+    /// Whether it runs, be it only since a moment ago.
+    pub(crate) fn is_watched(self) -> bool {
+        matches!(self, Self::Running | Self::Starting)
+    }
+
     /// By supervisord's name of it.
     fn of(name: &str) -> Option<Self> {
         Some(match name {

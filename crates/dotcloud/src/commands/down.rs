@@ -6,6 +6,7 @@ use crate::application::Application;
 use crate::console;
 use crate::deployment_log::DeploymentLog;
 use crate::error::Error;
+use crate::side_by_side::side_by_side;
 use crate::{launch, wiring};
 
 /// Stops an application that may be in use.
@@ -59,14 +60,21 @@ pub(super) fn stop_service(
     log: &mut DeploymentLog,
 ) -> Result<(), Error> {
     let store = &call.platform.store;
+    let mut containers = Vec::new();
     for (name, instance) in application.instances() {
-        if name.service != service {
-            continue;
+        if name.service == service {
+            for container in instance.containers() {
+                let paths = store.container(&application.name, &name, container.generation);
+                containers.push((name.to_string(), paths));
+            }
         }
-        for container in instance.containers() {
-            let paths = store.container(&application.name, &name, container.generation);
-            launch::stop(&call.platform, &paths, &name.to_string(), log)?;
-        }
+    }
+    let parallel = call.platform.limits.parallel;
+    let failures = side_by_side(&containers, parallel, |(whom, paths)| {
+        launch::stop(&call.platform, paths, whom, &mut log.clone())
+    });
+    if let Some(error) = failures.into_iter().next() {
+        return Err(error.into());
     }
     let build = store.build(&application.name, service);
     let runtime = call.platform.runtime_of(&build)?;

@@ -1,11 +1,15 @@
 //! `up`: what ran before the machine was switched off runs again, in the containers it had. Not a
 //! verb of the platform, which nobody could switch off.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
 use super::Call;
 use crate::application::{Application, InstanceName};
 use crate::console;
 use crate::deployment_log::DeploymentLog;
 use crate::error::Error;
+use crate::side_by_side::side_by_side;
 use crate::store::StoreError;
 use crate::{handover, revive, wiring};
 
@@ -61,15 +65,7 @@ fn bring_back(call: &Call, name: &str, wanted: bool) -> Result<(), Error> {
         console::success(format!("{name}: nothing was pushed yet"));
         return Ok(());
     }
-    let mut outcome = Ok(());
-    let mut started = 0;
-    for instance in &instances {
-        match start(call, &application, instance) {
-            Ok(true) => started += 1,
-            Ok(false) => {}
-            Err(error) => outcome = outcome.and(Err(error)),
-        }
-    }
+    let (outcome, started) = start_all(call, &application, &instances);
     wiring::ensure(platform, &application)?;
     for instance in &instances {
         wiring::point(platform, &application, instance)?;
@@ -80,6 +76,30 @@ fn bring_back(call: &Call, name: &str, wanted: bool) -> Result<(), Error> {
         instances.len()
     ));
     Ok(())
+}
+
+/// The first failure, which keeps no other from being started, and how many had to be.
+fn start_all(
+    call: &Call,
+    application: &Application,
+    instances: &[InstanceName],
+) -> (Result<(), Error>, usize) {
+    let started = AtomicUsize::new(0);
+    let failed = Mutex::new(None);
+    side_by_side(instances, call.platform.limits.parallel, |instance| {
+        match start(call, application, instance) {
+            Ok(had_to_be) => {
+                started.fetch_add(usize::from(had_to_be), Ordering::Relaxed);
+            }
+            Err(error) => {
+                let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+                failed.get_or_insert(error);
+            }
+        }
+        Ok::<(), Error>(())
+    });
+    let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    (failed.map_or(Ok(()), Err), started.into_inner())
 }
 
 /// Whether it had to be started.

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::{DeployError, Request};
+use super::{DeployError, Request, Step};
 use crate::application::{Application, Container, Instance, InstanceName, Port, Successor};
 use crate::beneath::Directory;
 use crate::build_file::{PortKind, Service};
@@ -115,36 +115,22 @@ fn record_one(
     Ok(())
 }
 
-/// The container that is being prepared for `name`, its paths, and the service it is for.
-fn successor<'a>(
-    platform: &Platform,
-    application: &'a Application,
-    request: Request<'a>,
-    name: &InstanceName,
-) -> Option<(Paths, &'a Container, &'a Service)> {
-    let service = request.build_file.services.get(&name.service)?;
-    match &application.instance(name)?.successor {
-        Successor::Preparing { container } => {
-            let paths = platform
-                .store
-                .container(&application.name, name, container.generation);
-            Some((paths, container, service))
-        }
+/// The container that is being prepared, its paths, and the service it is for.
+fn successor<'a>(step: &Step<'a, '_>) -> Option<(Paths, Container, &'a Service)> {
+    let service = step.request.build_file.services.get(&step.name.service)?;
+    match step.instance()?.successor {
+        Successor::Preparing { container } => Some((step.paths(&container), container, service)),
         Successor::None | Successor::TakingOver { .. } => None,
     }
 }
 
 /// Fills the container: snapshot, code, environment, configuration of supervisord.
-pub(super) fn furnish(
-    platform: &Platform,
-    application: &Application,
-    request: Request<'_>,
-    name: &InstanceName,
-    log: &mut DeploymentLog,
-) -> Result<(), DeployError> {
-    let Some((paths, container, service)) = successor(platform, application, request, name) else {
+pub(super) fn furnish(step: &mut Step<'_, '_>) -> Result<(), DeployError> {
+    let Some((paths, container, service)) = successor(step) else {
         return Ok(());
     };
+    let (platform, name) = (step.platform, step.name);
+    let application = &step.ledger.snapshot();
     let account = platform.account;
     paths.create(&account)?;
     let snapshot = application
@@ -155,17 +141,9 @@ pub(super) fn furnish(
         let archive = platform.store.snapshots(&application.name).join(snapshot);
         snapshot::unpack(&archive, &paths.home(), &account, &platform.stop)?;
     }
-    install_code(
-        platform,
-        request.code,
-        &paths,
-        container,
-        service,
-        name,
-        log,
-    )?;
-    write_variables(platform, application, &paths, container, service, name)?;
-    let runtime = request.runtime;
+    install_code(step, &paths, &container, service)?;
+    write_variables(step, &paths, &container, service)?;
+    let runtime = step.request.runtime;
     paths.save_programs(&service.programs)?;
     launch::configure(runtime, &paths, &service.programs)?;
     let memory = application
@@ -176,32 +154,30 @@ pub(super) fn furnish(
     paths.open()?;
     for (port, kind) in &service.ports {
         if *kind == PortKind::Udp {
-            log.warning(
+            step.log.warning(
                 name,
                 format!("udp port {port} has no public endpoint here: use the port it binds"),
             );
         }
     }
+    step.log.of(name, "Initialized");
     Ok(())
 }
 
 /// `~/REVISION`, `~/code` and `~/current`.
 fn install_code(
-    platform: &Platform,
-    code: &Path,
+    step: &mut Step<'_, '_>,
     paths: &Paths,
     container: &Container,
     service: &Service,
-    name: &InstanceName,
-    log: &mut DeploymentLog,
 ) -> Result<(), FileError> {
-    let account = &platform.account;
+    let account = &step.platform.account;
     let target = Target {
         root: paths.root(),
         below: &Path::new("home").join(&container.revision),
         account,
     };
-    files::copy_tree(code, target, &platform.stop)?;
+    files::copy_tree(step.request.code, target, &step.platform.stop)?;
     let current: PathBuf = Path::new("code")
         .join(&service.approot)
         .components()
@@ -218,8 +194,8 @@ fn install_code(
         match home.find(link).map_err(failed)? {
             // Of the service's own making: the platform must not take it away.
             Some(found) if !found.is_symlink() => {
-                log.warning(
-                    name,
+                step.log.warning(
+                    step.name,
                     format!("~/{link} is the service's own: left as it is"),
                 );
                 continue;
@@ -233,13 +209,13 @@ fn install_code(
 }
 
 fn write_variables(
-    platform: &Platform,
-    application: &Application,
+    step: &Step<'_, '_>,
     paths: &Paths,
     container: &Container,
     service: &Service,
-    name: &InstanceName,
 ) -> Result<(), DeployError> {
+    let (platform, name) = (step.platform, step.name);
+    let application = &step.ledger.snapshot();
     let identity = Identity {
         application: application.identity(&platform.username),
         service: &name.service,
@@ -264,26 +240,26 @@ fn write_variables(
 }
 
 /// Runs the service's postinstall, if it has one.
-pub(super) fn postinstall(
-    platform: &Platform,
-    application: &Application,
-    request: Request<'_>,
-    name: &InstanceName,
-    log: &mut DeploymentLog,
-) -> Result<(), DeployError> {
-    let Some((paths, container, service)) = successor(platform, application, request, name) else {
+pub(super) fn postinstall(step: &mut Step<'_, '_>) -> Result<(), DeployError> {
+    let Some((paths, container, service)) = successor(step) else {
         return Ok(());
     };
+    let (platform, name, log) = (step.platform, step.name, &mut step.log);
     log.of(name, format!("Deploying revision {}", container.revision));
     let directory = paths
         .home()
         .join(&container.revision)
         .join(&service.approot);
-    let runtime = request.runtime;
-    let inside = |path: &Path| runtime.inside(&paths, path);
-    let Some(words) = postinstall_words(&directory, &paths.home(), service, name, inside, log)
-    else {
+    let runtime = step.request.runtime;
+    let Some(script) = postinstall_script(&directory, &paths.home(), service, name, log) else {
         return Ok(());
+    };
+    let words: Vec<OsString> = match script {
+        Script::Line(line) => vec![line.into()],
+        Script::File(path) => vec![
+            "exec \"$0\"".into(),
+            runtime.inside(&paths, &path).into_os_string(),
+        ],
     };
     log.of(name, "Running postinstall");
     let variables = paths.load_variables()?;
@@ -304,24 +280,28 @@ pub(super) fn postinstall(
     )?)
 }
 
+enum Script {
+    Line(String),
+    File(PathBuf),
+}
+
 /// The key of the build file, else the file of that name in approot, else in `$HOME`.
-fn postinstall_words(
+fn postinstall_script(
     directory: &Path,
     home: &Path,
     service: &Service,
     name: &InstanceName,
-    inside: impl Fn(&Path) -> PathBuf,
     log: &mut DeploymentLog,
-) -> Option<Vec<OsString>> {
+) -> Option<Script> {
     if let Some(line) = &service.postinstall {
-        return Some(vec![line.into()]);
+        return Some(Script::Line(line.clone()));
     }
     for path in [directory.join("postinstall"), home.join("postinstall")] {
         let Ok(metadata) = path.metadata() else {
             continue;
         };
         if metadata.is_file() && metadata.permissions().mode() & 0o111 != 0 {
-            return Some(vec!["exec \"$0\"".into(), inside(&path).into_os_string()]);
+            return Some(Script::File(path));
         }
         log.warning(
             name,

@@ -2,181 +2,165 @@
 //! its data moved; without, both run until the new one serves. What does not come up keeps the data,
 //! or gives it back, as was asked.
 
-use std::path::Path;
-
-use super::{DeployError, Request};
-use crate::application::{Application, Container, InstanceName, Successor};
+use super::{DeployError, Step};
+use crate::application::{Container, Successor};
 use crate::container::Paths;
-use crate::deployment_log::DeploymentLog;
 use crate::files;
 use crate::handover;
 use crate::launch::{self, LaunchError};
-use crate::platform::Platform;
+use crate::side_by_side::Slots;
 use crate::wiring;
 
-/// Makes the prepared container of `name` the one that serves.
-pub(super) fn switch(
-    platform: &Platform,
-    supervisord: &Path,
-    application: &mut Application,
-    request: Request<'_>,
-    name: &InstanceName,
-    log: &mut DeploymentLog,
-) -> Result<(), DeployError> {
-    let Some(instance) = application.instance(name) else {
+/// Makes the prepared container of the step's instance the one that serves. One of `slots` is taken
+/// for as long as the instance is at work.
+pub(super) fn switch(step: &mut Step<'_, '_>, slots: &Slots) -> Result<(), DeployError> {
+    let Some(instance) = step.instance() else {
         return Ok(());
     };
-    let Successor::Preparing { container: new } = instance.successor.clone() else {
+    let Successor::Preparing { container: new } = instance.successor else {
         return Ok(());
     };
-    let paths_of = |container: &Container| {
-        platform
-            .store
-            .container(&application.name, name, container.generation)
-    };
-    let paths = paths_of(&new);
-    let old = instance.current.clone();
+    let paths = step.paths(&new);
+    let old = instance.current;
     let keeps_data = match &old {
-        Some(old) => files::look(&paths_of(old).data())?.is_some(),
+        Some(old) => files::look(&step.paths(old).data())?.is_some(),
         None => false,
     };
-    if let Some(old) = old.as_ref().filter(|_| keeps_data) {
-        let old = paths_of(old);
-        move_data(platform, application, name, &old, &paths, log)?;
-    } else if old.is_none() {
-        // The first container: what its postinstall made is the data.
-        handover::take_over(platform, application, name)?;
-    }
-    log.of(name, "Launching");
-    let launched = launch(platform, supervisord, &paths, &new, name, log);
+    let launched = {
+        let mut slot = Some(slots.take());
+        if let Some(old) = old.as_ref().filter(|_| keeps_data) {
+            move_data(step, &step.paths(old), &paths)?;
+        } else if old.is_none() {
+            // The first container: what its postinstall made is the data.
+            handover::take_over(step.platform, step.ledger, step.name)?;
+        }
+        step.log.of(step.name, "Launching");
+        launch(step, &new, &mut || drop(slot.take()))
+    };
     if old.is_some() && !keeps_data {
         launched.map_err(|source| DeployError::LaunchBeside {
-            instance: name.clone(),
+            instance: step.name.clone(),
             source: Box::new(source),
         })?;
-        handover::take_over(platform, application, name)?;
+        handover::take_over(step.platform, step.ledger, step.name)?;
     } else if let Err(source) = launched {
-        if let Some(old) = old.filter(|_| request.options.rollback) {
-            log.failure(format!("{name} failed to launch: rolling back"));
-            roll_back(platform, supervisord, application, name, &old, log)?;
-            return Err(DeployError::RolledBack {
-                instance: name.clone(),
-                source: Box::new(source),
-            });
-        }
-        // There is nothing else to lead to, and it may yet come up.
-        wiring::point(platform, application, name)?;
-        handover::remove_retired(platform, application, name, log)?;
-        return Err(DeployError::Launch {
-            instance: name.clone(),
-            home: paths.home(),
-            source: Box::new(source),
-        });
+        return Err(give_up(step, &new, old, source)?);
     }
-    if let Some(instance) = application.instance_mut(name) {
+    step.ledger.change(step.platform, step.name, |instance| {
         instance
             .public
             .retain(|port, _| new.ports.contains_key(port));
+    })?;
+    step.log.of(step.name, "Re-routing to the new instance");
+    point(step)?;
+    remove_shadowed(step, &paths)?;
+    Ok(step.remove_retired()?)
+}
+
+/// What becomes of `new`, which has the data and did not come up.
+fn give_up(
+    step: &mut Step<'_, '_>,
+    new: &Container,
+    old: Option<Container>,
+    source: LaunchError,
+) -> Result<DeployError, DeployError> {
+    let name = step.name;
+    if let Some(old) = old.filter(|_| step.request.options.rollback) {
+        step.log
+            .failure(format!("{name} failed to launch: rolling back"));
+        roll_back(step, &old)?;
+        return Ok(DeployError::RolledBack {
+            instance: name.clone(),
+            source: Box::new(source),
+        });
     }
-    log.of(name, "Re-routing to the new instance");
-    wiring::point(platform, application, name)?;
-    remove_shadowed(&paths, name, log)?;
-    handover::remove_retired(platform, application, name, log)?;
-    Ok(())
+    // There is nothing else to lead to, and it may yet come up.
+    point(step)?;
+    step.remove_retired()?;
+    Ok(DeployError::Launch {
+        instance: name.clone(),
+        home: step.paths(new).home(),
+        source: Box::new(source),
+    })
 }
 
 /// The same hand-over in the other direction, so that whoever is killed here is settled in the same
 /// way: `old` follows the container that did not come up.
-fn roll_back(
-    platform: &Platform,
-    supervisord: &Path,
-    application: &mut Application,
-    name: &InstanceName,
-    old: &Container,
-    log: &mut DeploymentLog,
-) -> Result<(), DeployError> {
-    let paths_of = |container: &Container| {
-        platform
-            .store
-            .container(&application.name, name, container.generation)
-    };
-    let paths = paths_of(old);
-    let Some(failed) = application
-        .instance(name)
-        .and_then(|instance| instance.current.as_ref())
-        .map(paths_of)
-    else {
+fn roll_back(step: &mut Step<'_, '_>, old: &Container) -> Result<(), DeployError> {
+    let paths = step.paths(old);
+    let Some(failed) = step.instance().and_then(|instance| instance.current) else {
         return Ok(());
     };
-    if let Some(instance) = application.instance_mut(name) {
+    step.ledger.change(step.platform, step.name, |instance| {
         instance
             .retired
             .retain(|container| container.generation != old.generation);
         instance.successor = Successor::Preparing {
             container: old.clone(),
         };
-    }
-    move_data(platform, application, name, &failed, &paths, log)?;
-    log.of(name, "Launching the previous container again");
-    let launched = launch(platform, supervisord, &paths, old, name, log);
-    wiring::point(platform, application, name)?;
-    handover::remove_retired(platform, application, name, log)?;
+    })?;
+    move_data(step, &step.paths(&failed), &paths)?;
+    step.log
+        .of(step.name, "Launching the previous container again");
+    let launched = launch(step, old, &mut || ());
+    point(step)?;
+    step.remove_retired()?;
     launched.map_err(|source| DeployError::Launch {
-        instance: name.clone(),
+        instance: step.name.clone(),
         home: paths.home(),
         source: Box::new(source),
     })
 }
 
 /// Stops the container that has the data and moves it; from here on it is the new one's.
-fn move_data(
-    platform: &Platform,
-    application: &mut Application,
-    name: &InstanceName,
-    old: &Paths,
-    new: &Paths,
-    log: &mut DeploymentLog,
-) -> Result<(), DeployError> {
-    if let Some(instance) = application.instance_mut(name)
-        && let Successor::Preparing { container } = instance.successor.clone()
-    {
-        instance.successor = Successor::TakingOver { container };
-    }
-    platform.store.save(application)?;
-    log.of(name, "Stopping the previous instance");
-    launch::stop(platform, old, &name.to_string(), log).map_err(|source| DeployError::Stop {
-        instance: name.clone(),
-        source: Box::new(source),
+fn move_data(step: &mut Step<'_, '_>, old: &Paths, new: &Paths) -> Result<(), DeployError> {
+    let name = step.name;
+    step.ledger.change(step.platform, name, |instance| {
+        if let Successor::Preparing { container } = instance.successor.clone() {
+            instance.successor = Successor::TakingOver { container };
+        }
     })?;
-    log.of(name, "Moving ~/data");
-    handover::move_data(old, new, name, log)?;
-    handover::take_over(platform, application, name)?;
-    log.of(name, "Moved ~/data");
+    step.log.of(name, "Stopping the previous instance");
+    launch::stop(step.platform, old, &name.to_string(), &mut step.log).map_err(|source| {
+        DeployError::Stop {
+            instance: name.clone(),
+            source: Box::new(source),
+        }
+    })?;
+    step.log.of(name, "Moving ~/data");
+    handover::move_data(old, new, name, &mut step.log)?;
+    handover::take_over(step.platform, step.ledger, name)?;
+    step.log.of(name, "Moved ~/data");
     Ok(())
 }
 
+/// `serving` is called once nothing is left to wait for but supervisord's opinion.
 fn launch(
-    platform: &Platform,
-    supervisord: &Path,
-    paths: &Paths,
+    step: &mut Step<'_, '_>,
     container: &Container,
-    name: &InstanceName,
-    log: &mut DeploymentLog,
+    serving: &mut dyn FnMut(),
 ) -> Result<(), LaunchError> {
+    let paths = step.paths(container);
     let variables = paths.load_variables()?;
-    let started = launch::start(platform, supervisord, paths, &variables)?;
-    log.of(name, "Waiting for the service to become responsive");
-    launch::wait_until_responsive(platform, paths, container, &started)
+    let started = launch::start(step.platform, step.supervisord, &paths, &variables)?;
+    step.log
+        .of(step.name, "Waiting for the service to become responsive");
+    launch::wait_until_responsive(step.platform, &paths, container, &started, serving)
 }
 
-fn remove_shadowed(
-    paths: &Paths,
-    name: &InstanceName,
-    log: &mut DeploymentLog,
-) -> Result<(), DeployError> {
+fn point(step: &Step<'_, '_>) -> Result<(), DeployError> {
+    Ok(wiring::point(
+        step.platform,
+        &step.ledger.snapshot(),
+        step.name,
+    )?)
+}
+
+fn remove_shadowed(step: &mut Step<'_, '_>, paths: &Paths) -> Result<(), DeployError> {
     if files::look(&paths.shadowed())?.is_some() {
         files::remove(&paths.shadowed())?;
-        log.of(name, "Removed the ~/data that had been put aside");
+        step.log
+            .of(step.name, "Removed the ~/data that had been put aside");
     }
     Ok(())
 }

@@ -32,5 +32,7 @@ mod packages;
 mod rollback;
 #[path = "scale.rs"]
 mod scale;
+#[path = "side_by_side.rs"]
+mod side_by_side;
 #[path = "up.rs"]
 mod up;

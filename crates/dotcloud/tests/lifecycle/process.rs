@@ -40,6 +40,8 @@ mod revisions;
 mod rollback;
 #[path = "scale.rs"]
 mod scale;
+#[path = "side_by_side.rs"]
+mod side_by_side;
 #[path = "state.rs"]
 mod state;
 #[path = "up.rs"]

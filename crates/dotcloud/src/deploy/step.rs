@@ -1,0 +1,41 @@
+//! What is done to one instance of a deployment, side by side with others.
+
+use std::path::Path;
+
+use super::Request;
+use crate::application::{Container, Instance, InstanceName};
+use crate::container::Paths;
+use crate::deployment_log::DeploymentLog;
+use crate::handover::{self, HandoverError};
+use crate::ledger::Ledger;
+use crate::platform::Platform;
+
+/// One instance on its way to its new container.
+pub(super) struct Step<'a, 'l> {
+    pub(super) platform: &'a Platform,
+    /// Only this step changes the record of its instance.
+    pub(super) ledger: &'a Ledger<'l>,
+    pub(super) request: Request<'a>,
+    pub(super) supervisord: &'a Path,
+    pub(super) name: &'a InstanceName,
+    pub(super) log: DeploymentLog,
+}
+
+impl Step<'_, '_> {
+    /// The instance as it is on record.
+    pub(super) fn instance(&self) -> Option<Instance> {
+        self.ledger.snapshot().instance(self.name).cloned()
+    }
+
+    /// One of its containers.
+    pub(super) fn paths(&self, container: &Container) -> Paths {
+        let application = &self.ledger.snapshot().name;
+        let store = &self.platform.store;
+        store.container(application, self.name, container.generation)
+    }
+
+    /// Removes what it has left behind.
+    pub(super) fn remove_retired(&mut self) -> Result<(), HandoverError> {
+        handover::remove_retired(self.platform, self.ledger, self.name, &mut self.log)
+    }
+}
