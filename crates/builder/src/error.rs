@@ -86,6 +86,7 @@ fn tarball(error: &TarballError) -> Advice {
             "put the vendor's Linux tarball (.tar.xz or .tar.gz) there, best made small with \
              'repack', push again; git does not upload what .gitignore names",
         ),
+        TarballError::NoTarball(file) => Advice::new(Kind::Configuration, file.next()),
         TarballError::Several { .. } => Advice::new(
             Kind::Configuration,
             "keep one of them there, or set MYSQL_TARBALL to its name, push again",

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use judge::NoTarball;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -13,6 +14,15 @@ use thiserror::Error;
 const ENDINGS: [&str; 7] = [
     ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar",
 ];
+
+/// What people put there instead.
+const OTHERS: [&str; 15] = [
+    ".zip", ".bz2", ".tbz", ".tbz2", ".7z", ".rar", ".lz4", ".lz", ".rpm", ".deb", ".dmg", ".pkg",
+    ".msi", ".exe", ".part",
+];
+
+/// As much of a file tells what it is.
+const START: u64 = 512;
 
 /// How much of the digest is in a release's name: 48 bits, for a handful of releases.
 const DIGEST_BYTES: usize = 6;
@@ -33,18 +43,21 @@ impl Tarball {
             path: approot.to_owned(),
             source,
         };
-        let mut names = Vec::new();
+        let (mut names, mut others) = (Vec::new(), Vec::new());
         for entry in approot.read_dir().map_err(read)? {
             let name = entry
                 .map_err(read)?
                 .file_name()
                 .to_string_lossy()
                 .into_owned();
-            if ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+            if has_ending(&name, &ENDINGS) {
                 names.push(name);
+            } else if has_ending(&name, &OTHERS) {
+                others.push(name);
             }
         }
         names.sort();
+        others.sort();
         let path = approot.to_owned();
         if let Some(wanted) = wanted {
             let wanted = wanted.to_string_lossy().into_owned();
@@ -62,7 +75,7 @@ impl Tarball {
                 path: path.join(&name),
                 stem: stem(&name).to_owned(),
             }),
-            Err(names) if names.is_empty() => Err(TarballError::None { path }),
+            Err(names) if names.is_empty() => Err(none_but(path, others)),
             Err(names) => Err(TarballError::Several { path, names }),
         }
     }
@@ -101,11 +114,39 @@ impl Tarball {
     }
 }
 
+/// There is no tarball in the approot `path`, but `others`, of which the first is told for what it is.
+fn none_but(path: PathBuf, others: Vec<String>) -> TarballError {
+    if let Some(other) = others.first() {
+        let other = path.join(other);
+        let mut start = Vec::new();
+        let read = File::open(&other).and_then(|file| file.take(START).read_to_end(&mut start));
+        if read.is_ok()
+            && let Err(problem) = NoTarball::judge(&other, &start)
+        {
+            return problem.into();
+        }
+    }
+    let names = others;
+    TarballError::None { path, names }
+}
+
+/// In whatever case: some systems shout.
+fn has_ending(name: &str, endings: &[&str]) -> bool {
+    let name = name.to_ascii_lowercase();
+    endings.iter().any(|ending| name.ends_with(ending))
+}
+
 fn stem(name: &str) -> &str {
-    ENDINGS
-        .iter()
-        .find_map(|ending| name.strip_suffix(ending))
-        .unwrap_or(name)
+    let lower = name.to_ascii_lowercase();
+    let ending = ENDINGS.iter().find(|ending| lower.ends_with(**ending));
+    &name[..name.len() - ending.map_or(0, |ending| ending.len())]
+}
+
+fn only(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        names => format!(", only {}", names.join(", ")),
+    }
 }
 
 /// No tarball to install.
@@ -120,11 +161,16 @@ pub enum TarballError {
         source: io::Error,
     },
     /// Nothing to install.
-    #[error("no server tarball in {path}", path = path.display())]
+    #[error("no server tarball in {path}{only}", path = path.display(), only = only(names))]
     None {
         /// The approot.
         path: PathBuf,
+        /// What looks like something that was meant to be one.
+        names: Vec<String>,
     },
+    /// Something else instead.
+    #[error(transparent)]
+    NoTarball(#[from] NoTarball),
     /// More than one, and nobody said which.
     #[error("{count} server tarballs in {path}: {list}", count = names.len(), path = path.display(), list = names.join(", "))]
     Several {
@@ -201,6 +247,22 @@ mod tests {
         );
         let found = Tarball::find(dir.path(), Some("b.tar.xz".as_ref())).unwrap();
         assert_eq!(found.path, dir.path().join("b.tar.xz"));
+    }
+
+    #[test]
+    fn find_something_else_tells_what_it_is() {
+        let dir = approot(&["my.cnf"]);
+        let path = dir.path().display();
+        let text = || Tarball::find(dir.path(), None).unwrap_err().to_string();
+        std::fs::write(dir.path().join("M.ZIP"), "PK\u{3}\u{4}").unwrap();
+        let neither = "not a .tar, .tar.gz, .tar.xz or .tar.zst";
+        assert_eq!(text(), format!("{path}/M.ZIP is a zip file, {neither}"));
+        std::fs::write(dir.path().join("M.ZIP"), b"\x1f\x8b\x08").unwrap();
+        std::fs::write(dir.path().join("m.tar.bz2"), "BZh9").unwrap();
+        assert_eq!(
+            text(),
+            format!("no server tarball in {path}, only M.ZIP, m.tar.bz2")
+        );
     }
 
     #[test]

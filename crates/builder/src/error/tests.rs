@@ -88,7 +88,10 @@ fn tarball_errors_have_exact_texts() {
         &format!("cannot read the approot /h/x{READABLE}"),
     );
     assert_rendered(
-        TarballError::None { path: path() },
+        TarballError::None {
+            path: path(),
+            names: Vec::new(),
+        },
         "no server tarball in /h/x\n  next: put the vendor's Linux tarball (.tar.xz or .tar.gz) \
          there, best made small with 'repack', push again; git does not upload what .gitignore \
          names",
@@ -186,6 +189,11 @@ fn release_errors_have_exact_texts() {
 
 #[test]
 fn unpack_errors_of_other_files_have_exact_texts() {
+    assert_rendered(
+        TarballError::NoTarball(judge::NoTarball::judge(&path(), b"BZh9").unwrap_err()),
+        "/h/x is a bzip2 file, not a .tar, .tar.gz, .tar.xz or .tar.zst\n  next: convert it: unpack it \
+         and run 'tar czf NAME.tar.gz DIRECTORY'",
+    );
     let unpack = |error| ReleaseError::Unpack(error);
     assert_rendered(
         unpack(UnpackError::TooMuchMemory { path: path() }),
