@@ -104,14 +104,16 @@ impl Removal<'_> {
 
 /// Removes a file, a link or an empty directory; whether nothing is there any more.
 fn unlink(parent: &Directory, name: &OsStr) -> io::Result<bool> {
-    match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
+    let first = match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(true),
-        Err(Errno::ISDIR | Errno::PERM) => {}
+        Err(error @ (Errno::ISDIR | Errno::PERM)) => error,
         Err(error) => return Err(error.into()),
-    }
+    };
     match rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR) {
         Ok(()) | Err(Errno::NOENT) => Ok(true),
         Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
+        // A file that may not be removed.
+        Err(Errno::NOTDIR) => Err(first.into()),
         Err(error) => Err(error.into()),
     }
 }

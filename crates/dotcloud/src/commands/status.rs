@@ -56,7 +56,7 @@ fn programs(
     };
     let store = &call.platform.store;
     let paths = store.container(application, name, container.generation);
-    match call.platform.supervisor_of(&paths)?.status() {
+    match call.platform.supervisor_of(&paths)?.status_at_once() {
         // Of what does not run there are no programs.
         Err(SupervisorError::NotRunning { .. }) => Ok(Vec::new()),
         other => Ok(other?),

@@ -19,6 +19,8 @@ use crate::runtime::Runtime;
 
 /// Stopping takes 10 s, starting a few: who needs longer is stuck.
 const ANSWER_LIMIT: Duration = Duration::from_mins(1);
+/// It tells its status in no time.
+const STATUS_LIMIT: Duration = Duration::from_secs(10);
 /// Between two looks at what is being stopped.
 const TICK: Duration = Duration::from_millis(20);
 /// The status of a program in the answer to `startAllProcesses`.
@@ -38,7 +40,17 @@ impl Supervisor {
 
     /// The state of every program, sorted by name.
     pub(crate) fn status(&self) -> Result<Vec<ProgramStatus>, SupervisorError> {
-        let answer = self.ask("getAllProcessInfo", &[], "ask for the status")?;
+        self.status_within(ANSWER_LIMIT)
+    }
+
+    /// The same for somebody who waits for nothing else.
+    pub(crate) fn status_at_once(&self) -> Result<Vec<ProgramStatus>, SupervisorError> {
+        self.status_within(STATUS_LIMIT)
+    }
+
+    fn status_within(&self, limit: Duration) -> Result<Vec<ProgramStatus>, SupervisorError> {
+        let action = "ask for the status";
+        let answer = self.ask_within(limit, "getAllProcessInfo", &[], action)?;
         Ok(answer.list().iter().filter_map(program).collect())
     }
 
