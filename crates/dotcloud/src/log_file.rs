@@ -4,15 +4,12 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::FileExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, open, openat2, statat};
-
-use crate::since;
+use crate::{beneath, since};
 
 /// Of a directory with more entries the rest is not looked at.
 const ENTRIES: usize = 10_000;
@@ -36,10 +33,8 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    fn open(&self) -> io::Result<OwnedFd> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let base = open(&self.base, flags, Mode::empty())?;
-        Ok(openat2(base, self.below, flags, Mode::empty(), beneath())?)
+    fn open(&self) -> io::Result<beneath::Directory> {
+        beneath::Directory::open(&self.base)?.directory(self.below)
     }
 
     /// The logs in it that are `wanted` by name, sorted by name.
@@ -63,24 +58,16 @@ impl Directory {
     fn try_logs(&self, wanted: Wanted) -> io::Result<Vec<(i64, OsString)>> {
         let directory = self.open()?;
         let mut found = Vec::new();
-        for entry in Dir::read_from(&directory)?.take(ENTRIES) {
-            let entry = entry?;
-            let name = entry.file_name();
-            if !wanted(name.to_bytes()) {
-                continue;
-            }
-            if let Ok(stat) = statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)
-                && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+        let names = directory.names()?.into_iter().take(ENTRIES);
+        for name in names.filter(|name| wanted(name.as_bytes())) {
+            if let Ok(Some(metadata)) = directory.find(&name)
+                && metadata.is_file()
             {
-                found.push((stat.st_mtime, OsString::from_vec(name.to_bytes().to_vec())));
+                found.push((metadata.mtime(), name));
             }
         }
         Ok(found)
     }
-}
-
-fn beneath() -> ResolveFlags {
-    ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS
 }
 
 /// One log.
@@ -102,15 +89,7 @@ impl Log {
         if generation > 0 {
             name.push(format!(".{generation}"));
         }
-        // A pipe must not be waited for.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let directory = self.directory.open()?;
-        let file = File::from(openat2(directory, name, flags, Mode::empty(), beneath())?);
-        if file.metadata()?.is_file() {
-            Ok(file)
-        } else {
-            Err(io::ErrorKind::InvalidInput.into())
-        }
+        self.directory.open()?.read(name)
     }
 
     /// The log and its predecessors, youngest first, until there is none or `last` says so.
@@ -372,8 +351,8 @@ mod tests {
         let pipe = rustix::fs::mknodat(
             rustix::fs::CWD,
             below.join("pipe.log"),
-            FileType::Fifo,
-            Mode::RUSR,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
             0,
         );
         pipe.unwrap();
