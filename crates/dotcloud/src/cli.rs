@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub(crate) use arguments::{Create, Deploy, Dlogs, Env, Form, Logs, Protocol, Push, Run};
+pub(crate) use arguments::{Create, Deploy, Dlogs, Env, Form, Logs, Protocol, Push, Run, Status};
 
 use crate::application::Selection;
 use crate::console::Assume;
@@ -146,15 +146,16 @@ Examples:
     },
     /// Show whether the instances of a service run
     #[command(after_help = "\
-Example:
-  dotcloud status db")]
-    Status {
-        /// The service
-        #[arg(value_name = "SERVICE")]
-        service: Selection,
-        #[command(flatten)]
-        form: Form,
-    },
+With --wait it ends as soon as everything that is shown serves: every program runs,
+every port answers. What it waits for is said. The exit status is 1 if something does
+not serve within that time.
+
+Examples:
+  dotcloud status             everything
+  dotcloud status db
+  dotcloud status --wait db && ./load-data
+  dotcloud status --wait=5m")]
+    Status(Status),
     /// Show the public address of every service, or of one
     #[command(after_help = "\
 Example:
@@ -283,12 +284,17 @@ Examples:
     #[command(after_help = "\
 In the containers they had, without a build or a deployment. What runs is left alone, and so
 is what 'dotcloud down' stopped, unless it is named with -A. One that cannot be started does
-not keep the others down; the exit status is 1 then.
+not keep the others down; the exit status is 1 then, and so it is, by name, for an instance
+that does not answer in the time that a push would give it (DOTCLOUD_LAUNCH_LIMIT, 60).
 
 Examples:
   dotcloud up                 every application; README has a systemd unit that does this
   dotcloud up -A mysql        only this one, also after 'dotcloud down'")]
-    Up,
+    Up {
+        /// Do not wait until the services answer
+        #[arg(long)]
+        no_wait: bool,
+    },
     /// Stop the application, keeping everything
     #[command(after_help = "\
 Every process ends, the public addresses too; containers and ~/data stay. 'dotcloud up -A APP',

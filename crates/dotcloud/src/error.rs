@@ -3,6 +3,7 @@
 mod advice;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use hook::{Advice, CommandError, Explain};
 use thiserror::Error;
@@ -58,6 +59,17 @@ pub(crate) enum Error {
     NotInBuildFile { service: String },
     #[error("not every application could be started: {}", applications.join(", "))]
     NotUp { applications: Vec<String> },
+    #[error("{instance} does not serve")]
+    NotServing {
+        instance: InstanceName,
+        source: Box<LaunchError>,
+    },
+    #[error("{instance} does not serve after {} s: it waits for {waiting_for}", limit.as_secs())]
+    StillWaiting {
+        instance: InstanceName,
+        waiting_for: String,
+        limit: Duration,
+    },
     #[error("there is no deployment '{id}'")]
     NoDeployment { id: String },
     #[error("there is no verb '{verb}'")]
@@ -291,6 +303,34 @@ mod tests {
              go on with the original, DOTCLOUD_HOME=/a: its ports and names are the copy's, too; the \
              copy comes up once /a is moved away or removed\n",
         )]);
+    }
+
+    #[test]
+    fn errors_about_instances_that_do_not_serve_have_exact_texts() {
+        let instance = InstanceName::new("db", 0);
+        say([
+            (
+                Error::NotServing {
+                    instance: instance.clone(),
+                    source: Box::new(LaunchError::Silent {
+                        waiting_for: "port db (42800)".to_owned(),
+                        limit: Duration::from_mins(1),
+                    }),
+                },
+                "dotcloud: error: db.0 does not serve\n  cause: port db (42800) does not answer \
+                 after 60 s\n  next: see to it that the service binds $PORT_..., or give it more \
+                 time (DOTCLOUD_LAUNCH_LIMIT, in seconds)\n",
+            ),
+            (
+                Error::StillWaiting {
+                    instance,
+                    waiting_for: "program db".to_owned(),
+                    limit: Duration::from_secs(5),
+                },
+                "dotcloud: error: db.0 does not serve after 5 s: it waits for program db\n  next: \
+                 'dotcloud logs db.0' shows what its programs say; --wait=5m waits longer\n",
+            ),
+        ]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Starting and stopping what runs in a container: supervisord, its programs, and whatever escaped
 //! it. A launch is good when the service answers, not when a process exists.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,7 +20,7 @@ use crate::gateway;
 use crate::orphans::{self, Process, ProcessError};
 use crate::platform::Platform;
 use crate::runtime::{Call, Runtime, RuntimeError};
-use crate::supervisor::{self, ProgramState, Supervisor, SupervisorError};
+use crate::supervisor::{self, ProgramState, ProgramStatus, Supervisor, SupervisorError};
 use crate::tail;
 
 /// Between two looks at what is starting or ending.
@@ -109,26 +110,13 @@ pub(crate) fn wait_until_responsive(
     loop {
         let waiting_for = match supervisor.status() {
             Ok(programs) => {
-                if let Some(dead) = programs
-                    .iter()
-                    .find(|p| matches!(p.state, ProgramState::Fatal | ProgramState::Exited))
-                {
-                    return Err(LaunchError::Program {
-                        program: dead.name.clone(),
-                        state: dead.text.clone(),
-                        last_words: last_words(paths, &dead.name),
-                    });
-                }
-                let late = programs.iter().find(|p| p.state != ProgramState::Running);
+                let missing = missing(paths, container, &programs)?;
                 let watched = programs.iter().all(|p| p.state.is_watched());
-                if !serves && watched && silent_port(container).is_none() {
+                if !serves && watched && silent_port(&container.ports).is_none() {
                     serves = true;
                     serving();
                 }
-                match late {
-                    Some(program) => Some(format!("program {}", program.name)),
-                    None => silent_port(container),
-                }
+                missing
             }
             Err(error) => {
                 check_supervisord(paths, started, begin, error)?;
@@ -143,6 +131,58 @@ pub(crate) fn wait_until_responsive(
         }
         std::thread::sleep(TICK);
     }
+}
+
+/// What an instance that runs waits for until it serves, if anything; fails if it never will unless
+/// somebody starts it again.
+pub(crate) fn waits_for(
+    platform: &Platform,
+    paths: &Paths,
+    container: &Container,
+) -> Result<Option<String>, LaunchError> {
+    match platform.supervisor_of(paths)?.status() {
+        Ok(programs) => missing(paths, container, &programs),
+        Err(SupervisorError::NotRunning { .. }) => Ok(Some("supervisord".to_owned())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Waits until an instance that runs serves.
+pub(crate) fn wait_until_serving(
+    platform: &Platform,
+    paths: &Paths,
+    container: &Container,
+) -> Result<(), LaunchError> {
+    let limit = platform.limits.launch;
+    let begin = Instant::now();
+    while let Some(waiting_for) = waits_for(platform, paths, container)? {
+        if begin.elapsed() > limit {
+            return Err(LaunchError::Silent { waiting_for, limit });
+        }
+        std::thread::sleep(TICK);
+    }
+    Ok(())
+}
+
+/// The first program that does not run yet, or port that does not answer.
+fn missing(
+    paths: &Paths,
+    container: &Container,
+    programs: &[ProgramStatus],
+) -> Result<Option<String>, LaunchError> {
+    let ended = |p: &&ProgramStatus| matches!(p.state, ProgramState::Fatal | ProgramState::Exited);
+    if let Some(dead) = programs.iter().find(ended) {
+        return Err(LaunchError::Program {
+            program: dead.name.clone(),
+            state: dead.text.clone(),
+            last_words: last_words(paths, &dead.name),
+        });
+    }
+    let late = programs.iter().find(|p| p.state != ProgramState::Running);
+    Ok(match late {
+        Some(program) => Some(format!("program {}", program.name)),
+        None => silent_port(&container.ports).map(|port| format!("port {port}")),
+    })
 }
 
 /// Waits until supervisord itself listens.
@@ -187,12 +227,11 @@ fn check_ended(paths: &Paths, started: &Started) -> Result<(), LaunchError> {
 }
 
 /// The first port that does not answer yet. Of `udp` nothing can be known.
-fn silent_port(container: &Container) -> Option<String> {
-    container
-        .ports
+pub(crate) fn silent_port(ports: &BTreeMap<String, Port>) -> Option<String> {
+    ports
         .iter()
         .find(|(_, port)| !answers(**port))
-        .map(|(name, port)| format!("port {name} ({})", port.number))
+        .map(|(name, port)| format!("{name} ({})", port.number))
 }
 
 fn answers(port: Port) -> bool {

@@ -8,8 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
-use jiff::Timestamp;
 use crate::{beneath, since};
+use jiff::Timestamp;
 
 /// Of a directory with more entries the rest is not looked at.
 const ENTRIES: usize = 10_000;

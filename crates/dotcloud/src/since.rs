@@ -1,10 +1,11 @@
 //! Dates: the one of `--since`, and the one a log's line begins with.
 
 use std::str::FromStr;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::{Offset, TimeZone};
-use jiff::{SignedDuration, Timestamp};
 use thiserror::Error;
 
 /// A moment of the past.
@@ -19,20 +20,40 @@ impl FromStr for Since {
         let wrong = || SinceError {
             text: text.to_owned(),
         };
-        let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86400)];
-        for (unit, seconds) in units {
-            if let Some(number) = text.strip_suffix(unit)
-                && let Ok(number) = number.parse::<u32>()
-            {
-                let ago = SignedDuration::from_secs(i64::from(number) * seconds);
-                let then = Timestamp::now().checked_sub(ago);
-                return then.map(Self).map_err(|_| wrong());
-            }
+        if let Some(ago) = duration(text) {
+            let then = Timestamp::now().checked_sub(ago);
+            return then.map(Self).map_err(|_| wrong());
         }
         let midnight = format!("{text} 00:00:00");
         let date = date_of(text.as_bytes()).or_else(|| date_of(midnight.as_bytes()));
         date.map(Self).ok_or_else(wrong)
     }
+}
+
+/// `90s`, `10m`, `2h` or `1d`.
+fn duration(text: &str) -> Option<Duration> {
+    let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86400)];
+    units.into_iter().find_map(|(unit, seconds)| {
+        let number: u32 = text.strip_suffix(unit)?.parse().ok()?;
+        Some(Duration::from_secs(u64::from(number) * seconds))
+    })
+}
+
+/// How long something may take: `90s`, `10m`, `2h`, or seconds.
+pub(crate) fn limit(text: &str) -> Result<Duration, LimitError> {
+    let seconds = || text.parse::<u32>().ok();
+    duration(text)
+        .or_else(|| Some(Duration::from_secs(seconds()?.into())))
+        .ok_or_else(|| LimitError {
+            text: text.to_owned(),
+        })
+}
+
+/// It is no span of time.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("'{text}' is no time like 90s, 10m or 2h")]
+pub(crate) struct LimitError {
+    text: String,
 }
 
 /// It is no date.
@@ -142,6 +163,16 @@ mod tests {
         assert_eq!(
             date_of(b"2026-12-01T08:00:00Z \xff"),
             utc("2026-12-01T08:00:00Z")
+        );
+    }
+
+    #[test]
+    fn limit_is_in_seconds_unless_it_says_otherwise() {
+        assert_eq!(limit("5"), Ok(Duration::from_secs(5)));
+        assert_eq!(limit("2m"), Ok(Duration::from_mins(2)));
+        assert_eq!(
+            limit("-1").unwrap_err().to_string(),
+            "'-1' is no time like 90s, 10m or 2h"
         );
     }
 

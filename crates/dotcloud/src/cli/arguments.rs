@@ -1,12 +1,13 @@
 //! Arguments of single verbs.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
 use crate::application::Selection;
 use crate::runtime::Choice;
-use crate::since::Since;
+use crate::since::{self, Since};
 use crate::upload::Vcs;
 
 /// How a reading verb prints.
@@ -137,6 +138,26 @@ pub(crate) struct Logs {
     /// Begin with what was written since: 90s, 10m, 2h or 1d ago, or a date
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<Since>,
+}
+
+/// Arguments of `status`.
+#[derive(Args, Debug)]
+pub(crate) struct Status {
+    /// Only this service, or instance
+    #[arg(value_name = "SERVICE[.N]")]
+    pub(crate) service: Option<Selection>,
+    /// Wait until it serves, at most so long; without TIME: 60s
+    #[arg(
+        long,
+        value_name = "TIME",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "60s",
+        value_parser = since::limit
+    )]
+    pub(crate) wait: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) form: Form,
 }
 
 /// Arguments of `run`.

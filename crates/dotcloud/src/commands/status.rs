@@ -1,21 +1,37 @@
 //! `status`: whether the programs of every instance run.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::{Call, check_service};
-use crate::application::{Instance, InstanceName, Selection};
-use crate::cli::Form;
+use crate::application::{Instance, InstanceName};
+use crate::cli;
 use crate::console;
 use crate::error::Error;
+use crate::launch;
 use crate::supervisor::{ProgramState, ProgramStatus, SupervisorError};
 
+/// Between two looks at what comes up.
+const TICK: Duration = Duration::from_millis(200);
+
 /// `svc.N:  up` or `down`, and the state of every program.
-pub(super) fn status(call: &Call, selection: &Selection, form: Form) -> Result<(), Error> {
-    let application = call.application()?;
-    check_service(&application, selection)?;
+pub(super) fn status(call: &Call, arguments: &cli::Status) -> Result<(), Error> {
+    let (mut application, form) = (call.application()?, arguments.form);
+    if let Some(selection) = &arguments.service {
+        check_service(&application, selection)?;
+    }
+    let covers = |name: &InstanceName| {
+        let selection = arguments.service.as_ref();
+        selection.is_none_or(|selection| selection.covers(name))
+    };
+    if let Some(limit) = arguments.wait {
+        wait(call, limit, &covers)?;
+        application = call.application()?;
+    }
     let mut found = Vec::new();
     for (name, instance) in application.instances() {
-        if !selection.covers(&name) {
+        if !covers(&name) {
             continue;
         }
         let (programs, problem) = match programs(call, &application.name, &name, instance) {
@@ -43,6 +59,52 @@ pub(super) fn status(call: &Call, selection: &Selection, form: Form) -> Result<(
         super::json::print(&found.into());
     }
     Ok(())
+}
+
+/// Waits until everything that is covered serves. What fails may be mended, or pushed again, while
+/// there is time.
+fn wait(call: &Call, limit: Duration, covers: &dyn Fn(&InstanceName) -> bool) -> Result<(), Error> {
+    let (begin, mut said) = (Instant::now(), String::new());
+    while let Some((instance, waiting_for)) = waits_for(call, covers)? {
+        if begin.elapsed() >= limit {
+            return Err(Error::StillWaiting {
+                instance,
+                waiting_for,
+                limit,
+            });
+        }
+        let text = format!("Waiting for {instance}: {waiting_for}");
+        if text != said {
+            console::info(&text);
+            said = text;
+        }
+        std::thread::sleep(TICK);
+    }
+    Ok(())
+}
+
+/// The first instance that does not serve, and why.
+fn waits_for(
+    call: &Call,
+    covers: &dyn Fn(&InstanceName) -> bool,
+) -> Result<Option<(InstanceName, String)>, Error> {
+    let application = call.application()?;
+    for (name, instance) in application.instances().filter(|(name, _)| covers(name)) {
+        let waiting_for = match &instance.current {
+            None => Some("its first deployment".to_owned()),
+            Some(container) => {
+                let store = &call.platform.store;
+                let paths = store.container(&application.name, &name, container.generation);
+                launch::waits_for(&call.platform, &paths, container)
+                    .unwrap_or_else(|error| Some(error.to_string()))
+            }
+        };
+        let public = || launch::silent_port(&instance.public).map(|p| format!("public port {p}"));
+        if let Some(waiting_for) = waiting_for.or_else(public) {
+            return Ok(Some((name, waiting_for)));
+        }
+    }
+    Ok(None)
 }
 
 fn programs(

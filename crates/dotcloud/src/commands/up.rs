@@ -5,16 +5,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::Call;
-use crate::application::{Application, InstanceName};
+use crate::application::{Application, Container, InstanceName};
 use crate::console;
+use crate::container::Paths;
 use crate::deployment_log::DeploymentLog;
 use crate::error::Error;
+use crate::launch::{self, LaunchError};
+use crate::platform::Platform;
 use crate::side_by_side::side_by_side;
 use crate::store::StoreError;
 use crate::{handover, revive, wiring};
 
 /// Starts the application that is named, else every one that `down` did not stop.
-pub(super) fn up(call: &Call) -> Result<(), Error> {
+pub(super) fn up(call: &Call, no_wait: bool) -> Result<(), Error> {
     let store = &call.platform.store;
     let wanted = call.global.application.as_deref();
     let names = match wanted {
@@ -24,7 +27,7 @@ pub(super) fn up(call: &Call) -> Result<(), Error> {
     let mut failed = Vec::new();
     for name in names {
         // One that is broken must not keep the others down.
-        if let Err(error) = bring_back(call, &name, wanted.is_some()) {
+        if let Err(error) = bring_back(call, &name, wanted.is_some(), no_wait) {
             hook::render("dotcloud", &error, &mut std::io::stdout());
             failed.push(name);
         }
@@ -39,7 +42,7 @@ pub(super) fn up(call: &Call) -> Result<(), Error> {
 }
 
 /// Unless it was stopped on purpose, and is not `wanted` by name.
-fn bring_back(call: &Call, name: &str, wanted: bool) -> Result<(), Error> {
+fn bring_back(call: &Call, name: &str, wanted: bool, no_wait: bool) -> Result<(), Error> {
     let platform = &call.platform;
     let _lock = call.lock_to_start(name)?;
     let mut application = match platform.store.load(name) {
@@ -65,12 +68,21 @@ fn bring_back(call: &Call, name: &str, wanted: bool) -> Result<(), Error> {
         console::success(format!("{name}: nothing was pushed yet"));
         return Ok(());
     }
-    let (outcome, started) = start_all(call, &application, &instances);
+    let (mut failed, started) = start_all(call, &application, &instances);
     wiring::ensure(platform, &application)?;
     for instance in &instances {
         wiring::point(platform, &application, instance)?;
     }
-    outcome?;
+    // All come up meanwhile, so that the slowest one decides.
+    for instance in instances.iter().filter(|_| !no_wait) {
+        if failed.iter().any(|(known, _)| known == instance) {
+            continue;
+        }
+        if let Err(error) = wait(platform, &application, instance) {
+            failed.push((instance.clone(), error));
+        }
+    }
+    report(failed)?;
     console::success(format!(
         "{name}: started {started} of {} instance(s)",
         instances.len()
@@ -78,14 +90,14 @@ fn bring_back(call: &Call, name: &str, wanted: bool) -> Result<(), Error> {
     Ok(())
 }
 
-/// The first failure, which keeps no other from being started, and how many had to be.
+/// What keeps instances from being started, which keeps no other from it, and how many had to be.
 fn start_all(
     call: &Call,
     application: &Application,
     instances: &[InstanceName],
-) -> (Result<(), Error>, usize) {
+) -> (Vec<(InstanceName, LaunchError)>, usize) {
     let started = AtomicUsize::new(0);
-    let failed = Mutex::new(None);
+    let failed = Mutex::new(Vec::new());
     side_by_side(instances, call.platform.limits.parallel, |instance| {
         match start(call, application, instance) {
             Ok(had_to_be) => {
@@ -93,25 +105,61 @@ fn start_all(
             }
             Err(error) => {
                 let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
-                failed.get_or_insert(error);
+                failed.push((instance.clone(), error));
             }
         }
         Ok::<(), Error>(())
     });
     let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
-    (failed.map_or(Ok(()), Err), started.into_inner())
+    (failed, started.into_inner())
+}
+
+/// Tells of each instance that does not serve; of the last one as the reason to fail.
+fn report(failed: Vec<(InstanceName, LaunchError)>) -> Result<(), Error> {
+    let mut errors = failed
+        .into_iter()
+        .map(|(instance, source)| Error::NotServing {
+            instance,
+            source: Box::new(source),
+        });
+    let Some(last) = errors.next_back() else {
+        return Ok(());
+    };
+    for error in errors {
+        hook::render("dotcloud", &error, &mut std::io::stdout());
+    }
+    Err(last)
 }
 
 /// Whether it had to be started.
-fn start(call: &Call, application: &Application, name: &InstanceName) -> Result<bool, Error> {
+fn start(call: &Call, application: &Application, name: &InstanceName) -> Result<bool, LaunchError> {
     let platform = &call.platform;
-    let Some(container) = application.instance(name).and_then(|i| i.current.as_ref()) else {
+    let Some((paths, _)) = current(platform, application, name) else {
         return Ok(false);
     };
-    let store = &platform.store;
-    let paths = store.container(&application.name, name, container.generation);
     let supervisord = platform.supervisord()?;
     let (whom, log) = (name.to_string(), &mut DeploymentLog::to_stderr());
-    let started = revive::ensure_running(platform, &supervisord, &paths, &whom, log);
-    Ok(started?)
+    revive::ensure_running(platform, &supervisord, &paths, &whom, log)
+}
+
+fn wait(
+    platform: &Platform,
+    application: &Application,
+    name: &InstanceName,
+) -> Result<(), LaunchError> {
+    match current(platform, application, name) {
+        Some((paths, container)) => launch::wait_until_serving(platform, &paths, container),
+        None => Ok(()),
+    }
+}
+
+fn current<'a>(
+    platform: &Platform,
+    application: &'a Application,
+    name: &InstanceName,
+) -> Option<(Paths, &'a Container)> {
+    let container = application.instance(name)?.current.as_ref()?;
+    let store = &platform.store;
+    let paths = store.container(&application.name, name, container.generation);
+    Some((paths, container))
 }

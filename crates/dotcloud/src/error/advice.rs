@@ -9,7 +9,7 @@ use std::path::Path;
 use hook::{Advice, CommandError, ExitStatus, Kind};
 
 use super::Error;
-use crate::application::NameError;
+use crate::application::{InstanceName, NameError};
 use crate::build::BuildError;
 use crate::build_file::BuildFileError;
 use crate::commands::PageError;
@@ -73,6 +73,8 @@ pub(super) fn of(error: &Error) -> Advice {
             "do what is said above, then 'dotcloud up -A {}'",
             applications.first().map_or("APP", |name| name)
         )),
+        Error::NotServing { source, .. } => launch(source),
+        Error::StillWaiting { instance, .. } => still_waiting(instance),
         Error::Declined | Error::NotScaled => configuration("answer y, or call it with -y"),
         Error::NoVerb { .. } => configuration("'dotcloud --help' tells which there are"),
         Error::Signals { .. } | Error::Man { .. } => Advice::new(Kind::Bug, "call it again"),
@@ -98,6 +100,12 @@ pub(super) fn of(error: &Error) -> Advice {
         Error::Process(error) => process(error),
         Error::Gateway(error) => gateway(error),
     }
+}
+
+fn still_waiting(instance: &InstanceName) -> Advice {
+    environment(format!(
+        "'dotcloud logs {instance}' shows what its programs say; --wait=5m waits longer"
+    ))
 }
 
 fn page(error: &PageError) -> Advice {

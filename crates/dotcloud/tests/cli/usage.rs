@@ -50,7 +50,7 @@ fn wrong_usage_ends_with_1() {
     for words in [
         &["bogus"][..],
         &["create"],
-        &["status"],
+        &["restart"],
         &["-y", "-o", "list"],
         &[],
     ] {

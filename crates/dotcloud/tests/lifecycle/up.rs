@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::RUNTIME;
 use crate::mounts::lose_power;
-use crate::world::{World, processes_below, wait_for};
+use crate::world::{SERVER, World, processes_below, wait_for};
 
 #[test]
 fn up_brings_every_application_back_at_its_address() {
@@ -142,4 +142,47 @@ fn up_starts_what_a_killed_deployment_had_stopped() {
     let up = world.dotcloud(["up"]).with_status(0);
     up.position("app: started 1 of 1");
     assert_eq!(world.ask("db.0").matches("started").count(), 2);
+}
+
+#[test]
+fn up_and_status_wait_until_everything_serves() {
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
+    let status = world.dotcloud(["status", "--wait=1s"]).with_status(0);
+    assert_eq!(status.stdout, "");
+    // As slow as ~/data/slow says, at every start but the first.
+    world.write(
+        "app/server",
+        &SERVER.replace(
+            "server = socket.socket()\n",
+            "if os.path.exists(home + \"/data/slow\"):\n    \
+             time.sleep(float(open(home + \"/data/slow\").read()))\nserver = socket.socket()\n",
+        ),
+    );
+    world.push(0);
+    world.run("db", "echo 3 >~/data/slow");
+    world.dotcloud(["down"]).with_status(0);
+    world.dotcloud(["up", "-A", "app"]).with_status(0);
+    // It answers now, not some time later.
+    assert!(!world.ask("db.0").is_empty());
+
+    world.dotcloud(["down"]).with_status(0);
+    world
+        .dotcloud(["up", "-A", "app", "--no-wait"])
+        .with_status(0);
+    let waited = world.dotcloud(["status", "--wait", "db"]).with_status(0);
+    assert!(waited.stderr.contains("Waiting for db.0: "), "{waited:?}");
+    waited.position("db.0:  up");
+    assert!(!world.ask("db.0").is_empty());
+
+    world.run("db", "echo 1000 >~/data/slow");
+    world.dotcloud(["down"]).with_status(0);
+    let mut up = world.command(["up", "-A", "app"]);
+    let up = up.env("DOTCLOUD_LAUNCH_LIMIT", "4").output().unwrap();
+    let said = String::from_utf8(up.stdout).unwrap();
+    assert_eq!(up.status.code(), Some(1), "{said}");
+    assert!(said.contains("error: db.0 does not serve\n"), "{said}");
+    let waited = world.dotcloud(["status", "--wait=1s"]).with_status(1);
+    waited.position("db.0 does not serve after 1 s: it waits for port db (");
 }
