@@ -67,6 +67,9 @@ pub(crate) fn begin(
     let mut started = None;
     let supervisor = platform.supervisor_of(&paths).map_err(LaunchError::from)?;
     if supervisor.status().is_err() {
+        // Gateways that outlived theirs, or that somebody keeps from it, hold the ports.
+        let runtime = platform.runtime_of(&paths).map_err(LaunchError::from)?;
+        launch::end_processes(&*runtime, &paths, "gateways", log).map_err(LaunchError::from)?;
         let supervisord = platform.supervisord()?;
         let variables = Variables::new();
         started = Some(launch::start(platform, &supervisord, &paths, &variables)?);
