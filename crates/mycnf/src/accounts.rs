@@ -3,11 +3,15 @@
 //! not complete, and giving root its password is its last statement: a server stops at the first
 //! that fails, so whatever goes wrong leaves root locked, and the next start does it all again.
 
+mod root;
+mod session;
+
 use std::fmt::Write as _;
 
 use crate::credentials::{Password, SQL_LITERAL_PRELUDE, sql_literal};
 use crate::server::{Flavour, Server, Version};
-use crate::service_accounts::ServiceAccounts;
+use crate::service_accounts::{Secret, ServiceAccounts};
+use session::known_state;
 
 /// What no password hashes to; MySQL's and MariaDB's manuals give it for accounts nobody uses.
 const LOCKED: &str = "*THISISNOTAVALIDPASSWORDTHATCANBEUSEDHERE";
@@ -79,97 +83,54 @@ impl Accounts<'_> {
     #[must_use]
     pub fn opening_sql(&self, server: &Server) -> String {
         let dialect = Dialect::of(server);
-        let locked = match dialect {
-            Dialect::AlterUser => {
-                "mysql.user WHERE User='root' AND Host='localhost' AND account_locked='Y' AND \
-                 authentication_string=''"
-                    .to_owned()
-            }
-            Dialect::GlobalPriv => format!(
-                "mysql.global_priv WHERE User='root' AND JSON_VALUE(Priv, \
-                 '$.authentication_string')='{LOCKED}'"
-            ),
-            Dialect::UserTable => {
-                format!("mysql.user WHERE User='root' AND Password='{LOCKED}'")
-            }
-        };
         let mut sql = format!(
-            // MySQL 8 and later run an init-file as if my.cnf set no collation.
-            "SET SESSION sql_log_bin = 0;\n{SQL_LITERAL_PRELUDE}\
-             SET SESSION collation_server = @@GLOBAL.collation_server;\n\
-             SET @first_start = (SELECT COUNT(*) FROM {locked});\n"
+            "{}SET @first_start = (SELECT COUNT(*) FROM {});\n",
+            known_state(server),
+            root::locked(dialect)
         );
         sql.push_str(&self.service.sql(server));
-        for statement in self.open_root(dialect) {
+        for statement in root::open(dialect, self.root_password, self.host_name) {
+            let statement = sql_literal(&statement);
             // No server has IF outside of stored programs.
             let _ = writeln!(
                 sql,
-                "SET @sql = IF(@first_start, {}, 'DO 0');\nPREPARE statement FROM @sql;\n\
-                 EXECUTE statement;",
-                sql_literal(&statement)
+                "SET @sql = IF(@first_start, {statement}, 'DO 0');\nPREPARE statement FROM @sql;\n\
+                 EXECUTE statement;"
             );
         }
-        if self.always {
-            sql.push_str(&self.set_root_password(dialect));
-        }
+        sql.push_str(&if self.always {
+            root::set_password(dialect, server, self.root_password)
+        } else {
+            root::bring_over(dialect, server, self.root_password)
+        });
         sql
     }
 
-    fn open_root(&self, dialect: Dialect) -> Vec<String> {
-        let password = self.root_password.sql_literal();
-        let host = sql_literal(self.host_name);
-        match dialect {
-            Dialect::AlterUser => vec![format!(
-                "ALTER USER 'root'@'localhost' IDENTIFIED BY {password} ACCOUNT UNLOCK"
-            )],
-            Dialect::GlobalPriv => vec![
-                format!(
-                    "UPDATE mysql.global_priv SET Priv=JSON_SET(Priv, '$.authentication_string', \
-                     PASSWORD({password})) WHERE User='root'"
-                ),
-                "FLUSH PRIVILEGES".to_owned(),
-            ],
-            Dialect::UserTable => vec![
-                // IGNORE: a container may be called localhost.
-                format!(
-                    "UPDATE IGNORE mysql.user SET Host={host} WHERE User='root' AND \
-                     Host='{HOST_PLACEHOLDER}'"
-                ),
-                format!(
-                    "UPDATE IGNORE mysql.proxies_priv SET Host={host} WHERE User='root' AND \
-                     Host='{HOST_PLACEHOLDER}'"
-                ),
-                format!("UPDATE mysql.user SET Password=PASSWORD({password}) WHERE User='root'"),
-                "FLUSH PRIVILEGES".to_owned(),
-            ],
-        }
-    }
-
-    /// Never unlocks: a first start that failed half-way must stay closed.
-    fn set_root_password(&self, dialect: Dialect) -> String {
-        let password = self.root_password.sql_literal();
-        match dialect {
-            Dialect::AlterUser => {
-                format!("ALTER USER IF EXISTS 'root'@'localhost' IDENTIFIED BY {password};\n")
-            }
-            // An account that never had a password has no authentication_string either.
-            Dialect::GlobalPriv => format!(
-                "UPDATE mysql.global_priv SET Priv=JSON_SET(Priv, '$.plugin', \
-                 'mysql_native_password', '$.authentication_string', PASSWORD({password})) WHERE \
-                 User='root' AND COALESCE(JSON_VALUE(Priv, '$.authentication_string'), \
-                 '')<>'{LOCKED}';\nFLUSH PRIVILEGES;\n"
-            ),
-            Dialect::UserTable => format!(
-                "UPDATE mysql.user SET plugin='', Password=PASSWORD({password}) WHERE \
-                 User='root' AND Password<>'{LOCKED}';\nFLUSH PRIVILEGES;\n"
-            ),
-        }
+    /// Whether no server has a reason to refuse them: short passwords, plain names.
+    #[must_use]
+    pub fn are_usual(&self) -> bool {
+        // Names are kept in three bytes a character.
+        let plain = |name: &str, most| {
+            name.chars().count() <= most && name.chars().all(|c| !c.is_control() && c <= '\u{ffff}')
+        };
+        let short = |password: &Password| password.expose().len() <= 64;
+        let ServiceAccounts {
+            database,
+            user,
+            root,
+        } = self.service;
+        short(self.root_password)
+            && database.is_none_or(|name| plain(name, 64))
+            && root.is_none_or(|(host, _)| plain(host, 60))
+            && user.is_none_or(|(name, secret)| {
+                plain(name, 32)
+                    && match secret {
+                        Secret::Password(password) => short(password),
+                        Secret::NativeHash(_) => false,
+                    }
+            })
     }
 }
-
-/// Undoes what [`Accounts::opening_sql`] set in the session, for statements of the user's own.
-pub const SESSION_RESET: &str =
-    "SET SESSION sql_log_bin = 1;\nSET NAMES DEFAULT;\nSET SESSION sql_mode = DEFAULT;\n";
 
 #[cfg(test)]
 mod tests {
@@ -247,17 +208,21 @@ mod tests {
         let sql = accounts.opening_sql(&server(Flavour::MySql, Version::new(9, 7, 4)));
         let statements: Vec<&str> = sql
             .lines()
-            .filter(|line| line.starts_with("SET @sql"))
+            .filter(|line| line.starts_with("SET @sql = IF(") || line.contains("CONCAT"))
             .collect();
         assert!(statements[0].contains("CREATE DATABASE"), "{statements:?}");
         assert_eq!(
-            statements.last().copied(),
+            statements.iter().rev().nth(1).copied(),
             Some(
                 "SET @sql = IF(@first_start, 'ALTER USER ''root''@''localhost'' IDENTIFIED BY \
                  ''it''''s'' ACCOUNT UNLOCK', 'DO 0');"
             )
         );
-        assert!(sql.ends_with("'DO 0');\nPREPARE statement FROM @sql;\nEXECUTE statement;\n"));
+        let brought_over = statements.last().unwrap();
+        assert!(
+            brought_over.contains("@first_start=0 AND CAST(plugin AS BINARY) NOT IN"),
+            "{sql}"
+        );
         let frm = accounts.opening_sql(&server(Flavour::MySql, Version::new(5, 6, 24)));
         assert!(frm.contains("SET Host=''app-default-db-0'' WHERE"), "{frm}");
     }
@@ -275,7 +240,8 @@ mod tests {
             (
                 Flavour::MySql,
                 Version::new(9, 7, 4),
-                "ALTER USER IF EXISTS 'root'@'localhost' IDENTIFIED BY 'x';\n".to_owned(),
+                "SET @sql = IFNULL(@sql, 'DO 0');\nPREPARE statement FROM @sql;\nEXECUTE statement;\n"
+                    .to_owned(),
             ),
             (
                 Flavour::MySql,

@@ -129,9 +129,14 @@ impl Credentials {
         }
     }
 
-    /// The option file to write as `path`, for [`crate::write_private`].
+    /// The bytes to write as `path`, for [`crate::write_private`].
     #[must_use]
     pub fn render(&self, path: &Path) -> Vec<u8> {
+        self.option_file(path).render()
+    }
+
+    /// An option file for clients.
+    pub(crate) fn option_file(&self, path: &Path) -> OptionFile {
         let mut file = OptionFile::empty(path);
         let (user, password) = (&self.user, self.password.expose());
         file.set(
@@ -146,7 +151,7 @@ impl Credentials {
             password,
             "keep this file private (mode 0600)",
         );
-        file.render()
+        file
     }
 
     /// Reads back what [`Self::render`] wrote, or what was edited since.

@@ -108,6 +108,12 @@ impl Layout {
         self.run_dir().join("init.pid")
     }
 
+    /// `~/mysql/run/init.cnf`: what the client of a server on the private socket logs in with.
+    #[must_use]
+    pub fn private_client_options(&self) -> PathBuf {
+        self.run_dir().join("init.cnf")
+    }
+
     /// `~/data`, the one directory that survives a push.
     #[must_use]
     pub fn data(&self) -> PathBuf {

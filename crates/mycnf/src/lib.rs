@@ -11,7 +11,9 @@ mod layout;
 mod libraries;
 mod lock;
 mod memory;
+mod opening;
 mod option_file;
+mod plain;
 mod rendering;
 mod seed;
 mod server;
@@ -24,7 +26,7 @@ mod upgrade;
 mod write;
 
 pub use accepted::Accepted;
-pub use accounts::{Accounts, SESSION_RESET};
+pub use accounts::Accounts;
 pub use credentials::{Credentials, CredentialsError, Password, PasswordError};
 pub use data_dir::{DataDirState, Database, InspectError, Shutdown, inspect, last_shutdown};
 pub use first_run::{FirstRun, FirstRunError, FirstRunFile, FirstRunFileError};
@@ -33,16 +35,18 @@ pub use layout::Layout;
 pub use libraries::{LIBRARY_DIRECTORIES, is_system_library, package_of};
 pub use lock::{DataLock, LockError};
 pub use memory::{Memory, MemoryError, MemoryPlan};
+pub use opening::Opening;
 pub use option_file::{
     Flaw, Include, IncludeError, IncludeKind, OptionFile, OptionFileError, Place, Problem,
     Resolved, SkipReason, Skipped, Value,
 };
+pub use plain::first_unusual;
 pub use rendering::{Choice, Origin, Rendered, Settings, render_my_cnf, server_groups};
 pub use seed::{Seed, pack};
 pub use server::{Family, Flavour, ProbeError, SERVER_EXECUTABLES, Series, Server, Version};
 pub use service_accounts::{Secret, ServiceAccounts};
 pub use size::{parse_size, shown_size};
-pub use temporary_server::{TemporaryServer, TemporaryServerError};
+pub use temporary_server::TemporaryServerError;
 pub use time_zones::{NoTimeZones, TimeZones};
 pub use transition::{Transition, TransitionError, transition};
 pub use upgrade::{Journal, JournalError, Upgrade, UpgradeError, check_tools};

@@ -47,14 +47,11 @@ impl ServiceAccounts<'_> {
             let account = format!("{}@'%'", sql_literal(name));
             let identified = identified(secret);
             let change = format!("{} {account} {identified}", verb(server, "ALTER USER"));
-            let grant = self
-                .database
-                .map(|database| format!("GRANT ALL ON {}.* TO {account}", pattern(database)));
             sql.push_str(&missing(name, "%"));
             let create = format!("{} {account} {identified}", verb(server, CREATE_USER));
             sql.push_str(&prepared("@missing", &create));
-            if let Some(grant) = grant {
-                sql.push_str(&prepared("@new OR @missing", &grant));
+            if let Some(database) = self.database {
+                sql.push_str(&grant(server, database, &account));
             }
             sql.push_str(&prepared("NOT @missing", &change));
         }
@@ -69,6 +66,22 @@ impl ServiceAccounts<'_> {
         }
         sql
     }
+}
+
+/// All on `database`, unless everything is there already.
+fn grant(server: &Server, database: &str, account: &str) -> String {
+    let grant = |name: String| format!("GRANT ALL ON {name}.* TO {account}");
+    let (pattern, name) = (grant(pattern(database)), grant(identifier(database)));
+    let wanted = "@new OR @missing";
+    let has_option = server.flavour != Flavour::MariaDb && server.version >= Version::new(8, 0, 16);
+    if pattern == name || !has_option {
+        return prepared(wanted, &pattern);
+    }
+    // There an option takes the wildcards out of the names (manual 8.0, section 8.2.12).
+    let either = |condition: &str, statement: &str| {
+        prepared(&format!("({wanted}) AND {condition}"), statement)
+    };
+    either("@@GLOBAL.partial_revokes", &name) + &either("NOT @@GLOBAL.partial_revokes", &pattern)
 }
 
 const CREATE_USER: &str = "CREATE USER IF NOT EXISTS";
@@ -161,7 +174,11 @@ mod tests {
                 "IF(@new, 'CREATE DATABASE IF NOT EXISTS `my_shop`', 'DO 0');",
                 "IF(@missing, 'CREATE USER IF NOT EXISTS ''o''''hara''@''%'' IDENTIFIED BY \
                  ''a''''b''', 'DO 0');",
-                "IF(@new OR @missing, 'GRANT ALL ON `my\\\\_shop`.* TO ''o''''hara''@''%''', \
+                "IF((@new OR @missing) AND @@GLOBAL.partial_revokes, 'GRANT ALL ON `my_shop`.* \
+                 TO ''o''''hara''@''%''', \
+                 'DO 0');",
+                "IF((@new OR @missing) AND NOT @@GLOBAL.partial_revokes, 'GRANT ALL ON \
+                 `my\\\\_shop`.* TO ''o''''hara''@''%''', \
                  'DO 0');",
                 "IF(NOT @missing, 'ALTER USER ''o''''hara''@''%'' IDENTIFIED BY ''a''''b''', \
                  'DO 0');",

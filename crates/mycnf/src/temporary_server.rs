@@ -2,21 +2,24 @@
 //! only. It never outlives us.
 
 use std::ffi::OsString;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use hook::{Background, CommandError, Inherited};
+use hook::{Background, CommandError};
 use thiserror::Error;
 
-use crate::command::{plain_command, with_path};
+use crate::command::{bare_command, plain_command, with_path};
+use crate::credentials::{Credentials, Password};
 use crate::first_run::{client_errors, log_evidence};
 use crate::initialise::remove_file_if_there;
 use crate::layout::Layout;
+use crate::opening::{OpenedServer, Opening};
 use crate::server::Server;
+use crate::write::{WriteError, write_private};
 
 /// No way in but the private socket, and no part in a cluster: no TCP port, not that of the X plugin
 /// or its socket either (8.0.11), no group (MySQL), no Galera (MariaDB). `loose-`: no server knows
@@ -74,6 +77,38 @@ impl<'a> PrivateServer<'a> {
         })
     }
 
+    /// Waits until it greets whoever connects, which it does once it has run its init-file.
+    pub(crate) fn wait_for_greeting(&mut self) -> Result<(), TemporaryServerError> {
+        let socket = self.layout.private_socket();
+        let connect = || {
+            let stream = UnixStream::connect(&socket).ok()?;
+            stream.set_nonblocking(true).ok()?;
+            Some(stream)
+        };
+        // One for as long as it takes.
+        let mut connection: Option<UnixStream> = None;
+        let greeted = || {
+            let Some(mut stream) = connection.take().or_else(connect) else {
+                return false;
+            };
+            match stream.read(&mut [0]) {
+                Ok(1..) => return true,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    connection = Some(stream);
+                }
+                // Closed: once more.
+                Ok(0) | Err(_) => {}
+            }
+            false
+        };
+        self.process
+            .wait_until(greeted)
+            .map_err(|source| TemporaryServerError::Start {
+                log: self.log.clone(),
+                source,
+            })
+    }
+
     /// Stops it cleanly.
     pub(crate) fn stop(self) -> Result<(), TemporaryServerError> {
         let log = self.log;
@@ -83,44 +118,50 @@ impl<'a> PrivateServer<'a> {
     }
 }
 
-/// A server on a private socket to which root can log in with the password of the credentials file,
-/// with its messages in the initialisation's log. Dropped, it is killed.
+/// A server on a private socket to which root can log in with the password of the accounts' SQL.
+/// Dropped, it is killed.
 #[derive(Debug)]
-pub struct TemporaryServer<'a> {
-    server: PrivateServer<'a>,
+pub(crate) struct TemporaryServer<'a> {
+    server: OpenedServer<'a>,
+    layout: &'a Layout,
     client: PathBuf,
+    options: ClientOptions,
 }
 
 impl<'a> TemporaryServer<'a> {
     /// Starts `server` on `data_dir` and waits until root can log in. Before it lets anybody in it
-    /// runs `opening_sql`.
-    pub fn start(
+    /// runs `opening`, which gives root its password.
+    pub(crate) fn start(
         server: &Server,
         layout: &'a Layout,
         data_dir: &Path,
-        opening_sql: &str,
+        opening: &Opening<'_>,
     ) -> Result<Self, TemporaryServerError> {
         let client = server
             .client()
             .ok_or_else(|| TemporaryServerError::FindClient {
                 path: server.basedir.clone(),
             })?;
-        let sql = Inherited::new(opening_sql.as_bytes())
-            .map_err(|source| TemporaryServerError::HandOver { source })?;
-        let init_file = with_path("--init-file=", &sql.path());
-        let log = layout.initialise_log();
-        let server = PrivateServer::start(server, layout, data_dir, log.clone(), &[init_file])?;
-        let mut started = Self { server, client };
-        // It listens before it has read the SQL, and answers afterwards.
+        let server = OpenedServer::start(server, layout, data_dir, opening)?;
+        let options = ClientOptions::write(layout, opening.root_password)?;
+        let mut started = Self {
+            server,
+            layout,
+            client,
+            options,
+        };
         match started.feed(&b"DO 0;\n"[..], None) {
             Ok(()) => Ok(started),
-            Err(source) => Err(TemporaryServerError::LogIn { log, source }),
+            Err(source) => Err(TemporaryServerError::LogIn {
+                log: layout.initialise_log(),
+                source,
+            }),
         }
     }
 
     /// Has the release's own client execute `sql`, which ends at the first error. Its output is not
     /// kept.
-    pub fn feed(
+    pub(crate) fn feed(
         &mut self,
         sql: impl Read + Send,
         database: Option<&str>,
@@ -129,16 +170,18 @@ impl<'a> TemporaryServer<'a> {
     }
 
     /// Stops it cleanly.
-    pub fn stop(self) -> Result<(), TemporaryServerError> {
+    pub(crate) fn stop(self) -> Result<(), TemporaryServerError> {
         self.server.stop()
     }
 
     fn client_command(&self, database: Option<&str>) -> Command {
-        let mut command = plain_command(self.server.layout, &self.client);
+        let mut command = bare_command(self.layout, &self.client);
         command
-            .arg(with_path("--socket=", &self.server.layout.private_socket()))
-            // Whatever my.cnf has for the clients of the real server.
-            .args(["--protocol=SOCKET", "--host=localhost", "--user=root"])
+            .arg(with_path("--defaults-file=", &self.options.path))
+            // MySQL's clients read a login file there, whatever option file they are given.
+            .env("HOME", self.layout.run_dir())
+            .arg(with_path("--socket=", &self.layout.private_socket()))
+            .args(["--protocol=SOCKET", "--host=localhost"])
             .args(["--default-character-set=utf8mb4", "--skip-force"])
             // As in a file that was dumped: with its comments, and with `source` and `\G`, which
             // MySQL's client has to be told of from 9.x on.
@@ -147,6 +190,31 @@ impl<'a> TemporaryServer<'a> {
             command.arg(format!("--database={database}"));
         }
         command
+    }
+}
+
+/// An option file for our client alone: nothing that my.cnf has for the clients of the real server gets
+/// to it. Gone when it is dropped.
+#[derive(Debug)]
+struct ClientOptions {
+    path: PathBuf,
+}
+
+impl ClientOptions {
+    fn write(layout: &Layout, password: &Password) -> Result<Self, TemporaryServerError> {
+        let path = layout.private_client_options();
+        let mut options = Credentials::root(password.clone()).option_file(&path);
+        let why = "the most that there is; the server has a limit of its own";
+        options.set("client", "max-allowed-packet", "1G", why);
+        write_private(&path, &options.render())?;
+        Ok(Self { path })
+    }
+}
+
+impl Drop for ClientOptions {
+    fn drop(&mut self) {
+        // Else the next one does it: see remove_private_files.
+        let _ = fs::remove_file(&self.path);
     }
 }
 
@@ -164,7 +232,12 @@ fn server_command(server: &Server, layout: &Layout, data_dir: &Path, log: &Path)
 /// What one that was killed left in the run directory.
 pub(crate) fn remove_private_files(layout: &Layout) -> Result<(), TemporaryServerError> {
     let socket = layout.private_socket();
-    for path in [lock_of(&socket), socket, layout.private_pid_file()] {
+    for path in [
+        lock_of(&socket),
+        socket,
+        layout.private_pid_file(),
+        layout.private_client_options(),
+    ] {
         remove_file_if_there(&path)
             .map_err(|source| TemporaryServerError::Prepare { path, source })?;
     }
@@ -209,6 +282,15 @@ pub enum TemporaryServerError {
         /// How it ended.
         source: CommandError,
     },
+    /// The option file of our client.
+    #[error(transparent)]
+    WriteOptions(#[from] WriteError),
+    /// It did not run the accounts' SQL to its end.
+    #[error("the server refuses the accounts as they are asked for")]
+    Refused {
+        /// What it wrote in its log about that, without any password.
+        refusal: String,
+    },
     /// It answers, and does not let root in.
     #[error("root cannot log in to the temporary server")]
     LogIn {
@@ -232,7 +314,11 @@ impl TemporaryServerError {
     #[must_use]
     pub fn evidence(&self) -> String {
         match self {
-            Self::FindClient { .. } | Self::Prepare { .. } | Self::HandOver { .. } => String::new(),
+            Self::FindClient { .. }
+            | Self::Prepare { .. }
+            | Self::WriteOptions(_)
+            | Self::HandOver { .. } => String::new(),
+            Self::Refused { refusal } => refusal.clone(),
             Self::LogIn { log, source } => {
                 format!("{}\n{}", client_errors(source), log_evidence(log))
             }

@@ -180,6 +180,7 @@ impl Explain for PrepareError {
             ),
             Self::FirstRunFile(error) => first_run_file(error),
             Self::Initialise(error) => initialise(error),
+            Self::Opening(error) => opening(error),
         }
     }
 }
@@ -307,26 +308,65 @@ fn first_run(error: &FirstRunError) -> Advice {
         FirstRunError::Fail { .. } => {
             "correct that file, push again: the database is begun anew, with all of them"
         }
-        FirstRunError::Server(error) => match error {
-            TemporaryServerError::FindClient { .. } => {
-                "push the vendor's tarball, or repack it again: it was cut too short"
-            }
-            TemporaryServerError::Prepare { .. } => {
-                "make room on the disk, or make it writable for this user, start again"
-            }
-            TemporaryServerError::HandOver { .. } => "raise /proc/sys/fs/pipe-max-size",
-            TemporaryServerError::Start { .. }
-            | TemporaryServerError::LogIn { .. }
-            | TemporaryServerError::Stop { .. } => {
-                "correct what it says, start again: nothing was left behind that counts"
-            }
-        },
+        FirstRunError::Server(error) => return temporary_server(error),
     };
-    let kind = match error {
-        FirstRunError::Server(_) => Kind::Environment,
-        FirstRunError::File(_) | FirstRunError::Fail { .. } => Kind::Configuration,
+    Advice::new(Kind::Configuration, next).detail(evidence)
+}
+
+/// Nothing is there yet.
+fn temporary_server(error: &TemporaryServerError) -> Advice {
+    let evidence = error.evidence();
+    let environment = |next: &str| Advice::new(Kind::Environment, next);
+    let advice = match error {
+        _ if DISK_FULL.iter().any(|words| evidence.contains(words)) => environment(NO_ROOM),
+        TemporaryServerError::FindClient { .. } => {
+            environment("push the vendor's tarball, or repack it again: it was cut too short")
+        }
+        TemporaryServerError::Prepare { .. } | TemporaryServerError::WriteOptions(_) => {
+            environment("make room on the disk, or make it writable for this user, start again")
+        }
+        TemporaryServerError::HandOver { .. } => environment("raise /proc/sys/fs/pipe-max-size"),
+        TemporaryServerError::Refused { .. } => Advice::new(
+            Kind::Configuration,
+            format!(
+                "{}, push again: nothing was left behind",
+                refused(&evidence)
+            ),
+        ),
+        TemporaryServerError::Start { .. }
+        | TemporaryServerError::LogIn { .. }
+        | TemporaryServerError::Stop { .. } => {
+            environment("correct what it says, start again: nothing was left behind that counts")
+        }
     };
-    Advice::new(kind, next).detail(evidence)
+    advice.detail(evidence)
+}
+
+/// There is a database.
+fn opening(error: &TemporaryServerError) -> Advice {
+    let TemporaryServerError::Refused { refusal } = error else {
+        return temporary_server(error);
+    };
+    let next = format!(
+        "{}, start again: root's password stays the one in ~/data/mysql-credentials.cnf",
+        refused(refusal)
+    );
+    Advice::new(Kind::Configuration, next).detail(refusal)
+}
+
+/// What to change when the server refuses the accounts, after its own words.
+fn refused(evidence: &str) -> &'static str {
+    // ER_NOT_VALID_PASSWORD, and MySQL's of a password that was there before.
+    if [" 1819 ", " 3638 "]
+        .iter()
+        .any(|number| evidence.contains(number))
+    {
+        "choose a MYSQL_ROOT_PASSWORD and a MYSQL_PASSWORD that its policy allows, or change the \
+         policy's options in my.cnf"
+    } else {
+        "correct the option of my.cnf that it names, or MYSQL_ROOT_PASSWORD, MYSQL_DATABASE, \
+         MYSQL_USER or MYSQL_PASSWORD"
+    }
 }
 
 fn first_run_file(error: &FirstRunFileError) -> Advice {

@@ -6,6 +6,7 @@ use std::path::Path;
 use hook::Report;
 use mycnf::{FirstRun, FirstRunFile, Initialisation, Layout, OptionFile, Seed, Server};
 
+use crate::opening::AccountsSql;
 use crate::prepare::{PrepareError, Purpose};
 use crate::time_zone::ZoneTables;
 
@@ -17,8 +18,8 @@ pub(crate) struct FreshDatabase<'a> {
     pub data_dir: &'a Path,
     /// The user's option file.
     pub template: &'a OptionFile,
-    /// What opens root: see `Accounts::opening_sql`.
-    pub opening_sql: &'a str,
+    /// What opens root.
+    pub sql: &'a AccountsSql<'a>,
     /// Its time zone tables.
     pub zone_tables: &'a ZoneTables,
     /// `MYSQL_DATABASE`.
@@ -26,8 +27,12 @@ pub(crate) struct FreshDatabase<'a> {
 }
 
 impl FreshDatabase<'_> {
-    /// Makes it, if it is to be made now.
-    pub(crate) fn make(&self, purpose: Purpose, report: &mut Report) -> Result<(), PrepareError> {
+    /// Makes it, if it is to be made now, and tells what the server that is started next has to run.
+    pub(crate) fn make(
+        &self,
+        purpose: Purpose,
+        report: &mut Report,
+    ) -> Result<Option<String>, PrepareError> {
         let files = FirstRunFile::all(&self.layout.first_run_files())?;
         let (seed, time_zones) = self.seed_and_time_zones()?;
         let initialisation = Initialisation {
@@ -43,23 +48,37 @@ impl FreshDatabase<'_> {
             report.bullet(
                 "left the database to starttest, which runs the first-run files if it has none",
             );
-            return Ok(());
+            return Ok(None);
         }
         let origin = match seed {
             Some(_) => ", from the seed",
             None => "",
         };
         report.bullet(format!("initialising {}{origin}", self.data_dir.display()));
-        if files.is_empty() {
+        if !files.is_empty() {
+            self.run_files(&initialisation, &files, report)?;
+            return Ok(None);
+        }
+        if self.sql.is_safe {
             initialisation.run()?;
             report.bullet(
                 "initialised: root is locked until the server gives it its password, nobody else \
                  has an account",
             );
-        } else {
-            self.run_files(&initialisation, &files, report)?;
+            return Ok(Some(self.sql.opening.sql().to_owned()));
         }
-        Ok(())
+        // What it may refuse has to be known before anybody can connect.
+        initialisation.run_with(self.first_run(&[]))?;
+        report.bullet("initialised: root and the accounts have their passwords");
+        Ok(None)
+    }
+
+    fn first_run<'f>(&'f self, files: &'f [FirstRunFile]) -> FirstRun<'f> {
+        FirstRun {
+            files,
+            opening: &self.sql.opening,
+            database: self.database,
+        }
     }
 
     fn run_files(
@@ -74,11 +93,7 @@ impl FreshDatabase<'_> {
             names.join(", "),
             self.layout.initialise_log().display()
         ));
-        initialisation.run_with(FirstRun {
-            files,
-            opening_sql: self.opening_sql,
-            database: self.database,
-        })?;
+        initialisation.run_with(self.first_run(files))?;
         report.bullet("initialised: root has its password, and the first-run files are in");
         Ok(())
     }

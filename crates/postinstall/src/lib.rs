@@ -8,6 +8,7 @@ mod error;
 mod fresh;
 mod judgement;
 mod memory;
+mod opening;
 mod places;
 mod prepare;
 mod rendering;

@@ -11,16 +11,17 @@ use std::time::Duration;
 
 use hook::{CommandError, Report};
 use mycnf::{
-    Accounts, Credentials, CredentialsError, DataDirState, DataLock, FirstRunFileError,
-    InitialiseError, InspectError, Journal, Layout, LockError, OptionFile, Password, PasswordError,
-    ProbeError, Server, ServiceAccounts, WriteError, inspect, remove_unfinished, write_private,
+    Credentials, CredentialsError, DataDirState, DataLock, FirstRunFileError, InitialiseError,
+    InspectError, Journal, Layout, LockError, OptionFile, Password, PasswordError, ProbeError,
+    Server, TemporaryServerError, WriteError, inspect, remove_unfinished,
 };
 use thiserror::Error;
 
-use crate::accounts::{AccountInputs, AccountsError};
+use crate::accounts::AccountsError;
 use crate::address::AddressError;
 use crate::fresh::FreshDatabase;
 use crate::judgement::{Case, Judgement};
+use crate::opening::{AccountsSql, RootPassword};
 use crate::places::{Places, PlacesError};
 use crate::rendering::{self, RenderError};
 use crate::server_keys::{self, ServerKeysError};
@@ -44,10 +45,9 @@ pub struct Prepared {
     /// The server, as the builder left it.
     pub server: Server,
     /// What the server is to run before it lets anybody in: gives root the password in the
-    /// credentials file, at least at the first start. `None` if there is no such file.
+    /// credentials file, at least at the first start. `None` if that is done already, or if there is no
+    /// such file.
     pub opening_sql: Option<String>,
-    /// The user's own init-file.
-    pub init_file: Option<PathBuf>,
     /// Held until dropped, or until the server that inherits it ends.
     pub lock: DataLock,
 }
@@ -68,13 +68,7 @@ pub fn prepare(
     purpose: Purpose,
     report: &mut Report,
 ) -> Result<Prepared, PrepareError> {
-    let layout = Layout::new(&settings.home);
-    check_socket_path(&layout)?;
-    let server = Server::stamped(&layout.install())?;
-    report.bullet(format!(
-        "server {server}, from {}",
-        server.basedir.display()
-    ));
+    let (layout, server) = release(settings, report)?;
     let (template, rendered) = rendering::render(settings, &layout, &server)?;
     let data_dir = rendering::data_dir(&rendered, &server, &layout)?;
     // Before the first write, so that a refusal changes nothing, and again once nobody else can
@@ -94,10 +88,9 @@ pub fn prepare(
     let lock = DataLock::acquire(&layout.lock(), LOCK_PATIENCE)?;
     let opening_sql = case.prepare(&judgement, &template, report)?;
     Ok(Prepared {
-        opening_sql,
-        init_file: rendering::init_file(&rendered, &server, &data_dir),
         layout,
         server,
+        opening_sql,
         lock,
     })
 }
@@ -125,65 +118,52 @@ impl Case<'_> {
             stale::remove_run_files(layout)?;
         }
         stale::discard_unfinished_writes(layout)?;
-        let found = Found::look(settings, layout, server, data_dir, purpose)?;
-        let database = found.database;
-        let root_password = credentials(settings, layout, found, report)?;
+        let Found { database, password } =
+            Found::look(settings, layout, server, data_dir, purpose)?;
+        let has_database = database.is_some();
+        let root = RootPassword::choose(settings, layout, has_database, password, report)?;
         rendering::write(rendered, settings, layout, report)?;
         rendering::validate(rendered, layout, server)?;
         if remove_unfinished(layout)? {
             report.bullet("removed a data directory whose initialisation had not finished");
         }
         let accounts = &judgement.accounts;
-        let opening_sql = opening_sql(settings, accounts, server, root_password.as_ref());
+        let sql = AccountsSql::new(accounts, &settings.host_name, &root, server, rendered);
         if let Some(take_over) = database {
             report.bullet(format!("kept the data directory {}", data_dir.display()));
             if purpose == Purpose::Serve {
                 take_over.act(data_dir, server, layout, report)?;
                 server_keys::set_aside_incomplete(data_dir, server, &rendered.user, report)?;
             }
-        } else {
-            // Of an upgrade whose data is not there any more.
-            Journal::remove(data_dir).map_err(TakeOverError::from)?;
+            return sql.map_or(Ok(None), |sql| sql.on_existing(&root, self, report));
+        }
+        // Of an upgrade whose data is not there any more.
+        Journal::remove(data_dir).map_err(TakeOverError::from)?;
+        // A fresh database always has a password.
+        sql.map_or(Ok(None), |sql| {
             let fresh = FreshDatabase {
                 server,
                 layout,
                 data_dir,
                 template,
-                opening_sql: opening_sql.as_deref().unwrap_or_default(),
+                sql: &sql,
                 zone_tables: &judgement.zone_tables,
                 database: accounts.database.as_deref(),
             };
-            fresh.make(purpose, report)?;
-        }
-        Ok(opening_sql)
+            fresh.make(purpose, report)
+        })
     }
 }
 
-/// What the server runs at its start; `None` if root's password is not known.
-fn opening_sql(
-    settings: &Settings,
-    inputs: &AccountInputs,
-    server: &Server,
-    root_password: Option<&Password>,
-) -> Option<String> {
-    let root_password = root_password?;
-    let accounts = Accounts {
-        root_password,
-        always: inputs.root_password.is_some(),
-        host_name: &settings.host_name,
-        service: ServiceAccounts {
-            database: inputs.database.as_deref(),
-            user: inputs
-                .user
-                .as_ref()
-                .map(|user| (&user.name[..], &user.secret)),
-            root: inputs
-                .root_host
-                .as_deref()
-                .map(|host| (host, root_password)),
-        },
-    };
-    Some(accounts.opening_sql(server))
+fn release(settings: &Settings, report: &mut Report) -> Result<(Layout, Server), PrepareError> {
+    let layout = Layout::new(&settings.home);
+    check_socket_path(&layout)?;
+    let server = Server::stamped(&layout.install())?;
+    report.bullet(format!(
+        "server {server}, from {}",
+        server.basedir.display()
+    ));
+    Ok((layout, server))
 }
 
 /// What earlier runs left.
@@ -261,42 +241,6 @@ fn make_directories(layout: &Layout, places: &Places) -> Result<(), PrepareError
     }
     let make_directory = |(path, source)| PrepareError::MakeDirectory { path, source };
     places.make().map_err(make_directory)
-}
-
-/// Root's password: the one asked for, else the one written down before, else, for a database that is
-/// to be made, a fresh one; written down before anything depends on it.
-fn credentials(
-    settings: &Settings,
-    layout: &Layout,
-    found: Found,
-    report: &mut Report,
-) -> Result<Option<Password>, PrepareError> {
-    let path = layout.credentials();
-    let wanted = settings.accounts.root_password.as_ref();
-    if found.database.is_some() && (wanted.is_none() || wanted == found.password.as_ref()) {
-        if found.password.is_some() {
-            report.bullet(format!("kept root's password in {}", path.display()));
-        } else {
-            report.warning(format!(
-                "{} is not there: the clients need root's password from elsewhere, or set \
-                 MYSQL_ROOT_PASSWORD to give it a new one; if root has none, as in the data of an \
-                 earlier recipe, whoever reaches the port is root until you do",
-                path.display()
-            ));
-        }
-        return Ok(found.password);
-    }
-    let (password, origin) = match (wanted, found.password) {
-        (Some(wanted), _) => (wanted.clone(), "as MYSQL_ROOT_PASSWORD says"),
-        (None, Some(written)) => (written, "the one written there before"),
-        (None, None) => (Password::random()?, "a random one"),
-    };
-    write_private(&path, &Credentials::root(password.clone()).render(&path))?;
-    report.bullet(format!(
-        "wrote root's password, {origin}, to {}",
-        path.display()
-    ));
-    Ok(Some(password))
 }
 
 /// The server cannot be started as things are. The data directory is as it was.
@@ -403,6 +347,9 @@ pub enum PrepareError {
     /// Initialising failed.
     #[error(transparent)]
     Initialise(#[from] InitialiseError),
+    /// The server did not take the accounts, or could not be asked.
+    #[error(transparent)]
+    Opening(#[from] TemporaryServerError),
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, PathBuf};
 use std::process::Command;
 
 use hook::{CommandError, Report};
@@ -192,14 +192,6 @@ pub(crate) fn data_dir(
     }
 }
 
-/// The user's own `init-file`, where the option file names one.
-pub(crate) fn init_file(rendered: &Rendered, server: &Server, data_dir: &Path) -> Option<PathBuf> {
-    let groups = server_groups(server.flavour, server.version);
-    let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
-    let value = rendered.file.get(&groups, "init-file")?.value?;
-    Some(data_dir.join(OsStr::from_bytes(&value)))
-}
-
 /// The option file cannot be used.
 #[derive(Debug, Error)]
 pub enum RenderError {
@@ -248,6 +240,8 @@ pub enum RenderError {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use mycnf::Memory;
 
     use super::*;

@@ -1,7 +1,6 @@
 //! What to do when the server is not reached.
 
 use std::io;
-use std::path::PathBuf;
 
 use hook::{Advice, CommandError, ExitStatus, Explain, Kind};
 use postinstall::{PrepareError, SettingsError};
@@ -16,14 +15,6 @@ pub enum Error {
     /// What comes before the server.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
-    /// The user's init-file.
-    #[error("cannot read {path}, the init-file of my.cnf", path = path.display())]
-    ReadInitFile {
-        /// As my.cnf says.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
     /// The accounts' SQL cannot be handed to the server.
     #[error("cannot hand the accounts' SQL to the server")]
     HandOver {
@@ -43,14 +34,9 @@ impl Explain for Error {
         match self {
             Self::Settings(error) => error.advice(),
             Self::Prepare(error) => error.advice(),
-            Self::ReadInitFile { .. } => Advice::new(
-                Kind::Configuration,
-                "put that file there, as UTF-8 text, or take init-file out of my.cnf, push again",
-            ),
-            Self::HandOver { .. } => Advice::new(
-                Kind::Environment,
-                "make the init-file of my.cnf smaller, or raise /proc/sys/fs/pipe-max-size",
-            ),
+            Self::HandOver { .. } => {
+                Advice::new(Kind::Environment, "raise /proc/sys/fs/pipe-max-size")
+            }
             Self::BecomeServer { source } => Advice::new(
                 Kind::Environment,
                 "push again: builder puts the server there",
@@ -87,26 +73,14 @@ mod tests {
     }
 
     #[test]
-    fn init_file_errors_have_exact_texts() {
-        let source = || io::Error::other("x");
-        for (error, text) in [
-            (
-                Error::ReadInitFile {
-                    path: "/i".into(),
-                    source: source(),
-                },
-                "cannot read /i, the init-file of my.cnf\n  cause: x\n  next: put that file there, \
-                 as UTF-8 text, or take init-file out of my.cnf, push again\n",
-            ),
-            (
-                Error::HandOver { source: source() },
-                "cannot hand the accounts' SQL to the server\n  cause: x\n  next: make the \
-                 init-file of my.cnf smaller, or raise /proc/sys/fs/pipe-max-size\n",
-            ),
-        ] {
-            let text = format!("starttest: error: {text}");
-            assert_eq!(rendered(&error), (ExitStatus::Failed, text));
-        }
+    fn hand_over_error_has_exact_text() {
+        let source = io::Error::other("x");
+        let text = "starttest: error: cannot hand the accounts' SQL to the server\n  cause: x\n  \
+                    next: raise /proc/sys/fs/pipe-max-size\n";
+        assert_eq!(
+            rendered(&Error::HandOver { source }),
+            (ExitStatus::Failed, text.to_owned())
+        );
     }
 
     #[test]

@@ -5,11 +5,8 @@ mod error;
 
 use std::convert::Infallible;
 use std::ffi::OsStr;
-use std::fs;
-use std::path::PathBuf;
 
 use hook::{Environment, Inherited, Report};
-use mycnf::SESSION_RESET;
 use postinstall::{Prepared, Purpose, Settings, prepare, server_command};
 
 pub use error::Error;
@@ -46,7 +43,6 @@ pub fn run(environment: &Environment, report: &mut Report) -> Result<Infallible,
         layout,
         server,
         opening_sql,
-        init_file,
         lock: _lock,
     } = prepare(&settings, Purpose::Serve, report)?;
     report.bullet(format!(
@@ -62,7 +58,6 @@ pub fn run(environment: &Environment, report: &mut Report) -> Result<Infallible,
     let _sql = match opening_sql {
         None => None,
         Some(sql) => {
-            let sql = with_init_file(sql, init_file)?;
             let inherited =
                 Inherited::new(sql.as_bytes()).map_err(|source| Error::HandOver { source })?;
             command.arg(format!("--init-file={}", inherited.path().display()));
@@ -72,17 +67,6 @@ pub fn run(environment: &Environment, report: &mut Report) -> Result<Infallible,
     Err(Error::BecomeServer {
         source: hook::exec(&mut command),
     })
-}
-
-/// A server takes one init-file only: the user's follows ours.
-fn with_init_file(sql: String, init_file: Option<PathBuf>) -> Result<String, Error> {
-    let Some(path) = init_file else {
-        return Ok(sql);
-    };
-    match fs::read_to_string(&path) {
-        Ok(own) => Ok(format!("{sql}{SESSION_RESET}{own}")),
-        Err(source) => Err(Error::ReadInitFile { path, source }),
-    }
 }
 
 fn is_kept(name: &OsStr) -> bool {

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use super::{FirstRunFile, FirstRunFileError};
 use crate::layout::Layout;
+use crate::opening::Opening;
 use crate::server::Server;
 use crate::temporary_server::{TemporaryServer, TemporaryServerError};
 
@@ -19,8 +20,8 @@ use crate::temporary_server::{TemporaryServer, TemporaryServerError};
 pub struct FirstRun<'a> {
     /// The files, in their order.
     pub files: &'a [FirstRunFile],
-    /// What gives root the password in the credentials file: see `Accounts::opening_sql`.
-    pub opening_sql: &'a str,
+    /// What gives root its password.
+    pub opening: &'a Opening<'a>,
     /// The database they are for, unless they say otherwise.
     pub database: Option<&'a str>,
 }
@@ -33,7 +34,10 @@ impl FirstRun<'_> {
         layout: &Layout,
         data_dir: &Path,
     ) -> Result<(), FirstRunError> {
-        let mut server = TemporaryServer::start(server, layout, data_dir, self.opening_sql)?;
+        if self.files.is_empty() {
+            return Ok(self.opening.run(server, layout, data_dir)?);
+        }
+        let mut server = TemporaryServer::start(server, layout, data_dir, self.opening)?;
         for file in self.files {
             let failure = Mutex::new(None);
             let sql = Watched {
@@ -51,7 +55,8 @@ impl FirstRun<'_> {
                 source,
             })?;
         }
-        Ok(server.stop()?)
+        server.stop()?;
+        Ok(self.opening.note(data_dir)?)
     }
 }
 

@@ -81,6 +81,42 @@ fn failing_file_is_quoted_and_a_full_disk_is_known() {
     );
 }
 
+const REFUSED: &str = "the server refuses the accounts as they are asked for";
+const POLICY: &str = "choose a MYSQL_ROOT_PASSWORD and a MYSQL_PASSWORD that its policy allows, or \
+                      change the policy's options in my.cnf";
+
+#[test]
+fn refused_accounts_of_a_fresh_database_have_exact_texts() {
+    let options = "correct the option of my.cnf that it names, or MYSQL_ROOT_PASSWORD, \
+                   MYSQL_DATABASE, MYSQL_USER or MYSQL_PASSWORD";
+    for (said, next) in [
+        ("ERROR: 1819  Your password", POLICY),
+        ("ERROR: 1290  The server", options),
+    ] {
+        let refusal = said.to_owned();
+        assert_rendered(
+            initialise(FirstRunError::Server(TemporaryServerError::Refused {
+                refusal,
+            })),
+            &format!("{REFUSED}\n  | {said}\n  next: {next}, push again: nothing was left behind"),
+        );
+    }
+}
+
+#[test]
+fn refused_password_of_an_existing_database_has_exact_text() {
+    let refusal = "[ERROR] [MY-000061] [Server] 1819  Your password".to_owned();
+    assert_rendered(
+        PrepareError::Opening(TemporaryServerError::Refused {
+            refusal: refusal.clone(),
+        }),
+        &format!(
+            "{REFUSED}\n  | {refusal}\n  next: {POLICY}, start again: root's password stays the one \
+             in ~/data/mysql-credentials.cnf"
+        ),
+    );
+}
+
 #[test]
 fn temporary_server_errors_have_exact_texts() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,0 +1,174 @@
+//! Root's password and the accounts: written down once the server has accepted them, and given to it
+//! where a refusal still stops everything.
+
+use hook::Report;
+use mycnf::{
+    Accounts, Credentials, Layout, Opening, Password, Rendered, Server, ServiceAccounts,
+    first_unusual, server_groups, write_private,
+};
+
+use crate::accounts::AccountInputs;
+use crate::judgement::Case;
+use crate::prepare::{PrepareError, Purpose};
+use crate::settings::Settings;
+
+/// Root's password.
+#[derive(Debug)]
+pub(crate) struct RootPassword {
+    /// The one that clients are to use; `None` if nobody told us.
+    pub password: Option<Password>,
+    /// An existing database has another, or one that we do not know: until the server has accepted this
+    /// one, the credentials file keeps the old one.
+    pub is_new: bool,
+}
+
+impl RootPassword {
+    /// The one asked for, else the one written down before, else, for a database that is to be made, a
+    /// fresh one; that is written down before anything depends on it.
+    pub(crate) fn choose(
+        settings: &Settings,
+        layout: &Layout,
+        has_database: bool,
+        written: Option<Password>,
+        report: &mut Report,
+    ) -> Result<Self, PrepareError> {
+        let path = layout.credentials();
+        let wanted = settings.accounts.root_password.as_ref();
+        if has_database {
+            let is_new = wanted.is_some() && wanted != written.as_ref();
+            if is_new {
+                // Told when it is done.
+            } else if written.is_some() {
+                report.bullet(format!("kept root's password in {}", path.display()));
+            } else {
+                report.warning(format!(
+                    "{} is not there: the clients need root's password from elsewhere, or set \
+                     MYSQL_ROOT_PASSWORD to give it a new one; if root has none, as in the data of \
+                     an earlier recipe, whoever reaches the port is root until you do",
+                    path.display()
+                ));
+            }
+            let password = wanted.cloned().or(written);
+            return Ok(Self { password, is_new });
+        }
+        let (password, origin) = match (wanted, written) {
+            (Some(wanted), _) => (wanted.clone(), WANTED),
+            (None, Some(written)) => (written, "the one written there before"),
+            (None, None) => (Password::random()?, "a random one"),
+        };
+        write(layout, &password, origin, report)?;
+        Ok(Self {
+            password: Some(password),
+            is_new: false,
+        })
+    }
+}
+
+const WANTED: &str = "as MYSQL_ROOT_PASSWORD says";
+
+fn write(
+    layout: &Layout,
+    password: &Password,
+    origin: &str,
+    report: &mut Report,
+) -> Result<(), PrepareError> {
+    let path = layout.credentials();
+    write_private(&path, &Credentials::root(password.clone()).render(&path))?;
+    report.bullet(format!(
+        "wrote root's password, {origin}, to {}",
+        path.display()
+    ));
+    Ok(())
+}
+
+/// The accounts' SQL for this start.
+pub(crate) struct AccountsSql<'a> {
+    pub opening: Opening<'a>,
+    /// Nothing can refuse it or log it: the server itself may run it, which saves a start.
+    pub is_safe: bool,
+}
+
+impl<'a> AccountsSql<'a> {
+    /// `None` if root's password is not known.
+    pub(crate) fn new(
+        inputs: &'a AccountInputs,
+        host_name: &'a str,
+        root: &'a RootPassword,
+        server: &Server,
+        rendered: &Rendered,
+    ) -> Option<Self> {
+        let root_password = root.password.as_ref()?;
+        let accounts = Accounts {
+            root_password,
+            always: inputs.root_password.is_some(),
+            host_name,
+            service: ServiceAccounts {
+                database: inputs.database.as_deref(),
+                user: inputs
+                    .user
+                    .as_ref()
+                    .map(|user| (&user.name[..], &user.secret)),
+                root: inputs
+                    .root_host
+                    .as_deref()
+                    .map(|host| (host, root_password)),
+            },
+        };
+        let groups = server_groups(server.flavour, server.version);
+        let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+        let is_safe = accounts.are_usual() && first_unusual(&rendered.user, &groups).is_none();
+        Some(Self {
+            opening: Opening::new(&accounts, server),
+            is_safe,
+        })
+    }
+
+    /// What the server that is started next has to run on the existing database; before that, what must
+    /// not fail is run in private.
+    pub(crate) fn on_existing(
+        &self,
+        root: &RootPassword,
+        place: &Case<'_>,
+        report: &mut Report,
+    ) -> Result<Option<String>, PrepareError> {
+        if place.purpose == Purpose::Later {
+            if root.is_new {
+                report
+                    .bullet("left root's new password to starttest, which gives it to the server");
+            }
+            return Ok(None);
+        }
+        if let Some(option) = repair_option(place.rendered, place.server) {
+            if root.is_new {
+                report.warning(format!(
+                    "root keeps its password as long as my.cnf sets {option}, which is for saving \
+                     data, not for changing it"
+                ));
+            }
+            return Ok(None);
+        }
+        // Written by SET PERSIST: options that no option file shows.
+        let persisted = place.data_dir.join("mysqld-auto.cnf").exists();
+        if self.is_safe && !persisted && !root.is_new {
+            return Ok(Some(self.opening.sql().to_owned()));
+        }
+        if root.is_new || !self.opening.is_done(place.data_dir) {
+            self.opening
+                .run(place.server, place.layout, place.data_dir)?;
+            report.bullet("gave root and the accounts their passwords before anybody can connect");
+        }
+        if let (true, Some(password)) = (root.is_new, &root.password) {
+            write(place.layout, password, WANTED, report)?;
+        }
+        Ok(None)
+    }
+}
+
+/// The option of my.cnf that makes the server leave damaged data as it is.
+fn repair_option(rendered: &Rendered, server: &Server) -> Option<&'static str> {
+    let option = "innodb-force-recovery";
+    let groups = server_groups(server.flavour, server.version);
+    let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+    let value = rendered.user.get(&groups, option)?.value?;
+    (value != b"0").then_some(option)
+}
