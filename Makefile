@@ -64,6 +64,7 @@ torture: ## the long forms of the tests; repeat one with the seed that it prints
 	MOD_POINTS=200 cargo test --locked -p dotcloud --test servers -- --nocapture killed committed
 	REPACK_BYTES=10000000000 cargo test --locked -p repack --test memory -- --nocapture
 	cargo test --locked -p starttest --test memory -- --ignored
+	cargo test --locked -p dotcloud --test lifecycle -- --ignored ten_pushes
 
 # Seconds for each target of `make fuzz`.
 FUZZ_SECONDS ?= 300
@@ -81,12 +82,13 @@ fuzz: ## feed nonsense to the parsers of option files and tarballs (needs: rustu
 	cargo +nightly fuzz run read corpus/read seeds/read -- -max_total_time="$(FUZZ_SECONDS)" -max_len=20000
 
 .PHONY: bench
-bench: ## measure against what one would do instead: repack and builder, first starts, pushes
+bench: ## measure against what one would do instead: repack and builder, first starts, pushes, public ports
 	@scripts/setup bench
 	$(MAKE) --no-print-directory hooks
 	scripts/bench-repack
 	scripts/bench-first-start
 	scripts/bench-dotcloud
+	scripts/bench-ports
 
 .PHONY: check
 check: ## formatting, lints and documentation, all warnings denied

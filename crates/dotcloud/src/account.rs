@@ -11,6 +11,9 @@ use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 /// `dotcloud` and `www-data` in every container of the platform.
 const SERVICE_UID: u32 = 1000;
 const SERVICE_GID: u32 = 33;
+/// Of what serves the public ports: neither root's nor any service's, and in none of the ranges that
+/// Debian or systemd give to users, daemons or containers.
+const GATEWAY_ID: u32 = 61_100;
 
 /// The user and group of everything a service owns.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +31,20 @@ impl Account {
             Self {
                 uid: SERVICE_UID,
                 gid: SERVICE_GID,
+                drops: true,
+            }
+        } else {
+            Self::current()
+        }
+    }
+
+    /// The account of the public ports' relays, out of reach of every service; an ordinary user has
+    /// no other than their own.
+    pub(crate) fn of_gateways() -> Self {
+        if rustix::process::geteuid().is_root() {
+            Self {
+                uid: GATEWAY_ID,
+                gid: GATEWAY_ID,
                 drops: true,
             }
         } else {

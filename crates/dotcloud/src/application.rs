@@ -10,7 +10,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::build_file::PortKind;
+use crate::build_file::{PortCheck, PortKind};
 use crate::environment::{ApplicationIdentity, Endpoint, UserVariables};
 use crate::runtime::Choice;
 use crate::scaling::Memory;
@@ -109,6 +109,9 @@ pub(crate) struct Container {
     pub(crate) revision: String,
     /// The ports to bind, by name.
     pub(crate) ports: BTreeMap<String, Port>,
+    /// What the instance has to pass to be reached at a public port, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) checks: BTreeMap<String, PortCheck>,
 }
 
 /// A port's number and what is spoken there.
@@ -200,13 +203,20 @@ impl Application {
         self.instances()
             .filter(|(name, _)| !self.is_leaving(name))
             .flat_map(|(name, instance)| {
-                instance.public.iter().map(move |(port, public)| Endpoint {
-                    service: name.service.clone(),
-                    instance: name.number,
-                    port: port.clone(),
-                    kind: public.kind,
-                    host: PUBLIC_HOST.to_owned(),
-                    number: public.number,
+                instance.public.iter().filter_map(move |(port, public)| {
+                    // Nobody relays udp: the only address that is served is the instance's own.
+                    let number = match public.kind {
+                        PortKind::Udp => instance.coming()?.ports.get(port)?.number,
+                        PortKind::Http | PortKind::Tcp => public.number,
+                    };
+                    Some(Endpoint {
+                        service: name.service.clone(),
+                        instance: name.number,
+                        port: port.clone(),
+                        kind: public.kind,
+                        host: PUBLIC_HOST.to_owned(),
+                        number,
+                    })
                 })
             })
             .collect()
@@ -221,6 +231,16 @@ impl Service {
 }
 
 impl Instance {
+    /// The container that serves as soon as the deployment under way is done, if one is.
+    fn coming(&self) -> Option<&Container> {
+        match &self.successor {
+            Successor::None => self.current.as_ref(),
+            Successor::Preparing { container } | Successor::TakingOver { container } => {
+                Some(container)
+            }
+        }
+    }
+
     /// Every container that may have processes or files.
     pub(crate) fn containers(&self) -> impl Iterator<Item = &Container> {
         let successor = match &self.successor {

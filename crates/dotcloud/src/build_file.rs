@@ -8,6 +8,7 @@ mod tree;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use problem::Problems;
@@ -36,6 +37,8 @@ pub(crate) struct Service {
     /// Program name to command line; never empty.
     pub(crate) programs: BTreeMap<String, String>,
     pub(crate) ports: BTreeMap<String, PortKind>,
+    /// What an instance has to pass to be reached at a port, by the port's name.
+    pub(crate) checks: BTreeMap<String, PortCheck>,
     pub(crate) systempackages: Vec<String>,
     pub(crate) environment: BTreeMap<String, String>,
     /// At least 1. The initial count: `dotcloud scale` may have changed it since.
@@ -51,6 +54,16 @@ pub(crate) enum PortKind {
     Http,
     Tcp,
     Udp,
+}
+
+/// A question over HTTP that an instance has to answer well to be reached at a port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PortCheck {
+    /// The name of the port that is asked.
+    pub(crate) port: String,
+    pub(crate) path: String,
+    /// Between two questions.
+    pub(crate) milliseconds: u64,
 }
 
 impl BuildFile {

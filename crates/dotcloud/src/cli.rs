@@ -2,16 +2,16 @@
 
 mod arguments;
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub(crate) use arguments::{Create, Deploy, Dlogs, Env, Form, Logs, Protocol, Push, Run, Status};
+pub(crate) use arguments::{
+    Create, Deploy, Dlogs, Env, Form, Logs, Period, Protocol, Push, Run, Status,
+};
 
 use crate::application::Selection;
 use crate::console::Assume;
+use crate::gateway;
 use crate::scaling::Scaling;
 
 /// The dotCloud platform on this machine.
@@ -164,6 +164,24 @@ Example:
         /// Only this service
         #[arg(value_name = "SERVICE")]
         service: Option<Selection>,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Show what passed the public ports of an instance
+    #[command(after_help = "\
+Connections that were opened, and bytes from clients (in) and to them (out). Kept by the minute for
+six hours, by the hour for 31 days.
+
+Examples:
+  dotcloud traffic db.0       the last hour, by the minute
+  dotcloud traffic db.0 1w    a week, by six hours")]
+    Traffic {
+        /// The instance
+        #[arg(value_name = "SERVICE.N")]
+        instance: Selection,
+        /// How far back
+        #[arg(value_name = "PERIOD", default_value = "1h")]
+        period: Period,
         #[command(flatten)]
         form: Form,
     },
@@ -339,14 +357,7 @@ Examples:
     },
     /// Relay a public port to the instance that serves
     #[command(hide = true)]
-    Gateway {
-        /// The public address
-        #[arg(long)]
-        listen: SocketAddr,
-        /// The file that tells where the instance is
-        #[arg(long)]
-        route: PathBuf,
-    },
+    Gateway(gateway::Options),
 }
 
 #[cfg(test)]

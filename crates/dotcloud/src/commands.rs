@@ -20,6 +20,7 @@ mod run;
 mod scale;
 mod status;
 mod table;
+mod traffic;
 mod up;
 
 use std::path::{Path, PathBuf};
@@ -104,9 +105,8 @@ fn check_output() -> Result<(), Error> {
 }
 
 fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
-    if let Verb::Gateway { listen, route } = cli.verb {
-        let never = gateway::serve(listen, &route)?;
-        match never {}
+    if let Verb::Gateway(options) = &cli.verb {
+        return Ok(gateway::serve(options)?);
     }
     match &cli.verb {
         // Packagers have no state.
@@ -134,6 +134,11 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
         Verb::Info { service, form } => info::info(&call, service.as_ref(), form),
         Verb::Status(arguments) => status::status(&call, &arguments),
         Verb::Url { service, form } => info::url(&call, service.as_ref(), form),
+        Verb::Traffic {
+            instance,
+            period,
+            form,
+        } => traffic::traffic(&call, &instance, period, form),
         Verb::Logs(arguments) => logs::logs(&call, &arguments),
         Verb::Run(arguments) => run::run(&call, &arguments, environment),
         Verb::Restart { instance } => restart::restart(&call, &instance),
@@ -147,7 +152,7 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
         Verb::Up { no_wait } => up::up(&call, no_wait),
         Verb::Down => down::down(&call),
         Verb::Destroy { service } => destroy::destroy(&call, service.as_ref()),
-        Verb::Gateway { .. } | Verb::Completions { .. } | Verb::Man { .. } => Ok(()),
+        Verb::Gateway(_) | Verb::Completions { .. } | Verb::Man { .. } => Ok(()),
     }
 }
 

@@ -9,6 +9,9 @@ use crate::account::Account;
 use crate::beneath::{self, Directory};
 use crate::files::{self, FileError};
 
+/// The directory of an application's relays: no container's, which are numbers.
+pub(crate) const PUBLIC: &str = "public";
+
 /// Environment variables.
 pub(crate) type Variables = BTreeMap<String, String>;
 
@@ -30,6 +33,11 @@ impl Paths {
     /// replace what lies directly in it.
     pub(crate) fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Whether it is what an application's relays live in.
+    pub(crate) fn is_public(&self) -> bool {
+        self.root.ends_with(PUBLIC)
     }
 
     /// `$HOME`.

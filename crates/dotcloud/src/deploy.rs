@@ -112,7 +112,7 @@ fn deploy_settled(
         first_of(failures, &mut shared.clone())
     };
     all(&names, parallel, &prepare::furnish)?;
-    gateways.wait()?;
+    gateways.wait(platform, &ledger.snapshot())?;
     log.platform("All instances are ready: deploying");
     all(&names, parallel, &prepare::postinstall)?;
     check_stop(platform)?;
@@ -125,6 +125,9 @@ fn deploy_settled(
         all(&names, workers, &|step| switch::switch(step, &slots))?;
     }
     leaving::remove(platform, application, log)?;
+    // Nobody is told of an address that leads to somebody else.
+    wiring::wait_until_served(platform, application)?;
+    wiring::settle(platform, application)?;
     builds::remove_old(platform, application)
 }
 

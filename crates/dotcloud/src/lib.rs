@@ -28,6 +28,7 @@ mod hook_run;
 mod launch;
 mod ledger;
 mod lines;
+mod listeners;
 mod log_file;
 mod orphans;
 mod ownership;

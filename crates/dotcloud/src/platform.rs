@@ -65,7 +65,16 @@ impl Platform {
 
     /// The runtime that `container` was made with.
     pub(crate) fn runtime_of(&self, container: &Paths) -> Result<Box<dyn Runtime>, RuntimeError> {
-        runtime::of_container(self.account, container)
+        runtime::of_container(self.account_of(container), container)
+    }
+
+    /// The user of everything in `container`: of relays it is not the services'.
+    pub(crate) fn account_of(&self, container: &Paths) -> Account {
+        if container.is_public() {
+            Account::of_gateways()
+        } else {
+            self.account
+        }
     }
 
     /// The supervisord of `container`.

@@ -1,9 +1,9 @@
 //! Giving away port numbers: to bind from 42800 up, as the platform did; public ones from 10000
-//! up, below the range that outgoing connections take theirs from. A state directory of one's own
-//! begins elsewhere in the same ranges.
+//! up, below the range that outgoing connections take theirs from. Every state directory but the machine's
+//! own begins elsewhere in the same ranges.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::ops::RangeInclusive;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
@@ -65,8 +65,9 @@ impl Ports {
             let Some(reservation) = reserve(number) else {
                 continue;
             };
-            // Somebody who knows nothing of us may have it.
-            if TcpListener::bind((Ipv4Addr::UNSPECIFIED, number)).is_ok() {
+            // Somebody who knows nothing of us may have it, for TCP or UDP.
+            let address = (Ipv4Addr::UNSPECIFIED, number);
+            if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
                 self.recorded.insert(number);
                 self.reserved.push(reservation);
                 return Ok(number);
@@ -116,15 +117,18 @@ mod tests {
     #[test]
     fn port_taken_by_a_stranger_is_passed_over() {
         let stranger = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let taken = stranger.local_addr().unwrap().port();
-        let mut ports = Ports {
-            recorded: BTreeSet::new(),
-            reserved: Vec::new(),
-            offset: 7,
-        };
-        assert_eq!(
-            ports.next(taken..=taken).unwrap_err().to_string(),
-            format!("no port from {taken} to {taken} is free")
-        );
+        let of_udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let taken = [stranger.local_addr(), of_udp.local_addr()].map(|taken| taken.unwrap().port());
+        for taken in taken {
+            let mut ports = Ports {
+                recorded: BTreeSet::new(),
+                reserved: Vec::new(),
+                offset: 7,
+            };
+            assert_eq!(
+                ports.next(taken..=taken).unwrap_err().to_string(),
+                format!("no port from {taken} to {taken} is free")
+            );
+        }
     }
 }

@@ -124,6 +124,7 @@ mod tests {
                 generation: 1,
                 revision: revision.to_owned(),
                 ports: [].into(),
+                checks: [].into(),
             }),
             ..Instance::default()
         };

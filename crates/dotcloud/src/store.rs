@@ -15,9 +15,12 @@ use thiserror::Error;
 
 use crate::account::Account;
 use crate::application::{Application, FORMAT, InstanceName};
-use crate::container::Paths;
+use crate::container::{PUBLIC, Paths};
 use crate::files::{self, FileError};
 pub(crate) use lock::Lock;
+
+/// Root's state directory.
+const SYSTEM: &str = "/var/lib/dotcloud";
 
 /// The state directory.
 #[derive(Clone, Debug)]
@@ -29,11 +32,10 @@ pub(crate) struct Store {
 impl Store {
     /// `$DOTCLOUD_HOME`; else, as root, `/var/lib/dotcloud`; else in the XDG data directory.
     pub(crate) fn locate(environment: &Environment) -> Result<Self, StoreError> {
-        let own = environment.get("DOTCLOUD_HOME");
-        let root = if let Some(root) = own {
+        let root = if let Some(root) = environment.get("DOTCLOUD_HOME") {
             PathBuf::from(root)
         } else if rustix::process::geteuid().is_root() {
-            PathBuf::from("/var/lib/dotcloud")
+            PathBuf::from(SYSTEM)
         } else if let Some(data) = environment.get("XDG_DATA_HOME") {
             Path::new(data).join("dotcloud")
         } else if let Some(home) = environment.get("HOME") {
@@ -42,7 +44,12 @@ impl Store {
             return Err(StoreError::Nowhere);
         };
         if root.is_absolute() {
-            let port_offset = own.map_or(0, |_| spread(&root));
+            // Only one of a machine begins at the beginning.
+            let port_offset = if root == Path::new(SYSTEM) {
+                0
+            } else {
+                spread(&root)
+            };
             Ok(Self { root, port_offset })
         } else {
             Err(StoreError::Relative { path: root })
@@ -111,7 +118,7 @@ impl Store {
 
     /// The supervised gateways of an application.
     pub(crate) fn public(&self, application: &str) -> Paths {
-        Paths::new(self.directory(application).join("public"))
+        Paths::new(self.directory(application).join(PUBLIC))
     }
 
     /// Everything of one instance.
@@ -132,12 +139,12 @@ impl Store {
         )
     }
 
-    /// Makes the state directory and checks that services can live in it.
-    pub(crate) fn prepare(&self, account: &Account) -> Result<(), StoreError> {
+    /// Makes the state directory and checks that `accounts` can live in it.
+    pub(crate) fn prepare(&self, accounts: &[Account]) -> Result<(), StoreError> {
         for directory in ["apps", "bin", "locks"] {
             files::create_directory(&self.root.join(directory), 0o755)?;
         }
-        if account.drops() {
+        for account in accounts.iter().filter(|account| account.drops()) {
             for ancestor in self.root.join("apps").ancestors() {
                 let metadata = ancestor
                     .metadata()
@@ -280,7 +287,7 @@ pub(crate) enum StoreError {
     Nowhere,
     #[error("DOTCLOUD_HOME is '{path}', which is not an absolute path", path = path.display())]
     Relative { path: PathBuf },
-    #[error("{path} does not let uid {uid} through, which every service runs as")]
+    #[error("{path} does not let uid {uid} through, which services or their public ports run as")]
     Unreachable { path: PathBuf, uid: u32 },
     #[error(
         "{path} is a copy of the state directory {original}, which is still there",
@@ -316,7 +323,7 @@ mod tests {
             root: directory.path().to_owned(),
             port_offset: 0,
         };
-        store.prepare(&Account::current()).unwrap();
+        store.prepare(&[Account::current()]).unwrap();
         (directory, store)
     }
 
@@ -330,6 +337,22 @@ mod tests {
             located(&[("DOTCLOUD_HOME", "/x")]).unwrap().root,
             Path::new("/x")
         );
+    }
+
+    #[test]
+    fn locate_state_directories_have_ports_apart() {
+        let offset = |pairs: &[(&str, &str)]| located(pairs).unwrap().port_offset();
+        assert_eq!(offset(&[("DOTCLOUD_HOME", SYSTEM)]), 0);
+        // Whoever keeps the default of one's own, or says the same in another way.
+        let [one, other] =
+            ["/home/one", "/home/other"].map(|home| format!("{home}/.local/share/dotcloud"));
+        let offsets = [&one, &other].map(|root| offset(&[("DOTCLOUD_HOME", root)]));
+        assert_ne!(offsets[0], offsets[1]);
+        assert!(offsets.iter().all(|&offset| offset != 0));
+        if !rustix::process::geteuid().is_root() {
+            assert_eq!(offset(&[("HOME", "/home/one")]), offsets[0]);
+            assert_eq!(offset(&[("HOME", "/home/other")]), offsets[1]);
+        }
     }
 
     #[test]
@@ -385,7 +408,7 @@ mod tests {
                 uid: 1000
             }
             .to_string(),
-            "/s does not let uid 1000 through, which every service runs as"
+            "/s does not let uid 1000 through, which services or their public ports run as"
         );
         assert_eq!(
             StoreError::Lock {

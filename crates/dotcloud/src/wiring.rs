@@ -1,8 +1,13 @@
 //! Public endpoints: one supervised gateway per port of every instance, and the route files that
 //! tell each which container serves. A gateway outlives pushes; only its route changes.
 
+mod routes;
+mod served;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -12,14 +17,18 @@ use crate::build_file::PortKind;
 use crate::container::{Paths, Variables};
 use crate::deployment_log::DeploymentLog;
 use crate::files::{self, FileError};
+use crate::gateway::{self, Traffic};
 use crate::launch::{self, LaunchError, Started};
+use crate::orphans;
 use crate::platform::Platform;
 use crate::revive;
-use crate::supervisor::{self, Supervisor, SupervisorError};
+use crate::supervisor::{self, ProgramState, ProgramStatus, Supervisor, SupervisorError};
+pub(crate) use routes::{close, hold, point, point_patiently, settle};
+pub(crate) use served::{Problem, problems, wait as wait_until_served};
 
-/// Sees to it that every public port of `application` has its gateway.
+/// Sees to it that every public port of `application` has its gateway, and nobody else's.
 pub(crate) fn ensure(platform: &Platform, application: &Application) -> Result<(), WiringError> {
-    begin(platform, application)?.wait()
+    begin(platform, application)?.wait(platform, application)
 }
 
 /// Gateways that may still be coming up.
@@ -32,11 +41,16 @@ pub(crate) struct Gateways {
 }
 
 impl Gateways {
-    pub(crate) fn wait(self) -> Result<(), WiringError> {
+    /// Until each listens at its port.
+    pub(crate) fn wait(
+        self,
+        platform: &Platform,
+        application: &Application,
+    ) -> Result<(), WiringError> {
         if let Some(started) = &self.started {
             launch::wait_until_up(&self.supervisor, &self.paths, started)?;
         }
-        Ok(())
+        served::wait(platform, application)
     }
 }
 
@@ -46,11 +60,7 @@ pub(crate) fn begin(
     application: &Application,
 ) -> Result<Gateways, WiringError> {
     let paths = platform.store.public(&application.name);
-    if files::look(paths.root())?.is_none() {
-        paths.create(&platform.account)?;
-        paths.open()?;
-    }
-    files::create_directory(&routes(&paths), 0o755)?;
+    prepare(platform, &paths)?;
     let executable = provide_executable(platform)?;
     let log = &mut DeploymentLog::to_stderr();
     revive::stop_elsewhere(platform, &paths, "gateways", log)?;
@@ -66,15 +76,24 @@ pub(crate) fn begin(
     })?;
     let mut started = None;
     let supervisor = platform.supervisor_of(&paths).map_err(LaunchError::from)?;
-    if supervisor.status().is_err() {
-        // Gateways that outlived theirs, or that somebody keeps from it, hold the ports.
-        let runtime = platform.runtime_of(&paths).map_err(LaunchError::from)?;
-        launch::end_processes(&*runtime, &paths, "gateways", log).map_err(LaunchError::from)?;
-        let supervisord = platform.supervisord()?;
-        let variables = Variables::new();
-        started = Some(launch::start(platform, &supervisord, &paths, &variables)?);
-    } else if fs::read(paths.config()).unwrap_or_default() != before {
-        supervisor.update()?;
+    match supervisor.status() {
+        Err(_) => {
+            let supervisord = platform.supervisord()?;
+            // Gateways that outlived their supervisord have the ports of its successor's.
+            let runtime = platform.runtime_of(&paths).map_err(LaunchError::from)?;
+            launch::end_processes(&*runtime, &paths, "gateways", log).map_err(LaunchError::from)?;
+            let variables = Variables::new();
+            started = Some(launch::start(platform, &supervisord, &paths, &variables)?);
+        }
+        Ok(programs) => {
+            if fs::read(paths.config()).unwrap_or_default() != before {
+                supervisor.update()?;
+            }
+            let runs = |program: &ProgramStatus| ProgramState::RUNNING.contains(&program.state);
+            if !programs.iter().all(runs) {
+                supervisor.start_all()?;
+            }
+        }
     }
     Ok(Gateways {
         paths,
@@ -83,27 +102,29 @@ pub(crate) fn begin(
     })
 }
 
-/// Points the public ports of `name` at its current container.
-pub(crate) fn point(
-    platform: &Platform,
-    application: &Application,
-    name: &InstanceName,
-) -> Result<(), WiringError> {
-    let paths = platform.store.public(&application.name);
-    let Some(instance) = application.instance(name) else {
-        return Ok(());
-    };
-    for port in instance.public.keys() {
-        let bound = instance
-            .current
-            .as_ref()
-            .and_then(|container| container.ports.get(port));
-        let target = bound.map_or(String::new(), |bound| {
-            format!("{PUBLIC_HOST}:{}\n", bound.number)
-        });
-        files::replace(&route(&paths, name, port), target.as_bytes(), 0o644)?;
+/// The directories: what the gateways write is theirs, what they follow is ours.
+fn prepare(platform: &Platform, paths: &Paths) -> Result<(), WiringError> {
+    let account = platform.account_of(paths);
+    match files::look(&paths.run())? {
+        None => {
+            paths.create(&account)?;
+            paths.open()?;
+        }
+        // Made by a version whose gateways ran as the services' user.
+        Some(found) if found.uid() != account.uid => {
+            let list = || orphans::find(&platform.account, paths, None);
+            orphans::end(list, &mut |_| ()).map_err(LaunchError::from)?;
+            for directory in [paths.home(), paths.log(), paths.run()] {
+                files::remove(&directory)?;
+                files::create_private(&directory, &account)?;
+            }
+        }
+        Some(_) => {}
     }
-    Ok(())
+    if files::look(&traffic_directory(paths))?.is_none() {
+        files::create_private(&traffic_directory(paths), &account)?;
+    }
+    Ok(files::create_directory(&routes::directory(paths), 0o755)?)
 }
 
 /// Stops every gateway of `application`.
@@ -116,16 +137,29 @@ pub(crate) fn stop(
     Ok(launch::stop(platform, &paths, "gateways", log)?)
 }
 
-fn routes(paths: &Paths) -> PathBuf {
-    paths.root().join("routes")
-}
-
-fn route(paths: &Paths, name: &InstanceName, port: &str) -> PathBuf {
-    routes(paths).join(gateway_name(name, port))
+/// What the gateways write of what passes.
+fn traffic_directory(paths: &Paths) -> PathBuf {
+    paths.root().join("traffic")
 }
 
 fn gateway_name(name: &InstanceName, port: &str) -> String {
     format!("{}-{}-{port}", name.service, name.number)
+}
+
+/// What the gateway of a port writes, without an extension.
+fn gateway_state(paths: &Paths, name: &InstanceName, port: &str) -> PathBuf {
+    traffic_directory(paths).join(gateway_name(name, port))
+}
+
+/// What passed the public port `port` of `name`, as far as it was recorded.
+pub(crate) fn traffic(
+    platform: &Platform,
+    application: &str,
+    name: &InstanceName,
+    port: &str,
+) -> Traffic {
+    let state = gateway_state(&platform.store.public(application), name, port);
+    Traffic::read(&gateway::traffic_file(&state)).unwrap_or_default()
 }
 
 /// The command line of every gateway; `udp` has none.
@@ -139,10 +173,11 @@ fn programs(
         for (port, public) in &instance.public {
             if public.kind != PortKind::Udp {
                 let line = format!(
-                    "{} gateway --listen {PUBLIC_HOST}:{} --route {}",
+                    "{} gateway --listen {PUBLIC_HOST}:{} --route {} --state {}",
                     shell_word(executable),
                     public.number,
-                    shell_word(&route(paths, &name, port))
+                    shell_word(&routes::file(paths, &name, port)),
+                    shell_word(&gateway_state(paths, &name, port))
                 );
                 programs.insert(gateway_name(&name, port), line);
             }
@@ -183,6 +218,11 @@ fn provide_executable(platform: &Platform) -> Result<PathBuf, FileError> {
 /// Public endpoints cannot be offered.
 #[derive(Debug, Error)]
 pub(crate) enum WiringError {
+    /// Clients reach somebody else there, or nobody.
+    #[error("{}", problems.join("; "))]
+    NotServed { problems: Vec<String> },
+    #[error("cannot see who listens at the public ports")]
+    Listeners { source: io::Error },
     #[error(transparent)]
     Launch(#[from] LaunchError),
     #[error(transparent)]
@@ -194,6 +234,25 @@ pub(crate) enum WiringError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wiring_errors_have_exact_texts() {
+        let problems = vec!["port db of db.0 is taken".to_owned(), "x".to_owned()];
+        for (error, text) in [
+            (
+                WiringError::NotServed { problems },
+                "port db of db.0 is taken; x",
+            ),
+            (
+                WiringError::Listeners {
+                    source: io::Error::other("x"),
+                },
+                "cannot see who listens at the public ports",
+            ),
+        ] {
+            assert_eq!(error.to_string(), text);
+        }
+    }
 
     #[test]
     fn shell_word_is_one_word() {

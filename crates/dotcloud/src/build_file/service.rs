@@ -1,14 +1,16 @@
 //! The rules of a build file: which services and keys there may be, their forms, their defaults.
 
+mod ports;
+
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use saphyr::Marker;
 use serde_json::{Map, Value, json};
 
+use super::Service;
 use super::problem::Problems;
 use super::tree::{self, Entry};
-use super::{PortKind, Service};
 use crate::environment::check_variable_name;
 use crate::system_packages::is_package_name;
 
@@ -79,6 +81,7 @@ fn read(entry: Entry<'_, '_>, problems: &mut Problems) -> Option<Service> {
         problems,
     };
     keys.check_config();
+    let ports = keys.ports();
     Some(Service {
         kind: keys.kind(),
         approot: PathBuf::from(keys.tree_path("approot").unwrap_or(".")),
@@ -87,7 +90,8 @@ fn read(entry: Entry<'_, '_>, problems: &mut Problems) -> Option<Service> {
         postbuild: keys.command("postbuild"),
         postinstall: keys.command("postinstall"),
         programs: keys.programs(),
-        ports: keys.ports(),
+        ports: ports.kinds,
+        checks: ports.checks,
         systempackages: keys.system_packages(),
         environment: keys.environment(),
         instances: keys.instances(),
@@ -212,41 +216,6 @@ impl<'n, 't> Keys<'n, 't, '_> {
             _ => {}
         }
         programs
-    }
-
-    fn ports(&mut self) -> BTreeMap<String, PortKind> {
-        let accepted = "port names, each with http, tcp or udp";
-        let mut ports = BTreeMap::new();
-        for entry in self.mapping("ports", accepted) {
-            let name = entry.key;
-            if !is_port_name(name) {
-                let what = format!("'{name}' is not a port name");
-                let accepted = "letters, digits and underscores (it becomes PORT_<NAME>)";
-                self.problems.add(entry.place, what, accepted);
-            } else if ports
-                .keys()
-                .any(|other: &String| other.eq_ignore_ascii_case(name))
-            {
-                let what = format!("a second port for PORT_{}", name.to_uppercase());
-                let accepted = "names that differ in more than case";
-                self.problems.add(entry.place, what, accepted);
-            }
-            let what = format!("port '{name}'");
-            let kind = match self.problems.scalar(entry.value, &what, accepted) {
-                Some("http") => PortKind::Http,
-                Some("tcp") => PortKind::Tcp,
-                Some("udp") => PortKind::Udp,
-                Some(other) => {
-                    let what = format!("'{other}' is not a kind of port");
-                    self.problems
-                        .add(entry.value.span.start, what, "http, tcp or udp");
-                    continue;
-                }
-                None => continue,
-            };
-            ports.insert(name.to_owned(), kind);
-        }
-        ports
     }
 
     fn system_packages(&mut self) -> Vec<String> {
@@ -374,9 +343,4 @@ fn is_checked(key: &str) -> bool {
 fn is_program_name(name: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
     name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(legal)
-}
-
-fn is_port_name(name: &str) -> bool {
-    let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    !name.is_empty() && name.chars().all(legal)
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::application::Selection;
 use crate::runtime::Choice;
@@ -16,6 +16,56 @@ pub(crate) struct Form {
     /// Print JSON, for programs
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// How far `traffic` looks back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Period {
+    /// The last hour, by the minute
+    #[default]
+    #[value(name = "1h")]
+    Hour,
+    /// Six hours, by five minutes
+    #[value(name = "6h")]
+    SixHours,
+    /// A day, by the hour
+    #[value(name = "1d")]
+    Day,
+    /// A week, by six hours
+    #[value(name = "1w")]
+    Week,
+    /// 31 days, by the day
+    #[value(name = "1M")]
+    Month,
+}
+
+impl Period {
+    /// In seconds.
+    pub(crate) fn length(self) -> u64 {
+        match self {
+            Self::Hour => 3600,
+            Self::SixHours => 6 * 3600,
+            Self::Day => 24 * 3600,
+            Self::Week => 7 * 24 * 3600,
+            Self::Month => 31 * 24 * 3600,
+        }
+    }
+
+    /// Of one line, in seconds.
+    pub(crate) fn step(self) -> u64 {
+        match self {
+            Self::Hour => 60,
+            Self::SixHours => 5 * 60,
+            Self::Day => 3600,
+            Self::Week => 6 * 3600,
+            Self::Month => 24 * 3600,
+        }
+    }
+
+    /// Whether it needs what is kept by the minute.
+    pub(crate) fn is_of_minutes(self) -> bool {
+        matches!(self, Self::Hour | Self::SixHours)
+    }
 }
 
 /// Arguments of `create`.

@@ -1,6 +1,7 @@
 //! `create`: a new application, without services until its first push.
 
 use super::{Call, connection};
+use crate::account::Account;
 use crate::application::{Application, check_application_name};
 use crate::cli;
 use crate::console;
@@ -18,7 +19,7 @@ pub(super) fn create(call: &Call, arguments: &cli::Create) -> Result<(), Error> 
         "Creating a {} application named \"{name}\"",
         arguments.flavor
     ));
-    store.prepare(&call.platform.account)?;
+    store.prepare(&[call.platform.account, Account::of_gateways()])?;
     call.settle_place()?;
     {
         let _lock = store.lock(name, || ())?;

@@ -43,6 +43,7 @@ pub(super) fn stop_application(
     application: &Application,
     log: &mut DeploymentLog,
 ) -> Result<(), Error> {
+    wiring::close(&call.platform, application)?;
     for service in application.services.keys() {
         stop_service(call, application, service, log)?;
     }

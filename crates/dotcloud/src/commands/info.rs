@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::table::table;
-use super::{Call, check_service, json};
+use super::{Call, check_service, json, traffic};
 use crate::application::{Application, Instance, InstanceName, PUBLIC_HOST, Selection, Service};
 use crate::build_file::PortKind;
 use crate::cli::Form;
@@ -126,6 +126,13 @@ fn show_instance(call: &Call, application: &Application, name: &InstanceName, in
             console::print(format!("  {port}: {url}"));
         }
     }
+    let traffic = traffic::of_instance(call, application, name);
+    if !traffic.is_empty() {
+        console::print("traffic:");
+        for (port, traffic) in traffic {
+            console::print(format!("  {port}: {}", traffic::in_words(&traffic)));
+        }
+    }
 }
 
 fn service_urls(application: &Application, service: &str) -> Vec<String> {
@@ -137,7 +144,7 @@ fn service_urls(application: &Application, service: &str) -> Vec<String> {
         .collect()
 }
 
-/// Port name and public address of every port of an instance.
+/// Port name and address of every port of an instance that can be reached.
 pub(super) fn urls(instance: &Instance) -> Vec<(String, String)> {
     instance
         .public
@@ -146,7 +153,11 @@ pub(super) fn urls(instance: &Instance) -> Vec<(String, String)> {
             let url = match port.kind {
                 PortKind::Http => format!("http://{PUBLIC_HOST}:{}/", port.number),
                 PortKind::Tcp => format!("tcp://{PUBLIC_HOST}:{}", port.number),
-                PortKind::Udp => return None,
+                // Nobody relays it: what is served is the port that the instance binds.
+                PortKind::Udp => {
+                    let bound = instance.current.as_ref()?.ports.get(name)?;
+                    format!("udp://{PUBLIC_HOST}:{}", bound.number)
+                }
             };
             Some((name.clone(), url))
         })

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Call, info};
+use super::{Call, info, traffic};
 use crate::application::{Application, Instance, InstanceName, Service};
 use crate::console;
 
@@ -83,6 +83,14 @@ fn instance(
         .into_iter()
         .map(|(port, url)| (port, url.into()))
         .collect();
+    let traffic: serde_json::Map<String, Value> = traffic::of_instance(call, application, name)
+        .into_iter()
+        .map(|(port, found)| {
+            let mut described = traffic::describe(found.total);
+            described["open"] = found.open.into();
+            (port, described)
+        })
+        .collect();
     json!({
         "name": name.to_string(),
         "host": name.host(&application.name),
@@ -90,6 +98,7 @@ fn instance(
         "runtime": runtime,
         "revision": current.map(|container| &container.revision),
         "urls": urls,
+        "traffic": traffic,
     })
 }
 

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use hook::Foreign;
 
 use super::{Call, deployment};
+use crate::account::Account;
 use crate::application::{Application, check_application_name};
 use crate::build_file::BuildFile;
 use crate::cli;
@@ -23,7 +24,7 @@ pub(super) fn push(call: &Call, arguments: &cli::Push) -> Result<(), Error> {
     let name = &target.application;
     let store = &call.platform.store;
     store.load(name)?;
-    store.prepare(&call.platform.account)?;
+    store.prepare(&[call.platform.account, Account::of_gateways()])?;
     let _lock = call.lock_to_start(name)?;
     // Again: it may have been destroyed, or pushed, while we waited.
     let mut application = store.load(name)?;

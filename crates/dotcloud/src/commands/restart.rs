@@ -1,8 +1,9 @@
 //! `restart`: the programs of one instance, in the container they have.
 
 use super::{Call, one_instance};
-use crate::application::Selection;
+use crate::application::{InstanceName, Selection};
 use crate::console;
+use crate::container::Paths;
 use crate::deployment_log::DeploymentLog;
 use crate::error::Error;
 use crate::supervisor::SupervisorError;
@@ -38,26 +39,33 @@ pub(super) fn restart(call: &Call, selection: &Selection) -> Result<(), Error> {
         platform.store.save(&application)?;
     }
     wiring::ensure(platform, &application)?;
-    wiring::point(platform, &application, &instance)?;
-    let log = &mut DeploymentLog::to_stderr();
-    revive::stop_elsewhere(platform, &paths, &instance.to_string(), log)?;
-    match platform.supervisor_of(&paths)?.restart() {
-        Ok(()) => {}
-        Err(error @ SupervisorError::NotStarted { .. }) => return Err(error.into()),
-        // Whoever does not do what is asked, or is nobody to be asked, is replaced.
-        Err(error) => {
-            if !matches!(error, SupervisorError::NotRunning { .. }) {
-                log.warning(&instance, format!("{error}; all of it is ended"));
-            }
-            revive::revive(
-                platform,
-                &platform.supervisord()?,
-                &paths,
-                &instance.to_string(),
-                log,
-            )?;
-        }
+    // Who connects now waits until it is back.
+    wiring::hold(platform, &application, &instance)?;
+    let restarted = restart_programs(call, &paths, &instance);
+    match &restarted {
+        Ok(()) => wiring::point_patiently(platform, &application, &instance)?,
+        Err(_) => wiring::point(platform, &application, &instance)?,
     }
+    restarted?;
     console::success(format!("{instance} is being restarted"));
     Ok(())
+}
+
+/// Whoever does not do what is asked, or is nobody to be asked, is replaced.
+fn restart_programs(call: &Call, paths: &Paths, instance: &InstanceName) -> Result<(), Error> {
+    let platform = &call.platform;
+    let log = &mut DeploymentLog::to_stderr();
+    revive::stop_elsewhere(platform, paths, &instance.to_string(), log)?;
+    match platform.supervisor_of(paths)?.restart() {
+        Ok(()) => Ok(()),
+        Err(error @ SupervisorError::NotStarted { .. }) => Err(error.into()),
+        Err(error) => {
+            if !matches!(error, SupervisorError::NotRunning { .. }) {
+                log.warning(instance, format!("{error}; all of it is ended"));
+            }
+            let supervisord = platform.supervisord()?;
+            let whom = instance.to_string();
+            Ok(revive::revive(platform, &supervisord, paths, &whom, log)?)
+        }
+    }
 }

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{Call, check_service};
-use crate::application::{Instance, InstanceName};
+use crate::application::{Application, Instance, InstanceName};
 use crate::cli;
 use crate::console;
 use crate::error::Error;
 use crate::launch;
 use crate::supervisor::{ProgramState, ProgramStatus, SupervisorError};
+use crate::wiring::{self, Problem, WiringError};
 
 /// Between two looks at what comes up.
 const TICK: Duration = Duration::from_millis(200);
@@ -30,6 +31,8 @@ pub(super) fn status(call: &Call, arguments: &cli::Status) -> Result<(), Error> 
         application = call.application()?;
     }
     let mut found = Vec::new();
+    let problems = problems(call, &application)?;
+    let mut not_served = Vec::new();
     for (name, instance) in application.instances() {
         if !covers(&name) {
             continue;
@@ -38,10 +41,16 @@ pub(super) fn status(call: &Call, arguments: &cli::Status) -> Result<(), Error> 
             Ok(programs) => (programs, None),
             Err(error) => (Vec::new(), Some(error.to_string())),
         };
+        let problems: Vec<String> = problems
+            .iter()
+            .filter(|problem| problem.instance == name)
+            .map(|problem| problem.text.clone())
+            .collect();
         if form.json {
             let mut described = json!({
                 "instance": name.to_string(),
                 "up": is_up(&programs),
+                "ports_not_served": problems,
                 "programs": programs.iter().map(describe).collect::<Vec<Value>>(),
             });
             if let Some(problem) = problem {
@@ -53,12 +62,30 @@ pub(super) fn status(call: &Call, arguments: &cli::Status) -> Result<(), Error> 
             if let Some(problem) = problem {
                 console::print(format!("  {problem}"));
             }
+            not_served.extend(problems);
         }
     }
     if form.json {
         super::json::print(&found.into());
     }
-    Ok(())
+    if not_served.is_empty() {
+        return Ok(());
+    }
+    Err(WiringError::NotServed {
+        problems: not_served,
+    }
+    .into())
+}
+
+/// Ports at which clients reach nobody, or somebody else, although the application is meant to run.
+fn problems(call: &Call, application: &Application) -> Result<Vec<Problem>, Error> {
+    let mut deployed = application
+        .instances()
+        .filter(|(_, instance)| instance.current.is_some());
+    if application.down || deployed.next().is_none() {
+        return Ok(Vec::new());
+    }
+    Ok(wiring::problems(&call.platform, application)?)
 }
 
 /// Waits until everything that is covered serves. What fails may be mended, or pushed again, while
@@ -99,9 +126,12 @@ fn waits_for(
                     .unwrap_or_else(|error| Some(error.to_string()))
             }
         };
-        let public = || launch::silent_port(&instance.public).map(|p| format!("public port {p}"));
-        if let Some(waiting_for) = waiting_for.or_else(public) {
+        if let Some(waiting_for) = waiting_for {
             return Ok(Some((name, waiting_for)));
+        }
+        let mut problems = wiring::problems(&call.platform, &application)?.into_iter();
+        if let Some(problem) = problems.find(|problem| problem.instance == name) {
+            return Ok(Some((name, problem.text)));
         }
     }
     Ok(None)

@@ -69,9 +69,10 @@ fn bring_back(call: &Call, name: &str, wanted: bool, no_wait: bool) -> Result<()
         return Ok(());
     }
     let (mut failed, started) = start_all(call, &application, &instances);
-    wiring::ensure(platform, &application)?;
+    // Also if one port is not served: the others are.
+    let wired = wiring::ensure(platform, &application);
     for instance in &instances {
-        wiring::point(platform, &application, instance)?;
+        wiring::point_patiently(platform, &application, instance)?;
     }
     // All come up meanwhile, so that the slowest one decides.
     for instance in instances.iter().filter(|_| !no_wait) {
@@ -83,6 +84,7 @@ fn bring_back(call: &Call, name: &str, wanted: bool, no_wait: bool) -> Result<()
         }
     }
     report(failed)?;
+    wired?;
     console::success(format!(
         "{name}: started {started} of {} instance(s)",
         instances.len()

@@ -110,6 +110,7 @@ fn record_one(
             generation,
             revision: revision.to_owned(),
             ports: bound,
+            checks: service.checks.clone(),
         },
     };
     Ok(())

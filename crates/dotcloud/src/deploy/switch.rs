@@ -120,13 +120,19 @@ fn move_data(step: &mut Step<'_, '_>, old: &Paths, new: &Paths) -> Result<(), De
             instance.successor = Successor::TakingOver { container };
         }
     })?;
-    step.log.of(name, "Stopping the previous instance");
-    launch::stop(step.platform, old, &name.to_string(), &mut step.log).map_err(|source| {
-        DeployError::Stop {
+    step.log.of(
+        name,
+        "Stopping the previous instance: who connects now waits for the new one",
+    );
+    wiring::hold(step.platform, &step.ledger.snapshot(), name)?;
+    if let Err(source) = launch::stop(step.platform, old, &name.to_string(), &mut step.log) {
+        // It may serve on, and nobody is to wait in vain.
+        point(step)?;
+        return Err(DeployError::Stop {
             instance: name.clone(),
             source: Box::new(source),
-        }
-    })?;
+        });
+    }
     step.log.of(name, "Moving ~/data");
     handover::move_data(old, new, name, &mut step.log)?;
     handover::take_over(step.platform, step.ledger, name)?;

@@ -348,6 +348,11 @@ fn handover(error: &HandoverError) -> Advice {
 
 fn wiring(error: &WiringError) -> Advice {
     match error {
+        WiringError::NotServed { .. } => environment(
+            "end whoever has the port, then 'dotcloud up'; if nobody has it, see the logs in public/log \
+             of the application's state",
+        ),
+        WiringError::Listeners { .. } => environment("see to it that /proc can be read"),
         WiringError::Launch(error) => launch(error),
         WiringError::Supervisor(error) => supervisor(error),
         WiringError::File(error) => file(error),
@@ -364,7 +369,7 @@ fn port(error: &PortError) -> Advice {
 
 fn gateway(error: &GatewayError) -> Advice {
     match error {
-        GatewayError::Bind { .. } => environment("end whatever listens there"),
+        GatewayError::Serve { .. } => environment("see why the system refuses it"),
     }
 }
 

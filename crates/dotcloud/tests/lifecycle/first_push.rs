@@ -153,9 +153,19 @@ fn services_of_root_run_as_1000_33() {
         world.run("db.0", "id -u; id -g; id -G; umask"),
         "1000\n33\n33\n0022\n"
     );
+    let owner = |path: &std::path::Path| {
+        let found = std::fs::metadata(path).unwrap();
+        (found.uid(), found.gid())
+    };
+    let of_gateways = owner(&world.state("public/run"));
     for (pid, command) in processes_below(&world.home()) {
-        let owner = std::fs::metadata(format!("/proc/{pid}")).unwrap();
-        assert_eq!((owner.uid(), owner.gid()), (1000, 33), "{command}");
+        let expected = if command.contains("/public/") {
+            of_gateways
+        } else {
+            (1000, 33)
+        };
+        let found = owner(std::path::Path::new(&format!("/proc/{pid}")));
+        assert_eq!(found, expected, "{command}");
     }
     let home = world.state("db.0/1/home").metadata().unwrap();
     assert_eq!(

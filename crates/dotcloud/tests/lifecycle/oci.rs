@@ -28,6 +28,8 @@ mod operations;
 mod output;
 #[path = "packages.rs"]
 mod packages;
+#[path = "public.rs"]
+mod public;
 #[path = "rollback.rs"]
 mod rollback;
 #[path = "scale.rs"]

@@ -34,6 +34,8 @@ mod ordinary;
 mod output;
 #[path = "packages.rs"]
 mod packages;
+#[path = "public.rs"]
+mod public;
 #[path = "revisions.rs"]
 mod revisions;
 #[path = "rollback.rs"]

@@ -187,6 +187,11 @@ impl World {
         }
     }
 
+    /// Whom `dotcloud` runs as, if not as us.
+    pub(crate) fn user(&self) -> Option<u32> {
+        self.user
+    }
+
     pub(crate) fn home(&self) -> PathBuf {
         self.directory.path().join("h")
     }
