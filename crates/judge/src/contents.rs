@@ -125,7 +125,11 @@ fn sign(name: &str, mode: Option<u32>) -> Option<Sign> {
         "mysqlsh" if in_bin => Some(Sign::Shell),
         "xtrabackup" if in_bin => Some(Sign::Backup),
         "mysql" | "mariadb" if in_bin && is_file => Some(Sign::Client),
-        _ if is_file && lower.starts_with("libmysqlclient.") => Some(Sign::Library),
+        _ if is_file
+            && (lower.starts_with("libmysqlclient.") || lower.starts_with("libmariadb.")) =>
+        {
+            Some(Sign::Library)
+        }
         _ => None,
     }
 }

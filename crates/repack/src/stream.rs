@@ -73,6 +73,9 @@ pub(crate) fn prune_stream<R: Read, W: Write>(
             path: input_path.into(),
         });
     }
+    if let Some(foreign) = pass.contents.other_system(input_path) {
+        return Err(foreign.into());
+    }
     let check = Check {
         path: input_path,
         tree: &pass.tree,
@@ -82,9 +85,6 @@ pub(crate) fn prune_stream<R: Read, W: Write>(
         StreamError::NoServer(unknown) => no_server.unwrap_or(unknown).into(),
         error => error,
     })?;
-    if let Some(foreign) = pass.contents.other_system(input_path) {
-        return Err(foreign.into());
-    }
     pass.tally.other_machine = pass.contents.other_machine();
     let out = pass.out.into_inner();
     let out = out.map_err(|source| explain(true, (Vec::new(), Failure::Write(source))))?;

@@ -138,6 +138,9 @@ fn server_for_another_system_is_refused_and_one_for_another_machine_told() {
     };
     let macos = "in.tar.gz is for macOS, as its bin/mysqld shows";
     refuses(with(b"\xcf\xfa\xed\xfe\x07\0\0\x01"), &[], macos, linux);
+    // Whatever else is not there.
+    let bare = Tarball::new().file("my-1/bin/mysqld", 0o755, b"\xca\xfe\xba\xbe\0\0\0\x02");
+    refuses(bare, &[], macos, linux);
     let windows = "in.tar.gz is for Windows, as its bin/mysqld shows";
     refuses(with(b"MZ\x90\0"), &[], windows, linux);
     // An ELF file for 32 bits: its class, its byte order, its machine.
