@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use arguments::{
-    Create, Deploy, Dlogs, Env, Form, Logs, Period, Protocol, Push, Run, Status,
+    Create, Deploy, Dlogs, Env, Form, Logs, Period, Protocol, Push, Run, Status, Upload,
 };
 
 use crate::application::Selection;

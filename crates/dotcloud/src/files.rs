@@ -163,7 +163,8 @@ pub(crate) fn copy_tree(from: &Path, to: Target<'_>, stop: &AtomicBool) -> Resul
 
 /// Gives `new` the mode and the time that `metadata` tells.
 fn finish(new: &File, metadata: &Metadata) -> io::Result<()> {
-    new.set_permissions(Permissions::from_mode(metadata.mode() & 0o7777))?;
+    // Nobody becomes somebody else by what was pushed.
+    new.set_permissions(Permissions::from_mode(metadata.mode() & 0o777))?;
     new.set_modified(metadata.modified()?)
 }
 

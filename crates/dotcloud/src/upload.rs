@@ -2,12 +2,14 @@
 //! safe links kept, unchanged files left alone, what is gone removed. Leads nothing out of the tree.
 
 mod committed;
+mod compare;
 mod ignore;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::io::ErrorKind;
+use std::os::unix::fs::symlink;
 use std::path::{Component, Path, PathBuf};
 
 use thiserror::Error;
@@ -16,6 +18,8 @@ use walkdir::WalkDir;
 use crate::beneath;
 use crate::files::{self, FileError};
 pub(crate) use committed::{CommitError, Vcs, Wanted, export};
+pub(crate) use compare::Compare;
+use compare::{is_lfs_pointer, is_same};
 pub(crate) use ignore::IgnoreError;
 use ignore::Ignored;
 
@@ -28,24 +32,42 @@ pub(crate) struct Uploaded {
     pub(crate) bytes: u64,
     /// Entries that were in the store and are not in the directory any more.
     pub(crate) removed: Vec<PathBuf>,
+    /// What git-lfs left in place of large files.
+    pub(crate) pointers: Vec<PathBuf>,
     /// What was left out although nobody asked for it, with the reason.
     pub(crate) skipped: Vec<String>,
 }
 
 /// Makes `store` a mirror of `source`, but for what is always ignored and what its
 /// `.dotcloudignore` lists.
-pub(crate) fn mirror(source: &Path, store: &Path) -> Result<Uploaded, UploadError> {
+pub(crate) fn mirror(
+    source: &Path,
+    store: &Path,
+    compare: Compare,
+) -> Result<Uploaded, UploadError> {
     let ignored = Ignored::read(source)?;
     check_outside(source, store, &ignored)?;
-    copy(source, store, &ignored)
+    copy(source, store, &ignored, compare).map_err(|error| match error {
+        UploadError::File(FileError {
+            path, source: why, ..
+        }) if why.kind() == ErrorKind::PermissionDenied && path.starts_with(source) => {
+            UploadError::Unreadable { path, source: why }
+        }
+        other => other,
+    })
 }
 
 /// Makes `store` a mirror of `source`, whatever is in there.
 pub(crate) fn mirror_all(source: &Path, store: &Path) -> Result<Uploaded, UploadError> {
-    copy(source, store, &Ignored::default())
+    copy(source, store, &Ignored::default(), Compare::Content)
 }
 
-fn copy(source: &Path, store: &Path, ignored: &Ignored) -> Result<Uploaded, UploadError> {
+fn copy(
+    source: &Path,
+    store: &Path,
+    ignored: &Ignored,
+    compare: Compare,
+) -> Result<Uploaded, UploadError> {
     files::create_directory(store, 0o700)?;
     let mut done = Uploaded::default();
     let mut kept = BTreeSet::new();
@@ -78,9 +100,12 @@ fn copy(source: &Path, store: &Path, ignored: &Ignored) -> Result<Uploaded, Uplo
             }
             upload_link(&target, &to)?;
         } else if kind.is_file() {
-            if upload_file(entry.path(), &target, &metadata)? {
+            if upload_file(entry.path(), &target, &metadata, compare)? {
                 done.copied.push(path.to_owned());
                 done.bytes += metadata.len();
+            }
+            if is_lfs_pointer(entry.path(), metadata.len()) {
+                done.pointers.push(path.to_owned());
             }
         } else {
             done.skipped
@@ -132,16 +157,16 @@ fn upload_link(target: &Path, to: &Path) -> Result<(), FileError> {
 }
 
 /// Whether there was something to copy.
-fn upload_file(source: &Path, target: &Path, metadata: &Metadata) -> Result<bool, FileError> {
+fn upload_file(
+    source: &Path,
+    target: &Path,
+    metadata: &Metadata,
+    compare: Compare,
+) -> Result<bool, FileError> {
     let found = files::look(target)?;
-    let same = found.as_ref().is_some_and(|found| {
-        found.is_file()
-            && found.len() == metadata.len()
-            && (found.mtime(), found.mtime_nsec()) == (metadata.mtime(), metadata.mtime_nsec())
-            // Not changed in place: the trees of older revisions share the file.
-            && found.mode() & 0o7777 == metadata.mode() & 0o7777
-    });
-    if same {
+    if let Some(found) = &found
+        && is_same(source, metadata, target, found, compare)?
+    {
         return Ok(false);
     }
     if found.is_some_and(|found| found.is_dir()) {
@@ -195,6 +220,11 @@ pub(crate) enum UploadError {
     File(#[from] FileError),
     #[error(transparent)]
     Ignore(#[from] IgnoreError),
+    #[error("cannot read {path}, which is in the pushed directory", path = path.display())]
+    Unreadable {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("the platform's own files, in {state}, are inside the pushed directory {source_directory}", state = state.display(), source_directory = source_directory.display())]
     StateInside {
         state: PathBuf,
@@ -203,138 +233,4 @@ pub(crate) enum UploadError {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs::Permissions;
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    fn write(root: &Path, path: &str, content: &str) {
-        let path = root.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-
-    fn listing(root: &Path) -> Vec<String> {
-        let entries = WalkDir::new(root).min_depth(1).sort_by_file_name();
-        entries
-            .into_iter()
-            .map(|entry| {
-                let entry = entry.unwrap();
-                entry
-                    .path()
-                    .strip_prefix(root)
-                    .unwrap()
-                    .display()
-                    .to_string()
-            })
-            .collect()
-    }
-
-    fn directories() -> (tempfile::TempDir, PathBuf, PathBuf) {
-        let directory = tempfile::tempdir().unwrap();
-        let (source, store) = (directory.path().join("src"), directory.path().join("code"));
-        fs::create_dir(&source).unwrap();
-        (directory, source, store)
-    }
-
-    #[test]
-    fn mirror_is_incremental_and_deletes() {
-        let (_directory, source, store) = directories();
-        write(&source, "a/run", "one");
-        write(&source, "b", "two");
-        fs::set_permissions(source.join("b"), Permissions::from_mode(0o640)).unwrap();
-        let first = mirror(&source, &store).unwrap();
-        assert_eq!(first.copied.len(), 2);
-        assert_eq!((first.bytes, first.removed), (6, vec![]));
-        assert_eq!(mirror(&source, &store).unwrap(), Uploaded::default());
-
-        fs::remove_dir_all(source.join("a")).unwrap();
-        write(&source, "b", "three");
-        let second = mirror(&source, &store).unwrap();
-        assert_eq!(second.copied, [Path::new("b")]);
-        assert_eq!(second.removed, [Path::new("a")]);
-        assert_eq!(listing(&store), ["b"]);
-        assert_eq!(store.join("b").metadata().unwrap().mode() & 0o777, 0o640);
-
-        // An older revision has the file as it was.
-        fs::hard_link(store.join("b"), store.with_file_name("b")).unwrap();
-        fs::set_permissions(source.join("b"), Permissions::from_mode(0o700)).unwrap();
-        mirror(&source, &store).unwrap();
-        let mode = |path: PathBuf| path.metadata().unwrap().mode() & 0o777;
-        assert_eq!(mode(store.join("b")), 0o700);
-        assert_eq!(mode(store.with_file_name("b")), 0o640);
-    }
-
-    #[test]
-    fn mirror_of_a_directory_around_the_store_is_refused_unless_ignored() {
-        let (directory, _, _) = directories();
-        let around = directory.path().canonicalize().unwrap();
-        let store = around.join("d/apps/app/code");
-        fs::create_dir_all(store.parent().unwrap()).unwrap();
-        write(&around, "run", "");
-        assert_eq!(
-            mirror(&around, &store).unwrap_err().to_string(),
-            format!(
-                "the platform's own files, in {path}/d/apps/app, are inside the pushed directory \
-                 {path}",
-                path = around.display()
-            )
-        );
-        assert!(!store.exists());
-        write(&around, ".dotcloudignore", "/d\n");
-        mirror(&around, &store).unwrap();
-        assert!(store.join("run").exists() && !store.join("d").exists());
-    }
-
-    #[test]
-    fn mirror_links_out_of_the_tree_are_left_out() {
-        let (_directory, source, store) = directories();
-        write(&source, "sub/file", "x");
-        for (link, to) in [
-            ("in", "sub/file"),
-            ("sub/up", "../sub/file"),
-            ("sub/out", "../../secret"),
-            ("absolute", "/etc/passwd"),
-        ] {
-            symlink(to, source.join(link)).unwrap();
-        }
-        let done = mirror(&source, &store).unwrap();
-        assert_eq!(listing(&store), ["in", "sub", "sub/file", "sub/up"]);
-        assert_eq!(done.skipped.len(), 2, "{:?}", done.skipped);
-    }
-
-    #[test]
-    fn mirror_never_writes_through_a_link_in_the_store() {
-        let (directory, source, store) = directories();
-        let outside = directory.path().join("outside");
-        fs::create_dir(&outside).unwrap();
-        write(&source, "d/file", "x");
-        fs::create_dir(&store).unwrap();
-        symlink(&outside, store.join("d")).unwrap();
-        mirror(&source, &store).unwrap();
-        assert_eq!(listing(&outside), Vec::<String>::new());
-        assert_eq!(listing(&store), ["d", "d/file"]);
-    }
-
-    #[test]
-    fn mirror_standard_and_own_exclusions_apply() {
-        let (_directory, source, store) = directories();
-        for path in [
-            ".git/config",
-            "a.pyc",
-            "keep",
-            "logs/x",
-            "sub/logs",
-            "sub/big.iso",
-        ] {
-            write(&source, path, "x");
-        }
-        write(&source, ".dotcloudignore", "# comment\n\n/logs\n*.iso\n");
-        mirror(&source, &store).unwrap();
-        assert_eq!(
-            listing(&store),
-            [".dotcloudignore", "keep", "sub", "sub/logs"]
-        );
-    }
-}
+mod tests;

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::application::Selection;
 use crate::runtime::Choice;
 use crate::since::{self, Since};
-use crate::upload::Vcs;
+use crate::upload::{Compare, Vcs};
 
 /// How a reading verb prints.
 #[derive(Args, Clone, Copy, Debug)]
@@ -128,9 +128,8 @@ pub(crate) struct Push {
     /// With --git or --hg: the commit
     #[arg(short, long, value_name = "HASH", conflicts_with_all = ["rsync", "branch"])]
     pub(crate) commit: Option<String>,
-    /// Name every file that is uploaded or removed
-    #[arg(long)]
-    pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) upload: Upload,
     /// Build from nothing instead of from the previous result
     #[arg(long)]
     pub(crate) clean: bool,
@@ -140,6 +139,28 @@ pub(crate) struct Push {
     /// What runs its containers from now on; default: as before
     #[arg(long, env = "DOTCLOUD_RUNTIME", value_name = "RUNTIME")]
     pub(crate) runtime: Option<Choice>,
+}
+
+/// How a push uploads.
+#[derive(Args, Debug)]
+pub(crate) struct Upload {
+    /// Name every file that is uploaded or removed
+    #[arg(long)]
+    pub(crate) verbose: bool,
+    /// Compare the content of every file with what was uploaded before
+    #[arg(long)]
+    checksum: bool,
+}
+
+impl Upload {
+    /// How files that were uploaded before are told.
+    pub(crate) fn compare(&self) -> Compare {
+        if self.checksum {
+            Compare::Content
+        } else {
+            Compare::Times
+        }
+    }
 }
 
 /// Arguments of `deploy`.

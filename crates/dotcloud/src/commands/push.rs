@@ -33,7 +33,7 @@ pub(super) fn push(call: &Call, arguments: &cli::Push) -> Result<(), Error> {
     }
     // Before anything is uploaded or recorded: what cannot be run changes nothing.
     let runtime = call.platform.choose_runtime(&application)?;
-    let revision = upload(call, &target, &application, arguments.verbose)?;
+    let revision = upload(call, &target, &application, &arguments.upload)?;
     // What is deployed is what was uploaded, whatever happens to the directory meanwhile.
     revisions::keep(store, &mut application, &revision)?;
     let options = Options {
@@ -49,7 +49,7 @@ fn upload(
     call: &Call,
     target: &Target,
     application: &Application,
-    verbose: bool,
+    arguments: &cli::Upload,
 ) -> Result<String, Error> {
     let store = &call.platform.store;
     let (source, code) = (&target.source, store.code(&application.name));
@@ -81,13 +81,20 @@ fn upload(
         (done, format!("{}-{}", wanted.vcs, exported.commit))
     } else {
         BuildFile::read(&source.join("dotcloud.yml"))?;
-        let done = upload::mirror(source, &code)?;
+        let done = upload::mirror(source, &code, arguments.compare())?;
         (done, new_revision(&application.revisions))
     };
     for skipped in &done.skipped {
         console::warning(format!("not uploaded: {skipped}"));
     }
-    if verbose {
+    for pointer in &done.pointers {
+        console::warning(format!(
+            "{}: uploaded as the pointer that git-lfs keeps, without the file it stands for: call \
+             'git lfs pull', then push with --rsync",
+            Foreign::new(pointer)
+        ));
+    }
+    if arguments.verbose {
         let lines = done
             .copied
             .iter()

@@ -11,6 +11,10 @@ pub(super) fn upload(error: &UploadError) -> Advice {
         UploadError::Ignore(IgnoreError::Pattern { .. }) => {
             configuration("correct the line: rsync's patterns, for example *.log, /tmp/ or docs/*")
         }
+        UploadError::Unreadable { .. } => environment(
+            "give yourself the right to read it (chmod u+r, for a directory u+rx), or list it in \
+             .dotcloudignore",
+        ),
         UploadError::StateInside { .. } => configuration(
             "push a directory of its own, set DOTCLOUD_HOME to one outside, or list it in \
              .dotcloudignore",
