@@ -24,5 +24,5 @@ pub use failure::{Advice, Explain, Kind, render};
 pub use foreign::{Foreign, escape_controls, is_unsafe};
 pub use inherit::Inherited;
 pub use memory::{MemoryLimit, MemoryLimitError};
-pub use process::{Background, CommandError, Finished, exec, feed, run};
+pub use process::{Background, CommandError, Finished, exec, feed, lower_open_files, run};
 pub use report::Report;

@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process_group, setrlimit};
 use thiserror::Error;
 
 use crate::executable::Executable;
@@ -192,6 +192,20 @@ fn kill(child: &mut Child) -> io::Result<ExitStatus> {
         sleep(POLL);
     }
     child.wait()
+}
+
+/// Lowers the number of files that this process, and what it becomes, may have open to `most`. A program
+/// that wants more takes more, up to the hard limit, which stays.
+pub fn lower_open_files(most: u64) {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current > most) {
+        let lowered = Rlimit {
+            current: Some(most),
+            ..limit
+        };
+        // As it is it works as well, with more memory.
+        let _ = setrlimit(Resource::Nofile, lowered);
+    }
 }
 
 /// Becomes `command`; returns only if that failed.

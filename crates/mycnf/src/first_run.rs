@@ -78,8 +78,17 @@ impl FirstRunFile {
         name.to_string_lossy().into_owned()
     }
 
-    /// Its SQL. A compressed file that is damaged or cut short fails while it is read.
+    /// Its SQL, without a first line that is meant for another client. A compressed file that is damaged
+    /// or cut short fails while it is read.
     pub fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        let mut sql = BufReader::with_capacity(BUFFER, self.content()?);
+        let mut begin = first_bytes(&mut sql)?;
+        let skipped = sandbox_line(&begin).unwrap_or(0);
+        let begin = io::Cursor::new(begin.split_off(skipped));
+        Ok(Box::new(begin.chain(sql)))
+    }
+
+    fn content(&self) -> io::Result<Box<dyn Read + Send>> {
         let file = File::open(&self.path)?;
         let Some(compression) = self.compression else {
             return Ok(Box::new(file));
@@ -104,6 +113,29 @@ impl FirstRunFile {
         let path = self.path.clone();
         FirstRunFileError::Read { path, source }
     }
+}
+
+/// How MariaDB's dumps begin since 2024: a command for its own clients of then. Older ones and MySQL's end
+/// there with "Unknown command".
+const SANDBOX: [&str; 2] = [
+    "/*!999999\\- enable the sandbox mode */",
+    "/*M!999999\\- enable the sandbox mode */",
+];
+
+/// As many as such a line may have, if there are that many.
+fn first_bytes(sql: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut begin = Vec::new();
+    sql.take(64).read_to_end(&mut begin)?;
+    Ok(begin)
+}
+
+/// The length of such a line at the beginning, without its end: the lines keep their numbers.
+fn sandbox_line(begin: &[u8]) -> Option<usize> {
+    let line = |text: &&str| begin.starts_with(text.as_bytes());
+    SANDBOX
+        .iter()
+        .find(|text| line(text))
+        .map(|text| text.len())
 }
 
 /// What `name` ends in; `None` if it is not the name of a first-run file.
@@ -203,6 +235,31 @@ mod tests {
             file.open().unwrap().read_to_end(&mut sql).unwrap();
             assert_eq!(sql, [SQL, SQL].concat(), "{}", file.name());
             file.check().unwrap();
+        }
+    }
+
+    #[test]
+    fn open_first_line_for_another_client_is_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        for (text, expected) in [
+            (
+                "/*!999999\\- enable the sandbox mode */ \nDO 1;\n",
+                " \nDO 1;\n",
+            ),
+            (
+                "/*M!999999\\- enable the sandbox mode */\r\nDO 1;",
+                "\r\nDO 1;",
+            ),
+            ("/*!999999 DO 1 */;", "/*!999999 DO 1 */;"),
+            ("", ""),
+        ] {
+            write(dir.path(), "a.sql", text.as_bytes());
+            let [file] = &FirstRunFile::all(dir.path()).unwrap()[..] else {
+                panic!("one file");
+            };
+            let mut sql = String::new();
+            file.open().unwrap().read_to_string(&mut sql).unwrap();
+            assert_eq!(sql, expected, "{text}");
         }
     }
 

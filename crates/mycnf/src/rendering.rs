@@ -138,6 +138,13 @@ const OTHER_CLIENT_GROUPS: [&str; 7] = [
     "mariadb-dump",
 ];
 
+/// Clients that send or take text, by the groups that MySQL's and MariaDB's read.
+const UTF8_CLIENTS: [(&str, &str); 3] = [
+    ("mysql", "mariadb-client"),
+    ("mysqldump", "mariadb-dump"),
+    ("mysqlimport", "mariadb-import"),
+];
+
 /// A rendering in the making. What the user set is looked up in the template and what it includes,
 /// whose line numbers they know.
 struct Rendering<'a> {
@@ -286,8 +293,22 @@ impl Rendering<'_> {
             self.file
                 .set("client", "socket", socket.as_os_str().as_bytes(), why);
         }
+        self.fill_character_set();
         let why = "root's name and password for the clients";
         self.file.add_include(&includable(layout), why);
+    }
+
+    /// The vendors' clients take the character set of the locale, or their own default of old, and the
+    /// server believes them. Not in `[client]`: some of the tools that read it do not know the option.
+    fn fill_character_set(&mut self) {
+        let why = "text is UTF-8, whatever the locale";
+        let option = "default-character-set";
+        for (group, others) in UTF8_CLIENTS {
+            let all = ["client", "client-server", "client-mariadb", group, others];
+            if self.user.get(&all, option).is_none() {
+                self.file.set(group, option, "utf8mb4", why);
+            }
+        }
     }
 
     /// What the user set `option` to for the server.

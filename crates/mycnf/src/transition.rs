@@ -22,13 +22,15 @@ pub enum Transition {
 
 /// Releases that no upgrade may skip. The ones to come are not known here: such a server checks for
 /// itself, as every MySQL from 8.0 on does.
-const MYSQL_STATIONS: [Series; 6] = [
+const MYSQL_STATIONS: [Series; 7] = [
     Series(5, 5),
     Series(5, 6),
     Series(5, 7),
     Series(8, 0),
     Series(8, 4),
     Series(9, 7),
+    // Numbered by year and month from 26.7 on; this is announced as the next long-term one.
+    Series(28, 4),
 ];
 
 /// The first MySQL that upgrades its system tables itself (manual 8.0, section 3.4).
@@ -219,7 +221,7 @@ mod tests {
     }
 
     /// From, to, the outcome, and what it is a case of.
-    const MYSQL: [(&str, &str, &str, &str); 24] = [
+    const MYSQL: [(&str, &str, &str, &str); 31] = [
         ("9.7.4", "9.7.4", "start", "the same release"),
         ("8.0.37", "8.0.41", "start", "within a bugfix series"),
         ("8.4.4", "8.4.0", "start", "back within a long-term series"),
@@ -266,6 +268,18 @@ mod tests {
             "at start",
             "a series to come checks for itself",
         ),
+        ("9.7.4", "26.7.0", "at start", "from a long-term series on"),
+        ("26.7.1", "26.10.0", "at start", "between innovations"),
+        ("26.7.1", "26.7.0", "newer", "an innovation series"),
+        ("26.10.0", "28.4.0", "at start", "to the next long-term one"),
+        (
+            "9.6.0",
+            "26.7.0",
+            "through 9.7",
+            "only from 9.7 into the years",
+        ),
+        ("8.4.5", "26.10.0", "through 9.7", "a skipped series"),
+        ("26.7.0", "28.7.0", "through 28.4", "a skipped series"),
         ("5.7.44", "8.0.41", "at start", "the last step to 8.0"),
         (
             "8.3.0",

@@ -82,6 +82,8 @@ fn render_small_file_is_filled_in() {
          # what the memory limit leaves beside the server itself and its connections\n\
          innodb-buffer-pool-size = 288M\n\
          \n# mine\n[mysql]\nquick\n\
+         # text is UTF-8, whatever the locale\n\
+         default-character-set = utf8mb4\n\
          \n[client]\n\
          # given by the platform; this file is rendered at every start, edit the my.cnf you \
          push\n\
@@ -92,6 +94,12 @@ fn render_small_file_is_filled_in() {
          # given by the platform; this file is rendered at every start, edit the my.cnf you \
          push\n\
          port = 41000\n\
+         \n[mysqldump]\n\
+         # text is UTF-8, whatever the locale\n\
+         default-character-set = utf8mb4\n\
+         \n[mysqlimport]\n\
+         # text is UTF-8, whatever the locale\n\
+         default-character-set = utf8mb4\n\
          \n# root's name and password for the clients\n\
          !include /home/me/data/mysql-credentials.cnf\n"
     );
@@ -325,4 +333,26 @@ fn render_mariadb_keeps_the_undo_tablespaces_its_database_has() {
     let (value, origin) = undo_tablespaces(own, mariadb_11, &["mysql"]).unwrap();
     assert_eq!(value, "4");
     assert!(matches!(origin, Origin::Kept { .. }), "{origin:?}");
+}
+
+#[test]
+fn render_clients_speak_utf8_unless_the_user_says_otherwise() {
+    let option = "default-character-set";
+    let value = |text: &str, group: &str| {
+        let found = render(text, MYSQL_9, None).file.get(&[group], option);
+        found.and_then(|found| found.value)
+    };
+    let groups = ["mysql", "mysqldump", "mysqlimport"];
+    for group in groups {
+        assert_eq!(value("", group).unwrap(), b"utf8mb4");
+        assert_eq!(
+            value("[client]\ndefault_character_set=latin1\n", group),
+            None
+        );
+    }
+    let own = "[mysql]\ndefault-character-set=latin1\n";
+    assert_eq!(
+        groups.map(|group| value(own, group).unwrap()),
+        [&b"latin1"[..], b"utf8mb4", b"utf8mb4"]
+    );
 }

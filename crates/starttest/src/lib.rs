@@ -35,6 +35,10 @@ not there.
 const KEPT: [&str; 6] = ["HOME", "PATH", "USER", "LOGNAME", "TZ", "LANG"];
 const KEPT_PREFIXES: [&str; 3] = ["LC_", "LD_", "MALLOC_"];
 
+/// Servers raise what they are given to what their options need, and never lower it: MySQL 5.x makes a
+/// table of as many entries, of gigabytes where there is no limit.
+const OPEN_FILES: u64 = 8192;
+
 /// Prepares the data directory and becomes the server.
 pub fn run(environment: &Environment, report: &mut Report) -> Result<Infallible, Error> {
     let settings = Settings::from_environment(environment)?;
@@ -54,6 +58,7 @@ pub fn run(environment: &Environment, report: &mut Report) -> Result<Infallible,
         .env_clear()
         .envs(environment.iter().filter(|(name, _)| is_kept(name)))
         .env("TMPDIR", layout.tmp_dir());
+    hook::lower_open_files(OPEN_FILES);
     // Open until the server has read it.
     let _sql = match opening_sql {
         None => None,

@@ -122,6 +122,25 @@ fn b11_server_is_the_hooks_process_and_sees_no_secret() {
 }
 
 #[test]
+fn limit_of_open_files_is_lowered_and_the_hard_one_stays() {
+    let sandbox = with_database();
+    let plain = starttest(&sandbox);
+    let mut limited = Command::new("prlimit");
+    limited.arg("--nofile=20000:20000").arg(plain.get_program());
+    limited.args(plain.get_args()).env_clear();
+    for (name, value) in plain.get_envs() {
+        limited.env(name, value.unwrap());
+    }
+    let (_server, call) = running(&sandbox, &mut limited);
+    let limits = fs::read_to_string(format!("/proc/{}/limits", call.pid)).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let numbers: Vec<&str> = line.unwrap().split_whitespace().skip(3).take(2).collect();
+    assert_eq!(numbers, ["8192", "20000"]);
+}
+
+#[test]
 fn narration_ends_with_what_it_becomes() {
     let sandbox = with_database();
     let mut command = starttest(&sandbox);

@@ -142,9 +142,12 @@ fn check_own_client(server: Server, instance: &Instance) {
     };
     let option_file = format!("--defaults-file={}/.my.cnf", instance.home().display());
     let mut client = instance.sandbox.command(&release(server).join(client));
-    client.args([&option_file, "-N", "-e", "SELECT CURRENT_USER()"]);
+    // Without a locale: text is UTF-8 all the same.
+    let query = "SELECT CURRENT_USER(), HEX('é😀')";
+    client.args([&option_file, "-N", "-e", query]);
     let outcome = instance.sandbox.outcome(&mut client);
-    assert_eq!(outcome.stdout, "root@localhost\n", "{}", outcome.stderr);
+    let answer = "root@localhost\tC3A9F09F9880\n";
+    assert_eq!(outcome.stdout, answer, "{}", outcome.stderr);
 }
 
 #[test]
