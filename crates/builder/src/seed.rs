@@ -119,6 +119,7 @@ fn make_new(
         bind_address: None,
         // Nobody connects, and the build may have a limit of its own.
         memory: Memory::LEAST,
+        persisted: &mycnf::Persisted::default(),
     };
     let mut template = seed.option_file(&path);
     // Thrown away unless complete, and the archive of it is synced.

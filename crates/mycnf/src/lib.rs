@@ -13,6 +13,7 @@ mod lock;
 mod memory;
 mod opening;
 mod option_file;
+mod persisted;
 mod plain;
 mod rendering;
 mod seed;
@@ -40,6 +41,7 @@ pub use option_file::{
     Flaw, Include, IncludeError, IncludeKind, OptionFile, OptionFileError, Place, Problem,
     Resolved, SkipReason, Skipped, Value,
 };
+pub use persisted::{Persisted, PersistedError};
 pub use plain::first_unusual;
 pub use rendering::{Choice, Origin, Rendered, Settings, render_my_cnf, server_groups};
 pub use seed::{Seed, pack};

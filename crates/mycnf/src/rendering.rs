@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use crate::data_dir::undo_tablespaces;
 use crate::memory::Sized;
 use crate::{
-    Flavour, IncludeError, Layout, Memory, MemoryPlan, OptionFile, Place, Resolved, Value, Version,
+    Flavour, IncludeError, Layout, Memory, MemoryPlan, OptionFile, Persisted, Place, Resolved,
+    Value, Version,
 };
 
 /// What a rendering depends on besides the user's file.
@@ -26,6 +27,8 @@ pub struct Settings<'a> {
     pub bind_address: Option<&'a str>,
     /// How much memory the server may take.
     pub memory: Memory,
+    /// What the database's server reads after the option file.
+    pub persisted: &'a Persisted,
 }
 
 /// The option file to write, and what was decided for it.
@@ -39,6 +42,8 @@ pub struct Rendered {
     pub user: Resolved,
     /// What the server's memory is for, and whether it fits.
     pub memory: MemoryPlan,
+    /// Options of the user's that do not count, because they are persisted otherwise.
+    pub overruled: Vec<(String, Place)>,
 }
 
 /// One option's value and where it comes from.
@@ -64,6 +69,13 @@ pub enum Origin {
     Imposed {
         /// The reason, as in the file.
         why: &'static str,
+        /// The line of the user's that does not count.
+        instead_of: Option<Place>,
+    },
+    /// `SET PERSIST` did.
+    Persisted {
+        /// The file that keeps it.
+        path: PathBuf,
         /// The line of the user's that does not count.
         instead_of: Option<Place>,
     },
@@ -115,11 +127,13 @@ pub fn render_my_cnf(
     rendering.fill_safety(settings);
     let memory = rendering.fill_memory(settings);
     rendering.fill_client(settings.layout);
+    let overruled = rendering.tell_persisted(settings);
     Ok(Rendered {
         file: rendering.file,
         choices: rendering.choices,
         user: rendering.user,
         memory,
+        overruled,
     })
 }
 
@@ -274,11 +288,52 @@ impl Rendering<'_> {
             memory,
             ..
         } = *settings;
-        let plan = MemoryPlan::new(flavour, version, memory, |option| self.user_set(option));
+        let persisted = counting(settings, &self.user, &self.server_groups);
+        let plan = MemoryPlan::new(flavour, version, memory, |option| {
+            let user = self.user_set(option);
+            match persisted.and_then(|persisted| persisted.get(option)) {
+                None => user,
+                Some(value) => Some(Value {
+                    name: option.as_bytes().to_vec(),
+                    value: Some(value.as_bytes().to_vec()),
+                    group: MAIN_GROUP.as_bytes().to_vec(),
+                    place: Place {
+                        path: settings.persisted.path().to_owned(),
+                        line: 1,
+                    },
+                }),
+            }
+        });
         for Sized { option, value, why } in &plan.options {
             self.fill(option, option, value.as_bytes(), why);
         }
         plan
+    }
+
+    /// What was decided in vain, and what the user set in vain.
+    fn tell_persisted(&mut self, settings: &Settings<'_>) -> Vec<(String, Place)> {
+        let Some(persisted) = counting(settings, &self.user, &self.server_groups) else {
+            return Vec::new();
+        };
+        for choice in &mut self.choices {
+            if let Some(value) = persisted.get(choice.option) {
+                value.clone_into(&mut choice.value);
+                let instead_of = match &choice.origin {
+                    Origin::Kept { place } => Some(place.clone()),
+                    Origin::Added { .. } | Origin::Imposed { .. } | Origin::Persisted { .. } => {
+                        None
+                    }
+                };
+                choice.origin = Origin::Persisted {
+                    path: persisted.path().to_owned(),
+                    instead_of,
+                };
+            }
+        }
+        let told = |name: &str| self.choices.iter().any(|choice| choice.option == name);
+        let others = persisted.names().filter(|name| !told(name));
+        let others = others.filter_map(|name| Some((name.to_owned(), self.user_set(name)?.place)));
+        others.collect()
     }
 
     fn fill_client(&mut self, layout: &Layout) {
@@ -350,6 +405,20 @@ impl Rendering<'_> {
             origin,
         });
     }
+}
+
+/// What is persisted, if the server reads it (MySQL from 8.0 on).
+fn counting<'a>(
+    settings: &Settings<'a>,
+    user: &Resolved,
+    server_groups: &[String],
+) -> Option<&'a Persisted> {
+    let reads = settings.flavour != Flavour::MariaDb && settings.version >= Version::new(8, 0, 0);
+    let switch = user.get(&names(server_groups), "persisted-globals-load");
+    let switch = switch.and_then(|found| found.value).unwrap_or_default();
+    let off = ["0", "off", "false"].map(str::as_bytes);
+    let off = off.contains(&switch.to_ascii_lowercase().as_slice());
+    (reads && !off).then_some(settings.persisted)
 }
 
 fn names(groups: &[String]) -> Vec<&str> {

@@ -8,7 +8,8 @@ use std::fs;
 use std::path::Path;
 
 use mycnf::{
-    Flavour, Layout, Memory, OptionFile, Origin, Place, Rendered, Settings, Version, render_my_cnf,
+    Flavour, Layout, Memory, OptionFile, Origin, Persisted, Place, Rendered, Settings, Version,
+    render_my_cnf,
 };
 
 const MYSQL_9: (Flavour, Version) = (Flavour::MySql, Version::new(9, 7, 4));
@@ -32,6 +33,7 @@ fn render(
             budget: 1 << 30,
             bound: 1 << 30,
         },
+        persisted: &mycnf::Persisted::default(),
     };
     render_my_cnf(&template, &settings).unwrap()
 }
@@ -297,6 +299,7 @@ fn undo_tablespaces(my_cnf: &str, version: Version, names: &[&str]) -> Option<(S
             budget: 1 << 30,
             bound: 1 << 30,
         },
+        persisted: &mycnf::Persisted::default(),
     };
     let choices = render_my_cnf(&template, &settings).unwrap().choices;
     let choice = choices
@@ -355,4 +358,59 @@ fn render_clients_speak_utf8_unless_the_user_says_otherwise() {
         groups.map(|group| value(own, group).unwrap()),
         [&b"latin1"[..], b"utf8mb4", b"utf8mb4"]
     );
+}
+
+/// `SET PERSIST` overrules whatever is in the option file, and counts for the memory.
+#[test]
+fn render_persisted_settings_count_and_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let auto = r#"{"Version": 2, "mysql_dynamic_variables": {"max_connections": {"Value": "20"},
+        "sql_mode": {"Value": ""}, "innodb_buffer_pool_size": {"Value": "67108864"}}}"#;
+    fs::write(dir.path().join("mysqld-auto.cnf"), auto).unwrap();
+    let persisted = Persisted::read(dir.path()).unwrap();
+    let render = |template: &str, (flavour, version)| {
+        let template = OptionFile::parse(Path::new("my.cnf"), template.as_bytes()).unwrap();
+        let settings = Settings {
+            layout: &Layout::new("/home/me"),
+            port: 41000,
+            flavour,
+            version,
+            bind_address: None,
+            memory: Memory {
+                budget: 1 << 30,
+                bound: 1 << 30,
+            },
+            persisted: &persisted,
+        };
+        render_my_cnf(&template, &settings).unwrap()
+    };
+    let my_cnf = "[mysqld]\nmax_connections=5\nsql_mode=ANSI\n";
+    let rendered = render(my_cnf, MYSQL_9);
+    let place = |line| Place {
+        path: "my.cnf".into(),
+        line,
+    };
+    let pool = origin(&rendered, "innodb-buffer-pool-size");
+    let expected = Origin::Persisted {
+        path: persisted.path().to_owned(),
+        instead_of: None,
+    };
+    assert_eq!(*pool, expected);
+    assert_eq!(
+        rendered.overruled.last(),
+        Some(&("sql-mode".to_owned(), place(3)))
+    );
+    let sum = rendered.memory.sum();
+    assert!(sum.contains("20 connections"), "{sum}");
+    assert!(sum.contains("innodb-buffer-pool-size 64M"), "{sum}");
+    for (text, server) in [
+        (my_cnf, MARIADB),
+        (
+            "[mysqld]\npersisted-globals-load=OFF\nmax_connections=5\n",
+            MYSQL_9,
+        ),
+    ] {
+        let sum = render(text, server).memory.sum();
+        assert!(sum.contains("5 connections"), "{sum}");
+    }
 }

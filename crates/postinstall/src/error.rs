@@ -5,7 +5,7 @@ use std::io;
 use hook::{Advice, Explain, Kind};
 use mycnf::{
     FirstRunError, FirstRunFileError, IncludeError, InitialiseError, LockError, MemoryError,
-    ProbeError, TemporaryServerError,
+    PersistedError, ProbeError, TemporaryServerError,
 };
 use thiserror::Error;
 
@@ -200,11 +200,36 @@ fn render(error: &RenderError) -> Advice {
         RenderError::ValidateConfig { source } => {
             configuration("correct that option in my.cnf, push again").detail(source.last_words())
         }
+        RenderError::Persisted(error) => Advice::new(
+            Kind::Environment,
+            match error {
+                PersistedError::Read { .. } => "make it readable for this user, start again",
+                PersistedError::Damaged { .. } => {
+                    "move it out of the data directory: what SET PERSIST set is lost then, start again"
+                }
+            },
+        ),
         RenderError::Memory {
             error,
+            persisted,
             origin,
             service,
-        } => memory(error, origin, service),
+        } => {
+            let advice = memory(error, origin, service);
+            if persisted.is_empty() {
+                return advice;
+            }
+            let next = format!(
+                "{}; {} persisted: persisted_globals_load=OFF in my.cnf starts without, RESET PERSIST \
+                 takes them back",
+                advice.next,
+                match &persisted[..] {
+                    [one] => format!("{one} is"),
+                    several => format!("{} are", several.join(", ")),
+                }
+            );
+            Advice { next, ..advice }
+        }
         RenderError::DataDirOutside { .. } => configuration(
             "remove datadir from my.cnf (~/data/mysqldb is the default), or name a directory below \
              ~/data by its full path, push again: only ~/data survives a push",

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod address;
+mod cloned;
 mod error;
 mod fresh;
 mod judgement;

@@ -19,6 +19,7 @@ use thiserror::Error;
 
 use crate::accounts::AccountsError;
 use crate::address::AddressError;
+use crate::cloned;
 use crate::fresh::FreshDatabase;
 use crate::judgement::{Case, Judgement};
 use crate::opening::{AccountsSql, RootPassword};
@@ -131,6 +132,10 @@ impl Case<'_> {
         let sql = AccountsSql::new(accounts, &settings.host_name, &root, server, rendered);
         if let Some(take_over) = database {
             report.bullet(format!("kept the data directory {}", data_dir.display()));
+            let warning = cloned::warning(data_dir, &layout.credentials());
+            if let (Some(warning), None) = (warning, &accounts.root_password) {
+                report.warning(warning);
+            }
             if purpose == Purpose::Serve {
                 take_over.act(data_dir, server, layout, report)?;
                 server_keys::set_aside_incomplete(data_dir, server, &rendered.user, report)?;

@@ -11,8 +11,8 @@ use std::process::Command;
 use hook::{CommandError, Report};
 use mycnf::{
     Accepted, Flavour, IncludeError, Layout, MemoryError, MemoryPlan, OptionFile, OptionFileError,
-    Origin, Place, Rendered, Server, Version, WriteError, is_private_copy, render_my_cnf,
-    server_groups, write_private,
+    Origin, Persisted, PersistedError, Place, Rendered, Resolved, Server, Version, WriteError,
+    is_private_copy, render_my_cnf, server_groups, write_private,
 };
 use thiserror::Error;
 
@@ -31,6 +31,8 @@ pub(crate) fn render(
         source,
     })?;
     let template = OptionFile::parse(&path, &bytes)?;
+    let user = template.resolve(layout.home())?;
+    let persisted = Persisted::read(&data_dir_of(&user, server, layout)?)?;
     let rendered = render_my_cnf(
         &template,
         &mycnf::Settings {
@@ -40,6 +42,7 @@ pub(crate) fn render(
             version: server.version,
             bind_address: settings.bind_address.as_deref(),
             memory: settings.memory.memory,
+            persisted: &persisted,
         },
     )?;
     rendered
@@ -47,10 +50,18 @@ pub(crate) fn render(
         .check()
         .map_err(|error| RenderError::Memory {
             error,
-            origin: settings.memory.origin.clone(),
+            persisted: persisted_choices(&rendered),
+            origin: Box::new(settings.memory.origin.clone()),
             service: settings.service.clone(),
         })?;
     Ok((template, rendered))
+}
+
+/// What is persisted of what we decide.
+fn persisted_choices(rendered: &Rendered) -> Vec<&'static str> {
+    let choices = rendered.choices.iter();
+    let persisted = choices.filter(|choice| matches!(choice.origin, Origin::Persisted { .. }));
+    persisted.map(|choice| choice.option).collect()
 }
 
 /// Puts it in place and tells what is in it and why.
@@ -76,6 +87,12 @@ pub(crate) fn write(
     for choice in &rendered.choices {
         let origin = origin(&choice.origin, layout);
         report.sub_bullet(format!("{} = {} ({origin})", choice.option, choice.value));
+    }
+    for (option, place) in &rendered.overruled {
+        let line = line(place, layout);
+        report.sub_bullet(format!(
+            "{option}: as SET PERSIST says; {line} does not count"
+        ));
     }
     for skipped in &rendered.user.skipped {
         report.warning(skipped.to_string());
@@ -122,6 +139,12 @@ fn origin(origin: &Origin, layout: &Layout) -> String {
             why,
             instead_of: Some(place),
         } => format!("{why}; {} does not count", line(place)),
+        Origin::Persisted { path, instead_of } => {
+            let path = path.display();
+            let instead = instead_of.as_ref().map(&line);
+            let instead = instead.map_or(String::new(), |line| format!("; {line} does not count"));
+            format!("by SET PERSIST, from {path}{instead}")
+        }
         Origin::Kept { place } => format!("from {}", line(place)),
     }
 }
@@ -170,12 +193,13 @@ pub(crate) fn data_dir(
     server: &Server,
     layout: &Layout,
 ) -> Result<PathBuf, RenderError> {
+    data_dir_of(&rendered.user, server, layout)
+}
+
+fn data_dir_of(user: &Resolved, server: &Server, layout: &Layout) -> Result<PathBuf, RenderError> {
     let groups = server_groups(server.flavour, server.version);
     let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
-    let value = rendered
-        .user
-        .get(&groups, "datadir")
-        .and_then(|found| found.value);
+    let value = user.get(&groups, "datadir").and_then(|found| found.value);
     let Some(value) = value else {
         return Ok(layout.data_dir());
     };
@@ -218,13 +242,18 @@ pub enum RenderError {
         /// What it said.
         source: CommandError,
     },
+    /// What `SET PERSIST` wrote.
+    #[error(transparent)]
+    Persisted(#[from] PersistedError),
     /// The kernel would kill the server.
     #[error("{error}, {origin}")]
     Memory {
+        /// The options that my.cnf cannot change.
+        persisted: Vec<&'static str>,
         /// How much is missing.
         error: MemoryError,
         /// Who says how much there is.
-        origin: MemoryOrigin,
+        origin: Box<MemoryOrigin>,
         /// What the platform calls the service.
         service: String,
     },
@@ -242,7 +271,7 @@ pub enum RenderError {
 mod tests {
     use std::path::Path;
 
-    use mycnf::Memory;
+    use mycnf::{Memory, Persisted};
 
     use super::*;
 
@@ -255,6 +284,7 @@ mod tests {
             version: Version::new(9, 7, 4),
             bind_address: None,
             memory: Memory::LEAST,
+            persisted: &Persisted::default(),
         };
         render_my_cnf(&file, &settings).unwrap()
     }

@@ -5,6 +5,7 @@ mod error;
 
 use std::convert::Infallible;
 use std::ffi::OsStr;
+use std::os::unix::process::parent_id;
 
 use hook::{Environment, Inherited, Report};
 use postinstall::{Prepared, Purpose, Settings, prepare, server_command};
@@ -21,7 +22,7 @@ pipe.
 
 Reads what postinstall reads; see postinstall --help. Nothing of its environment but
 HOME, PATH, USER, LOGNAME, TZ, LANG, LC_*, LD_* and MALLOC_* reaches the server,
-whose TMPDIR is ~/mysql/tmp.
+whose TMPDIR is ~/mysql/tmp and MYSQLD_PARENT_PID the process that started starttest.
 
 Example (supervisord does this):
   HOME=/home/dotcloud PORT_TESTBEDDB=42800 ~/starttest
@@ -57,7 +58,10 @@ pub fn run(environment: &Environment, report: &mut Report) -> Result<Infallible,
     command
         .env_clear()
         .envs(environment.iter().filter(|(name, _)| is_kept(name)))
-        .env("TMPDIR", layout.tmp_dir());
+        .env("TMPDIR", layout.tmp_dir())
+        // MySQL from 8.0 on ends itself for RESTART and CLONE (status 16) where whoever would start it
+        // again is its parent: supervisord.
+        .env("MYSQLD_PARENT_PID", parent_id().to_string());
     hook::lower_open_files(OPEN_FILES);
     // Open until the server has read it.
     let _sql = match opening_sql {

@@ -105,6 +105,7 @@ fn b11_server_is_the_hooks_process_and_sees_no_secret() {
             "LC_ALL=C",
             "LD_LIBRARY_PATH=/nowhere",
             "MALLOC_ARENA_MAX=2",
+            &format!("MYSQLD_PARENT_PID={}", std::process::id()),
             "PATH=/usr/bin:/bin",
             "TMPDIR={dir}/home/mysql/tmp",
             "TZ=UTC",

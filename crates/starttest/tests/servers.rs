@@ -325,3 +325,66 @@ fn d5_named_time_zone_without_a_seed() {
         drop(running);
     }
 }
+
+/// `RESTART` as under the vendor's own supervisor, and what it is used with: settings that are persisted.
+#[test]
+fn restart_and_persisted_settings_work_and_what_cannot_fit_is_refused() {
+    let instance = Instance::new(Server::MySql9);
+    let hook = |name: &str, memory: &str| {
+        let mut command = instance.hook(name);
+        command
+            .env("MYSQL_ROOT_PASSWORD", PASSWORD)
+            .env("MYSQL_MEMORY", memory);
+        command
+    };
+    let running = instance.start(&mut hook("starttest", "1G"));
+    let mut root = instance.connect(PASSWORD);
+    root.query_drop("SET PERSIST_ONLY innodb_buffer_pool_size=1073741824")
+        .unwrap();
+    root.query_drop("SET PERSIST max_connections=77").unwrap();
+    // The answer is lost with the server.
+    let _ = root.query_drop("RESTART");
+    assert_eq!(
+        running.end().code(),
+        Some(16),
+        "for whoever starts it again"
+    );
+
+    for (name, memory) in [("postinstall", "256M"), ("starttest", "1G")] {
+        let refused = instance.sandbox.outcome(&mut hook(name, memory));
+        assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+        let advice = "innodb-buffer-pool-size, max-connections are persisted: \
+                      persisted_globals_load=OFF in my.cnf starts without, RESET PERSIST takes them back";
+        assert!(refused.stderr.contains(advice), "{}", refused.stderr);
+    }
+    let running = instance.start(&mut hook("starttest", "2G"));
+    let mut root = instance.connect(PASSWORD);
+    let pool: Option<u64> = root
+        .query_first("SELECT @@innodb_buffer_pool_size")
+        .unwrap();
+    assert_eq!(pool, Some(1 << 30));
+    let log = fs::read_to_string(instance.sandbox.path().join("starttest.log")).unwrap();
+    let told = format!(
+        "  - innodb-buffer-pool-size = 1073741824 (by SET PERSIST, from {}/data/mysqldb/mysqld-auto.cnf)\n",
+        instance.home().display()
+    );
+    assert!(log.contains(&told), "{log}");
+    drop(running);
+
+    let my_cnf = "[mysqld]\npersisted_globals_load=OFF\n";
+    instance.sandbox.write("home/mysql/my.cnf", my_cnf);
+    let running = instance.start(&mut hook("starttest", "256M"));
+    let mut root = instance.connect(PASSWORD);
+    let most: Option<u64> = root.query_first("SELECT @@max_connections").unwrap();
+    assert_ne!(most, Some(77));
+    drop(running);
+
+    let auto = "home/data/mysqldb/mysqld-auto.cnf";
+    instance.sandbox.write(auto, "{\"Version\": 2, ");
+    instance.sandbox.write("home/mysql/my.cnf", "[mysqld]\n");
+    let refused = instance.sandbox.outcome(&mut hook("starttest", "1G"));
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    let error =
+        "/mysqld-auto.cnf, which SET PERSIST writes, is damaged\n  next: move it out of the";
+    assert!(refused.stderr.contains(error), "{}", refused.stderr);
+}

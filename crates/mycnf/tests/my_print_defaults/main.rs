@@ -139,6 +139,7 @@ impl Judge {
                 version: self.version,
                 bind_address: Some("::1"),
                 memory: Memory::LEAST,
+                persisted: &mycnf::Persisted::default(),
             };
             let rendered = render_my_cnf(&template, &settings).unwrap().file.render();
             write_private(&layout.option_file(), &rendered).unwrap();

@@ -27,7 +27,8 @@ fn memory_errors_have_exact_texts() {
         let (error, service) = (error.clone(), "testbed".to_owned());
         Error::Prepare(PrepareError::Render(RenderError::Memory {
             error,
-            origin,
+            persisted: Vec::new(),
+            origin: Box::new(origin),
             service,
         }))
     };
@@ -65,5 +66,37 @@ fn memory_errors_have_exact_texts() {
             "with the options of my.cnf the server needs 256M of memory, and the limit is 192M, from \
              /c/memory.max\n  | 1M + 2M = 3M\n  next: lower them, or {scale}"
         ),
+    );
+}
+
+#[test]
+fn persisted_settings_have_exact_texts() {
+    let sum = "1M + 2M = 3M".to_owned();
+    let (needed, limit) = (256 << 20, 192 << 20);
+    assert_rendered(
+        PrepareError::Render(RenderError::Memory {
+            error: MemoryError::OptionsTooLarge { needed, limit, sum },
+            persisted: vec!["max-connections"],
+            origin: Box::new(MemoryOrigin::Variable("MYSQL_MEMORY".to_owned())),
+            service: "testbed".to_owned(),
+        }),
+        "with the options of my.cnf the server needs 256M of memory, and the limit is 192M, from \
+         MYSQL_MEMORY\n  | 1M + 2M = 3M\n  next: lower them, or set MYSQL_MEMORY to 256M or more, push \
+         again; max-connections is persisted: persisted_globals_load=OFF in my.cnf starts without, \
+         RESET PERSIST takes them back",
+    );
+    let persisted = |error| PrepareError::Render(RenderError::Persisted(error));
+    assert_rendered(
+        persisted(PersistedError::Damaged { path: path() }),
+        "/h/x, which SET PERSIST writes, is damaged\n  next: move it out of the data directory: what \
+         SET PERSIST set is lost then, start again",
+    );
+    assert_rendered(
+        persisted(PersistedError::Read {
+            path: path(),
+            source: super::tests::source(),
+        }),
+        "cannot read /h/x\n  cause: permission denied\n  next: make it readable for this user, start \
+         again",
     );
 }

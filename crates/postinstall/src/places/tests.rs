@@ -30,6 +30,7 @@ fn judged(my_cnf: &str, purpose: Purpose, fresh: bool) -> (Result<Places, String
         version: server.version,
         bind_address: None,
         memory: Memory::LEAST,
+        persisted: &mycnf::Persisted::default(),
     };
     let environment: Environment = [("HOME", "/tmp"), ("PORT_DB", "1")].into_iter().collect();
     let case = Case {
@@ -51,6 +52,15 @@ fn refused(my_cnf: &str, text: &str) {
     let (places, home) = judged(my_cnf, Purpose::Later, true);
     assert_eq!(places.unwrap_err(), text, "{my_cnf}");
     fs::remove_dir_all(home).unwrap();
+}
+
+#[track_caller]
+fn assert_refused(option: &str, text: &str) {
+    let line = option.lines().count() + 1;
+    refused(
+        &format!("[mysqld]\n{option}\n"),
+        &format!("my.cnf line {line}: {text}"),
+    );
 }
 
 #[test]
@@ -101,17 +111,17 @@ fn judge_what_the_server_cannot_use_is_refused_with_its_line() {
             "keyring_file_data=/nowhere/k",
             "keyring-file-data is /nowhere/k, and there is no directory /nowhere",
         ),
-        (
-            "general_log\ngeneral_log_file=/nowhere/x",
-            "general-log-file is /nowhere/x, and there is no directory /nowhere",
-        ),
     ] {
-        let line = option.lines().count() + 1;
-        refused(
-            &format!("[mysqld]\n{option}\n"),
-            &format!("my.cnf line {line}: {text}"),
-        );
+        assert_refused(option, text);
     }
+}
+
+#[test]
+fn judge_several_and_what_is_switched_on_is_refused() {
+    assert_refused(
+        "general_log\ngeneral_log_file=/nowhere/x",
+        "general-log-file is /nowhere/x, and there is no directory /nowhere",
+    );
     refused(
         "[mysqld]\ntmpdir=/nowhere\n[server]\nssl-key=/nowhere/k\n",
         "my.cnf line 2: tmpdir is /nowhere, which is not there; my.cnf line 4: ssl-key is \
