@@ -2,8 +2,7 @@
 //! supplementary groups; started by anyone else, that user.
 
 use std::io;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::os::fd::OwnedFd;
 
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
@@ -66,12 +65,19 @@ impl Account {
         self.drops
     }
 
-    /// Makes `command` run as this account.
-    pub(crate) fn apply(&self, command: &mut Command) {
+    /// Gives an open file to this account.
+    pub(crate) fn own_open(&self, file: &OwnedFd) -> io::Result<()> {
         if self.drops {
-            // The standard library drops root's supplementary groups together with its uid.
-            command.gid(self.gid).uid(self.uid);
+            let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
+            rustix::fs::fchown(file, Some(uid), Some(gid))?;
         }
+        Ok(())
+    }
+
+    /// The name of somebody who signs in to this machine with the uid that services of root have.
+    pub(crate) fn human(&self) -> Option<String> {
+        let users = std::fs::read_to_string("/etc/passwd").ok()?;
+        self.drops.then(|| person(&users, self.uid)).flatten()
     }
 
     /// Its numbers, as the kernel takes them.
@@ -96,5 +102,36 @@ impl Account {
             Ok(done) => done,
             Err(panic) => std::panic::resume_unwind(panic),
         })
+    }
+}
+
+/// Who has `uid` and a shell to sign in with, in `users`, a passwd file.
+fn person(users: &str, uid: u32) -> Option<String> {
+    users.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let [name, _, number, _, _, _, shell] = fields[..] else {
+            return None;
+        };
+        let signs_in = !shell.ends_with("/nologin") && !shell.ends_with("/false");
+        (number == uid.to_string() && signs_in).then(|| name.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn person_has_the_uid_and_a_shell() {
+        let users = "root:x:0:0:root:/root:/bin/bash\nme:x:1000:1000:,,,:/home/me:/bin/bash\n\
+                     daemon:x:1001:1:daemon:/:/usr/sbin/nologin\nold:x:1002:1002::/:\n";
+        for (uid, expected) in [
+            (1000, Some("me")),
+            (1001, None),
+            (1002, Some("old")),
+            (7, None),
+        ] {
+            assert_eq!(person(users, uid).as_deref(), expected);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! `dotcloud.yml`: what the application asks the platform for. Reads and checks it; every problem
 //! is reported at once, with its line and column. Builds and starts nothing.
 
+mod command;
 mod problem;
 mod service;
 mod tree;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub(crate) use command::suspicion;
 use problem::Problems;
 
 /// The application's services, as its build file declares them.
@@ -376,6 +378,25 @@ dotcloud.yml:6:5: 'DOTCLOUD_PASSWORD' begins with DOTCLOUD_, which is the platfo
         for (keys, expected) in cases {
             let text = format!("db:\n  type: custom\n  {keys}\n");
             assert_eq!(problems(&text), [expected], "{text}");
+        }
+    }
+
+    #[test]
+    fn parse_what_no_program_could_be_started_with_is_refused() {
+        for (keys, expected) in [
+            (
+                format!("environment: {{A: {}}}", "x".repeat(131_070)),
+                "3:17: the variable 'A' is 131072 bytes long with its name, and 131071 are what a \
+                 program can be started with",
+            ),
+            (
+                format!("config: {{a: {}}}", "x".repeat(131_070)),
+                "3:3: the variable 'SERVICE_CONFIG_A' is 131087 bytes long with its name, and 131071 \
+                 are what a program can be started with",
+            ),
+        ] {
+            let text = format!("db:\n  type: custom\n  {keys}\n");
+            assert_eq!(problems(&text), [expected]);
         }
     }
 

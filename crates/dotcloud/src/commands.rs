@@ -23,6 +23,7 @@ mod table;
 mod traffic;
 mod up;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -38,12 +39,19 @@ use crate::gateway;
 use crate::ownership::Owners;
 use crate::platform::Platform;
 use crate::project::Project;
+use crate::stage;
 use crate::store::Lock;
 pub(crate) use open::PageError;
 
 /// The executable: does what the arguments say.
 #[must_use]
 pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if let Some(status) = stage::enter(&arguments) {
+        return status.into();
+    }
+    hook::keep_descriptors();
+    stage::raise_limits();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // The form of the platform's own client.

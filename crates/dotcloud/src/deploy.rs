@@ -18,9 +18,9 @@ use thiserror::Error;
 
 use crate::application::{Application, InstanceName};
 use crate::build::BuildError;
-use crate::build_file::BuildFile;
+use crate::build_file::{self, BuildFile};
 use crate::deployment_log::DeploymentLog;
-use crate::environment::EnvironmentFilesError;
+use crate::environment::{self, EnvironmentFilesError, SizeError};
 use crate::files::FileError;
 use crate::handover::{self, HandoverError};
 use crate::hook_run::HookError;
@@ -88,6 +88,8 @@ fn deploy_settled(
     log: &mut DeploymentLog,
 ) -> Result<(), DeployError> {
     check_sockets(platform, application, request)?;
+    check_variables(application, request)?;
+    warn(platform, request, log);
     // Found now, not when everything is built and the old instance is down.
     let supervisord = platform.supervisord()?;
     builds::make(platform, application, request, log)?;
@@ -175,6 +177,46 @@ fn check_sockets(
     Ok(())
 }
 
+/// Of what is allowed, and will hardly be meant.
+fn warn(platform: &Platform, request: Request<'_>, log: &mut DeploymentLog) {
+    if let Some(name) = platform.account.human() {
+        log.warning(
+            "platform",
+            format!(
+                "services of root have the uid {}, which is {name}'s on this machine: to the kernel \
+                 they are the same user (docs/platform.md, 'Whom a service is')",
+                platform.account.uid
+            ),
+        );
+    }
+    for service in request.build_file.services.values() {
+        for (program, line) in &service.programs {
+            if let Some(why) = build_file::suspicion(line) {
+                log.warning(
+                    &service.name,
+                    format!(
+                        "its program {program} is one simple command, which bash execs, and {why}: \
+                         put '{line}' into a script"
+                    ),
+                );
+            }
+        }
+    }
+}
+
+/// Variables that no program of a service could be started with.
+fn check_variables(application: &Application, request: Request<'_>) -> Result<(), DeployError> {
+    for service in request.build_file.services.values() {
+        let mut all = environment::service_variables(service);
+        all.extend(application.variables.over(&service.environment));
+        environment::check_variables(&all).map_err(|source| DeployError::Variables {
+            service: service.name.clone(),
+            source,
+        })?;
+    }
+    Ok(())
+}
+
 /// Asked to end: the moment for it is before anything that serves is touched.
 fn check_stop(platform: &Platform) -> Result<(), DeployError> {
     if platform.stop.load(Ordering::Relaxed) {
@@ -217,6 +259,8 @@ pub(crate) enum DeployError {
     },
     #[error("the deployment was interrupted")]
     Interrupted,
+    #[error("{service} cannot be given its variables")]
+    Variables { service: String, source: SizeError },
     #[error("the services' systempackages are not there")]
     Packages(#[from] PackageError),
     #[error(transparent)]
@@ -299,6 +343,18 @@ mod tests {
         ] {
             assert_eq!(error.to_string(), text);
         }
+    }
+
+    #[test]
+    fn variables_error_has_exact_text() {
+        let error = DeployError::Variables {
+            service: "db".to_owned(),
+            source: SizeError::TooMany {
+                length: 2,
+                limit: 1,
+            },
+        };
+        assert_eq!(error.to_string(), "db cannot be given its variables");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! variables and as environment files. Sets nothing: the runtime does.
 
 mod files;
+mod size;
 mod user;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 use crate::build_file::{PortKind, Service};
 
 pub(crate) use files::{EnvironmentFilesError, write_files};
+pub(crate) use size::{SizeError, check_variable, check_variables};
 pub(crate) use user::{UserVariables, VariableError, check_variable_name, parse_assignments};
 
 /// Which application an instance belongs to.
@@ -51,8 +53,18 @@ const PLATFORM_PORTS: [(&str, u16); 2] = [("PORT_SSH", 22), ("PORT_HTTP", 80)];
 /// `SERVICE_*`, from the service's part of the build file: mappings are flattened one level, the
 /// rest of the nesting is text that is not meant to be parsed.
 pub(crate) fn service_variables(service: &Service) -> BTreeMap<String, String> {
+    let mut variables = dictionary_variables(&service.dictionary);
+    // A variable of the service's that has room for no longer name is there under its own.
+    variables.retain(|name, value| check_variable(name, value).is_ok());
+    variables
+}
+
+/// The same before it is known whether a program can be started with them.
+pub(crate) fn dictionary_variables(
+    dictionary: &serde_json::Map<String, Value>,
+) -> BTreeMap<String, String> {
     let mut variables = BTreeMap::new();
-    for (key, value) in &service.dictionary {
+    for (key, value) in dictionary {
         let name = format!("SERVICE_{}", key.to_uppercase());
         if let Value::Object(entries) = value {
             for (entry, value) in entries {

@@ -3,7 +3,6 @@
 
 use std::ffi::OsString;
 use std::io::{PipeReader, Read};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -70,7 +69,8 @@ pub(crate) fn run(
     result
 }
 
-/// Runs `command` to its end; `stop` and `limit` kill its whole process group.
+/// Runs `command`, which leaves our session by itself, to its end; `stop` and `limit` kill its whole
+/// process group.
 fn run_command(
     mut command: Command,
     limit: Duration,
@@ -82,13 +82,14 @@ fn run_command(
     command
         .stdin(Stdio::null())
         .stdout(writer.try_clone().map_err(start)?)
-        .stderr(writer)
-        .process_group(0);
+        .stderr(writer);
     let mut child = command.spawn().map_err(start)?;
     // It holds our copies of the pipe's writing end, which would keep the reader waiting.
     drop(command);
     let lines = Lines::of(reader);
     let ended = watch(&mut child, limit, stop, &lines.received, line);
+    // First itself: it may not lead its group yet.
+    let _ = child.kill();
     kill_group(&child);
     let _ = child.wait();
     lines.drain(line);
@@ -215,8 +216,8 @@ mod tests {
     use super::*;
 
     fn run_script(script: &str, limit: u64, stop: bool) -> (Result<(), String>, Vec<String>) {
-        let mut command = Command::new("/bin/bash");
-        command.args(["-c", script]);
+        let mut command = Command::new("/usr/bin/setsid");
+        command.args(["/bin/bash", "-c", script]);
         let mut lines = Vec::new();
         let result = run_command(
             command,

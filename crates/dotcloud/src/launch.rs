@@ -7,12 +7,14 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
 use crate::application::{Container, Port};
 use crate::build_file::PortKind;
+use crate::console;
 use crate::container::{Paths, Programs, Variables};
 use crate::deployment_log::DeploymentLog;
 use crate::files::{self, FileError};
@@ -87,7 +89,7 @@ pub(crate) fn start(
         program: plan.get_program().to_owned(),
         arguments: plan.get_args().map(ToOwned::to_owned).collect(),
         directory: &container.home(),
-        variables,
+        variables: &supervisor::veiled(variables),
         terminal: false,
     };
     let process = runtime.start(container, &call, errors)?;
@@ -107,7 +109,14 @@ pub(crate) fn wait_until_responsive(
     let supervisor = platform.supervisor_of(paths)?;
     let begin = Instant::now();
     let mut serves = false;
+    let mut told = false;
     loop {
+        if !told && platform.stop.load(Ordering::Relaxed) {
+            console::warning(
+                "Finishing: what comes up now has the data already, and cannot be stopped here",
+            );
+            told = true;
+        }
         let waiting_for = match supervisor.status() {
             Ok(programs) => {
                 let missing = missing(paths, container, &programs)?;

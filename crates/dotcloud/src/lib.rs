@@ -42,10 +42,12 @@ mod scaling;
 mod side_by_side;
 mod since;
 mod snapshot;
+mod stage;
 mod store;
 mod supervisor;
 mod system_packages;
 mod tail;
+mod terminal;
 mod upload;
 mod wiring;
 

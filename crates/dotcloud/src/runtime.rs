@@ -49,7 +49,10 @@ pub(crate) trait Runtime: Sync {
     fn hook(&self, container: &Paths, call: &Call<'_>) -> Result<Command, RuntimeError>;
 
     /// A program beside supervisord.
-    fn beside(&self, container: &Paths, call: &Call<'_>) -> Result<Command, RuntimeError>;
+    fn beside(&self, container: &Paths, call: &Call<'_>) -> Result<Beside, RuntimeError>;
+
+    /// Whether a terminal that it makes for a program takes all three streams.
+    fn own_terminal(&self) -> bool;
 
     /// Starts supervisord, which outlives us; its last words go to `errors`. `None` if it has ended
     /// already.
@@ -74,6 +77,16 @@ pub(crate) trait Runtime: Sync {
 
     /// Makes `memory` the limit of the container, now and at its next start; `None` is no limit.
     fn limit(&self, container: &Paths, memory: Option<Memory>) -> Result<Limited, RuntimeError>;
+}
+
+/// A program beside supervisord, and what it takes of ours.
+pub(crate) enum Beside {
+    /// It makes a terminal for the program and joins it with ours: to be become.
+    Joined(Command),
+    /// It wants a terminal of its own as standard input.
+    Terminal(Command),
+    /// Any streams will do, but none that are a terminal.
+    Streams(Command),
 }
 
 /// A program to run in a container, as the service's user.

@@ -12,7 +12,7 @@ use std::process::Command;
 
 use thiserror::Error;
 
-pub(crate) use config::{Container, check_socket, write_config};
+pub(crate) use config::{Container, check_socket, veiled, write_config};
 pub(crate) use control::{Supervisor, ends_within};
 pub(crate) use executable::find;
 pub(crate) use peer::Impostor;

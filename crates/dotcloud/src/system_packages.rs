@@ -67,7 +67,7 @@ fn installed() -> Result<Option<BTreeSet<String>>, PackageError> {
         .env("LC_ALL", "C")
         .args(["--show", "--showformat"])
         .arg("${db:Status-Status}\t${Package}\t${Architecture}\t${Version}\t${Provides}\n");
-    match hook::run(&mut command, b"") {
+    match crate::stage::run(&mut command, b"") {
         Ok(finished) => Ok(Some(parse_installed(&String::from_utf8_lossy(
             &finished.stdout,
         )))),

@@ -5,7 +5,9 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use crate::process::Leash;
-use crate::{Environment, ExitStatus, Explain, Report, render, stop, watch_for_defects};
+use crate::{
+    Environment, ExitStatus, Explain, Report, keep_descriptors, render, stop, watch_for_defects,
+};
 
 /// Who a hook is, for `--version` and `--help`.
 #[derive(Debug)]
@@ -31,6 +33,7 @@ pub fn main<T, E: Explain>(
     if let Some(status) = Leash::stage(&arguments) {
         return status.into();
     }
+    keep_descriptors();
     let status = match &arguments[..] {
         [] => run_hook(program, run),
         [only] if only == "--version" || only == "-V" => {

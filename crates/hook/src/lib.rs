@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 mod defect;
+mod descriptors;
 mod entry;
 mod environment;
 mod executable;
@@ -16,6 +17,7 @@ mod report;
 mod stop;
 
 pub use defect::watch_for_defects;
+pub use descriptors::keep_descriptors;
 pub use entry::{Program, main};
 pub use environment::{Environment, EnvironmentError, SwitchError};
 pub use executable::Executable;

@@ -124,6 +124,7 @@ enum Profile {
 
 /// Runs the command line `arguments` and says how to exit.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
+    hook::keep_descriptors();
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {

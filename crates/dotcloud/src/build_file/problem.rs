@@ -6,6 +6,9 @@ use std::path::Path;
 
 use saphyr::Marker;
 
+/// Characters of a line that are shown.
+const SHOWN: usize = 160;
+
 /// Every problem found so far.
 #[derive(Debug, Default)]
 pub(super) struct Problems(Vec<Problem>);
@@ -79,6 +82,7 @@ fn shown(line: &str) -> String {
     // Each becomes one character, so that the caret stays below its place.
     line.trim_end()
         .chars()
+        .take(SHOWN)
         .map(|c| match c {
             '\t' => '→',
             c if c.is_control() => '\u{fffd}',

@@ -11,7 +11,9 @@ use serde_json::{Map, Value, json};
 use super::Service;
 use super::problem::Problems;
 use super::tree::{self, Entry};
-use crate::environment::check_variable_name;
+use crate::environment::{
+    SizeError, check_variable, check_variable_name, check_variables, dictionary_variables,
+};
 use crate::system_packages::is_package_name;
 
 /// Types of services that the platform runs from its own images.
@@ -40,6 +42,7 @@ const STOCK_TYPES: [&str; 21] = [
 ];
 
 const SERVICE_NAME: &str = "1 to 16 lower-case letters, digits and underscores";
+const SHORTER: &str = "a shorter one; a file of what is pushed may be longer";
 const COMMAND: &str = "a command line on one line";
 const TREE_PATH: &str = "a path below the directory of dotcloud.yml";
 
@@ -245,8 +248,16 @@ impl<'n, 't> Keys<'n, 't, '_> {
             }
             let what = format!("'{}'", entry.key);
             if let Some(text) = self.problems.scalar(entry.value, &what, "one value") {
+                if let Err(error) = check_variable(entry.key, text) {
+                    self.problems.add(entry.place, error.to_string(), SHORTER);
+                }
                 environment.insert(entry.key.to_owned(), text.to_owned());
             }
+        }
+        if let (Err(error @ SizeError::TooMany { .. }), Some(entry)) =
+            (check_variables(&environment), self.get("environment"))
+        {
+            self.problems.add(entry.place, error.to_string(), SHORTER);
         }
         environment
     }
@@ -314,7 +325,27 @@ impl<'n, 't> Keys<'n, 't, '_> {
         dictionary.entry("approot").or_insert_with(|| json!("."));
         dictionary.entry("instances").or_insert_with(|| json!("1"));
         dictionary.insert("name".to_owned(), json!(self.service.key));
+        self.check_sizes(&dictionary);
         dictionary
+    }
+
+    /// Whatever is written becomes a variable.
+    fn check_sizes(self, dictionary: &Map<String, Value>) {
+        for entry in self
+            .entries
+            .iter()
+            .filter(|entry| entry.key != "environment")
+        {
+            let Some(value) = dictionary.get(entry.key) else {
+                continue;
+            };
+            let alone = Map::from_iter([(entry.key.to_owned(), value.clone())]);
+            for (name, value) in dictionary_variables(&alone) {
+                if let Err(error) = check_variable(&name, &value) {
+                    self.problems.add(entry.place, error.to_string(), SHORTER);
+                }
+            }
+        }
     }
 }
 

@@ -19,8 +19,7 @@ pub(super) fn env(call: &Call, action: cli::Env) -> Result<(), Error> {
             let names: Vec<&str> = assignments.iter().map(|(name, _)| &**name).collect();
             let doing = format!("Setting {}", names.join(", "));
             change(call, &doing, |application| {
-                application.variables.set(assignments);
-                Ok(())
+                application.variables.set(assignments)
             })
         }
         cli::Env::Unset { names } => change(call, "Removing variables", |application| {

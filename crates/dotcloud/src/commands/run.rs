@@ -1,17 +1,20 @@
-//! `run`: a command, or a shell, in an instance's container. Becomes it, so that the terminal,
-//! signals and the exit status are the command's own.
+//! `run`: a command, or a shell, in an instance's container. Terminal, signals and exit status are
+//! passed on, and nothing else is.
 
 use std::ffi::OsStr;
 use std::io::IsTerminal;
+use std::process::ExitStatus;
 
-use hook::Environment;
+use hook::{CommandError, Environment};
 
 use super::{Call, one_instance};
 use crate::cli;
 use crate::console;
 use crate::error::Error;
 use crate::hook_run;
-use crate::runtime;
+use crate::runtime::{self, Beside};
+use crate::stage;
+use crate::terminal::{self, Own};
 
 /// Sourced in front of everything; a recipe need not make it.
 const PROFILE: &str = "if [ -f ~/profile ]; then . ~/profile; fi\n";
@@ -38,16 +41,10 @@ pub(super) fn run(
     if let Some(terminal) = environment.get("TERM").and_then(OsStr::to_str) {
         variables.insert("TERM".to_owned(), terminal.to_owned());
     }
-    if let Some(host) = variables.get("HOSTNAME") {
-        variables.insert("PS1".to_owned(), format!(r"dotcloud@{host}:\w\$ "));
-    }
     let (script, said) = match &arguments.command[..] {
         [] if std::io::stdin().is_terminal() => {
-            // Not the host's prompt, which would look for a name that uid 1000 need not have.
-            (
-                "exec bash --rcfile ~/.bashrc -i".to_owned(),
-                "a shell".to_owned(),
-            )
+            let host = variables.get("HOSTNAME").map_or("", String::as_str);
+            (interactive(host), "a shell".to_owned())
         }
         [] => ("exec bash".to_owned(), "a shell".to_owned()),
         words => (words.join(" "), format!("\"{}\"", words.join(" "))),
@@ -55,13 +52,42 @@ pub(super) fn run(
     console::info(format!("Opening {said} on service ({name})"));
     let script = format!("{PROFILE}{script}").into();
     let home = paths.home();
+    let runtime = call.platform.runtime_of(&paths)?;
+    // A terminal that takes all three streams would change what goes to a file.
+    let whole = std::io::stdout().is_terminal() || arguments.command.is_empty();
     let program = runtime::Call {
-        terminal: std::io::stdin().is_terminal(),
+        terminal: std::io::stdin().is_terminal() && (whole || !runtime.own_terminal()),
         ..hook_run::login_shell(vec![script], &home, &variables)
     };
-    let runtime = call.platform.runtime_of(&paths)?;
-    let mut command = runtime.beside(&paths, &program)?;
-    Err(Error::Run {
-        source: hook::exec(&mut command),
-    })
+    let failed = |source| Error::Run { source };
+    let (command, own) = match runtime.beside(&paths, &program)? {
+        Beside::Joined(mut command) => return Err(failed(stage::exec(&mut command))),
+        Beside::Terminal(command) => (command, Own::Terminal(&call.platform.account)),
+        Beside::Streams(command) => (command, Own::Pipes),
+    };
+    let started = stage::program_of(&command);
+    let status = terminal::run(command, &own).map_err(|source| {
+        failed(CommandError::Start {
+            program: started,
+            source,
+        })
+    })?;
+    end_as(status)
+}
+
+/// A shell whose prompt is the platform's, whatever this machine's shells have for theirs; the
+/// service's own `~/.bashrc` may change it.
+fn interactive(host: &str) -> String {
+    format!(
+        "exec bash --rcfile <(printf '%s\\n' 'PS1=\"dotcloud@{host}:\\w$ \"' 'exec 63<&-' 'if [ -f \
+         ~/.bashrc ]; then . ~/.bashrc; fi') -i"
+    )
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the exit status is the command's, and nothing is left to be dropped"
+)]
+fn end_as(status: ExitStatus) -> ! {
+    std::process::exit(terminal::number(status))
 }

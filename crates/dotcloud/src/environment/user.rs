@@ -7,6 +7,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::size::{SizeError, check_variable, check_variables};
+
 /// Set with `dotcloud env`, for every service of an application.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -30,9 +32,13 @@ impl UserVariables {
         &self.0
     }
 
-    /// Adds or replaces variables.
-    pub(crate) fn set(&mut self, assignments: Vec<(String, String)>) {
-        self.0.extend(assignments);
+    /// Adds or replaces variables: all of them, or, if they are too many, none.
+    pub(crate) fn set(&mut self, assignments: Vec<(String, String)>) -> Result<(), VariableError> {
+        let mut all = self.0.clone();
+        all.extend(assignments);
+        check_variables(&all)?;
+        self.0 = all;
+        Ok(())
     }
 
     /// Removes `names`, all of them or, if one of them is not set, none.
@@ -59,6 +65,7 @@ pub(crate) fn parse_assignments(
             });
         };
         check_variable_name(name)?;
+        check_variable(name, value)?;
         assignments.push((name.to_owned(), value.to_owned()));
     }
     Ok(assignments)
@@ -74,6 +81,8 @@ pub(crate) enum VariableError {
     NotSet { name: String },
     #[error(transparent)]
     Name(#[from] VariableNameError),
+    #[error(transparent)]
+    Size(#[from] SizeError),
 }
 
 /// Whether a user may set `name`.
@@ -145,7 +154,8 @@ mod tests {
     #[test]
     fn user_variables_override_and_are_removed_together() {
         let mut variables = UserVariables::default();
-        variables.set(parse_assignments(&strings(&["A=secret", "B=2"])).unwrap());
+        let assignments = parse_assignments(&strings(&["A=secret", "B=2"])).unwrap();
+        variables.set(assignments).unwrap();
         let declared = [("A", "declared"), ("C", "3")];
         let declared = declared.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let all = variables.over(&BTreeMap::from(declared));

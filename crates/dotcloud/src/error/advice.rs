@@ -149,6 +149,7 @@ fn variable(error: &VariableError) -> Advice {
             "'dotcloud env list' tells which are set; what dotcloud.yml sets is removed there; \
              nothing was changed",
         ),
+        VariableError::Size(_) => configuration(TOO_LONG),
         VariableError::Name(_) => configuration(
             "take letters, digits and underscores, not beginning with a digit or DOTCLOUD_; \
              nothing was changed",
@@ -272,6 +273,7 @@ fn deploy(error: &DeployError) -> Advice {
         | DeployError::RolledBack { source, .. }
         | DeployError::Stop { source, .. } => launch(source),
         DeployError::Interrupted => environment("push again when you are ready"),
+        DeployError::Variables { .. } => configuration(TOO_LONG),
         DeployError::Packages(error) => packages(error),
         DeployError::Ports(error) => port(error),
         DeployError::Environment(EnvironmentFilesError::Write { path, source }) => {
@@ -299,6 +301,10 @@ fn build(error: &BuildError) -> Advice {
     }
 }
 
+/// Of variables.
+const TOO_LONG: &str = "push what is that long as a file, and let a variable have its path; nothing was \
+                        changed";
+
 fn hook(error: &HookError) -> Advice {
     match error {
         HookError::Start { .. } => environment("see to it that /bin/bash can be run here"),
@@ -322,9 +328,11 @@ fn launch(error: &LaunchError) -> Advice {
             environment("see to it that supervisord works on this machine")
                 .detail(last_words.as_str())
         }
-        LaunchError::Program { last_words, .. } => {
-            configuration("correct the program as its last lines say").detail(last_words.as_str())
-        }
+        LaunchError::Program { last_words, .. } => configuration(
+            "correct the program as its last lines say; it is one simple command, which bash \
+                 execs: 'cd', '&&' and the like belong into a script",
+        )
+        .detail(last_words.as_str()),
         LaunchError::Silent { .. } => configuration(
             "see to it that the service binds $PORT_..., or give it more time \
              (DOTCLOUD_LAUNCH_LIMIT, in seconds)",

@@ -8,6 +8,7 @@ mod groups;
 mod mounts;
 mod oom;
 mod rootless;
+mod seccomp;
 mod session;
 mod trial;
 
@@ -16,7 +17,6 @@ use std::fs::{self, File, Metadata};
 use std::io::Write;
 use std::os::fd::{IntoRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -26,12 +26,13 @@ use rustix::fs::MemfdFlags;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::{Call, ENVIRONMENT, Limited, Runtime, RuntimeError};
+use super::{Beside, Call, ENVIRONMENT, Limited, Runtime, RuntimeError};
 use crate::account::Account;
 use crate::container::{Paths, Variables};
 use crate::files::{self, FileError};
 use crate::orphans::{self, MARKER, Process, ProcessError};
 use crate::scaling::Memory;
+use crate::stage::{self, Apart};
 use crate::tail;
 use oom::OomScores;
 use rootless::Rights;
@@ -53,6 +54,8 @@ pub(crate) struct OciRuntime {
     supervisord: Option<PathBuf>,
     account: Account,
     rights: Rights,
+    /// Whether it limits system calls.
+    filters: bool,
 }
 
 impl OciRuntime {
@@ -68,6 +71,7 @@ impl OciRuntime {
             supervisord: None,
             account,
             rights: Rights::of(&spec),
+            filters: bundle::filters(&spec),
         }))
     }
 
@@ -80,6 +84,8 @@ impl OciRuntime {
         command
             .env_clear()
             .envs(ENVIRONMENT)
+            // Signals with which Go interrupts itself: runc before 1.1.8 passes them on to the program.
+            .env("GODEBUG", "asyncpreemptoff=1")
             // By which we find one that goes on although we were killed.
             .env(MARKER, container.root());
         if self.rights == Rights::Session {
@@ -125,7 +131,7 @@ impl OciRuntime {
         }
         let mut command = self.engine(container);
         command.args(["delete", "--force", &id]);
-        hook::run(&mut command, b"")
+        stage::run(&mut command, b"")
             .map(drop)
             .map_err(|source| Self::failed("remove", container, source))
     }
@@ -162,11 +168,15 @@ impl Runtime for OciRuntime {
 
     fn describe(&self) -> String {
         let engine = self.engine.display();
-        match self.rights {
+        let mut text = match self.rights {
             Rights::Root => format!("oci, by {engine}"),
             Rights::Session => format!("oci, by {engine}, rootless"),
             Rights::Namespaces => format!("oci, by {engine}, rootless: {}", rootless::unlimited()),
+        };
+        if !self.filters {
+            text.push_str("; it has no seccomp: every system call is allowed");
         }
+        text
     }
 
     fn inside(&self, container: &Paths, path: &Path) -> PathBuf {
@@ -194,6 +204,7 @@ impl Runtime for OciRuntime {
             memory,
             account: &self.account,
             rights: self.rights,
+            filters: self.filters,
         };
         let spec = bundle::make(container, &contents)?;
         save(container, &spec)
@@ -202,10 +213,10 @@ impl Runtime for OciRuntime {
     fn hook(&self, container: &Paths, call: &Call<'_>) -> Result<Command, RuntimeError> {
         let mut command = self.run(container, call, None)?;
         command.arg(bundle::id(container));
-        Ok(command)
+        Ok(stage::apart(&command, None, None, Apart::Session))
     }
 
-    fn beside(&self, container: &Paths, call: &Call<'_>) -> Result<Command, RuntimeError> {
+    fn beside(&self, container: &Paths, call: &Call<'_>) -> Result<Beside, RuntimeError> {
         let not_running = || RuntimeError::NotRunning {
             container: container.root().to_owned(),
         };
@@ -233,7 +244,16 @@ impl Runtime for OciRuntime {
             .arg("--process")
             .arg(in_memory(container, &process)?)
             .arg(bundle::id(container));
-        Ok(command)
+        Ok(if call.terminal {
+            Beside::Joined(command)
+        } else {
+            // Not every engine puts pipes between our streams and the program's.
+            Beside::Streams(stage::apart(&command, None, None, Apart::Session))
+        })
+    }
+
+    fn own_terminal(&self) -> bool {
+        true
     }
 
     fn start(
@@ -247,16 +267,15 @@ impl Runtime for OciRuntime {
             source,
         };
         let mut command = self.run(container, call, OomScores::here().supervisord)?;
-        let status = command
+        command
             .arg("--detach")
             .arg("--pid-file")
             .arg(pid_file(container))
-            .arg(bundle::id(container))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(errors)
-            .process_group(0)
-            .status()
+            .arg(bundle::id(container));
+        let mut command = stage::apart(&command, None, None, Apart::Daemon);
+        command.stdin(Stdio::null()).stderr(errors);
+        let status = stage::spawn(&mut command)
+            .and_then(|mut engine| engine.wait())
             .map_err(failed)?;
         if !status.success() {
             let source = CommandError::Fail {
@@ -315,7 +334,7 @@ impl Runtime for OciRuntime {
             let mut command = self.engine(container);
             command.args(["update", "--memory", &bytes, "--memory-swap", &bytes]);
             command.arg(bundle::id(container));
-            hook::run(&mut command, b"")
+            stage::run(&mut command, b"")
                 .map_err(|source| Self::failed("limit the memory of", container, source))?;
         }
         let mut spec = load(container)?;

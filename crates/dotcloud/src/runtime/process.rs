@@ -2,18 +2,18 @@
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::{Call, ENVIRONMENT, Limited, Runtime, RuntimeError};
+use super::{Beside, Call, ENVIRONMENT, Limited, Runtime, RuntimeError};
 use crate::account::Account;
 use crate::container::Paths;
 use crate::group::Group;
 use crate::orphans::{self, MARKER, Process, ProcessError};
 use crate::scaling::Memory;
+use crate::stage::{self, Apart};
 
 /// Plain processes.
 #[derive(Debug)]
@@ -44,8 +44,13 @@ impl ProcessRuntime {
             .env("HOME", container.home())
             .env(MARKER, container.root())
             .current_dir(call.directory);
-        self.account.apply(&mut command);
         command
+    }
+
+    fn apart(&self, container: &Paths, call: &Call<'_>, apart: Apart) -> Command {
+        let entry = self.group(container).map(|group| group.entry());
+        let command = self.command(container, call);
+        stage::apart(&command, Some(&self.account), entry.as_deref(), apart)
     }
 }
 
@@ -71,11 +76,19 @@ impl Runtime for ProcessRuntime {
     }
 
     fn hook(&self, container: &Paths, call: &Call<'_>) -> Result<Command, RuntimeError> {
-        Ok(self.command(container, call))
+        Ok(self.apart(container, call, Apart::Session))
     }
 
-    fn beside(&self, container: &Paths, call: &Call<'_>) -> Result<Command, RuntimeError> {
-        Ok(self.command(container, call))
+    fn beside(&self, container: &Paths, call: &Call<'_>) -> Result<Beside, RuntimeError> {
+        Ok(if call.terminal {
+            Beside::Terminal(self.apart(container, call, Apart::Terminal))
+        } else {
+            Beside::Streams(self.apart(container, call, Apart::Session))
+        })
+    }
+
+    fn own_terminal(&self) -> bool {
+        false
     }
 
     fn start(
@@ -88,15 +101,9 @@ impl Runtime for ProcessRuntime {
             program: call.program.clone().into(),
             source,
         };
-        let mut child = self
-            .command(container, call)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(errors)
-            // Out of reach of a Ctrl-C that is meant for us.
-            .process_group(0)
-            .spawn()
-            .map_err(failed)?;
+        let mut command = self.apart(container, call, Apart::Daemon);
+        command.stdin(Stdio::null()).stderr(errors);
+        let mut child = stage::spawn(&mut command).map_err(failed)?;
         let process = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())
             .map_err(|error| failed(error.into()))?;
         // Somebody has to collect it if it ends before we do.

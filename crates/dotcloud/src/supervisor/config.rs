@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::SupervisorError;
+use crate::container::Variables;
+use crate::environment::{self, check_variable_name};
 use crate::files::{self, FileError};
 
 /// `sun_path` is 108 bytes with its NUL, and supervisord binds `SOCKET.PID` before it renames;
@@ -114,6 +116,39 @@ fn render(container: &Container<'_>) -> Result<String, SupervisorError> {
     Ok(text)
 }
 
+/// In front of the name of a variable that is a program's, while supervisord runs: whatever it is for,
+/// Python, the loader or the C library, it is not for supervisord.
+const VEIL: &str = "DOTCLOUD__";
+/// Of supervisord itself: it is not to find modules in the service's `$HOME`.
+const OWN_VARIABLE: (&str, &str) = ("PYTHONNOUSERSITE", "1");
+/// Gives the program its variables back, each exactly as it was, and becomes the shell of the program. A
+/// few names are bash's own, and stay as they are.
+const UNVEIL: &str = "unset PYTHONNOUSERSITE; for DOTCLOUD_ in ${!DOTCLOUD__@}; do declare -x \
+    \\\"${DOTCLOUD_#DOTCLOUD__}=${!DOTCLOUD_}\\\" 2>/dev/null; unset \\\"$DOTCLOUD_\\\"; done; unset DOTCLOUD_; ";
+
+/// What supervisord is started with, so that its programs get `variables`.
+pub(crate) fn veiled(variables: &Variables) -> Variables {
+    let mut veiled: Variables = variables
+        .iter()
+        .map(|(name, value)| (veil(name, value), value.clone()))
+        .collect();
+    let (name, value) = OWN_VARIABLE;
+    veiled.insert(name.to_owned(), value.to_owned());
+    veiled
+}
+
+fn veil(name: &str, value: &str) -> String {
+    // In the program's language and time supervisord writes its log.
+    let shared = name == "LANG" || name == "TZ" || name.starts_with("LC_");
+    let veiled = format!("{VEIL}{name}");
+    // Bash passes a name that is not one of its own on, and cannot change it.
+    let known = check_variable_name(name).is_ok() || name.starts_with("DOTCLOUD_");
+    if shared || !known || environment::check_variable(&veiled, value).is_err() {
+        return name.to_owned();
+    }
+    veiled
+}
+
 /// A login bash that sources `~/profile` and execs the command line: `~` and `$PORT_X` work, what
 /// follows a `;` or `&&` is never reached.
 ///
@@ -124,7 +159,7 @@ fn command(line: &str, oom_score: Option<i32>) -> String {
         format!("echo {score} >/proc/self/oom_score_adj; ")
     });
     format!(
-        "/bin/bash --noprofile --login -c \"{set}if [ -f ~/profile ]; then . ~/profile; fi; exec \
+        "/bin/bash -c \"{UNVEIL}exec /bin/bash --noprofile --login -c \\\"$0\\\"\" \"{set}if [ -f ~/profile ]; then . ~/profile; fi; exec \
          {}\"",
         quoted(line)
     )
@@ -211,7 +246,9 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 serverurl=unix:///run/a b/supervisor.sock
 
 [program:db]
-command=/bin/bash --noprofile --login -c \"if [ -f ~/profile ]; then . ~/profile; fi; \
+command=/bin/bash -c \"unset PYTHONNOUSERSITE; for DOTCLOUD_ in ${!DOTCLOUD__@}; do declare -x \
+\\\"${DOTCLOUD_#DOTCLOUD__}=${!DOTCLOUD_}\\\" 2>/dev/null; unset \\\"$DOTCLOUD_\\\"; done; unset DOTCLOUD_; \
+exec /bin/bash --noprofile --login -c \\\"$0\\\"\" \"if [ -f ~/profile ]; then . ~/profile; fi; \
 exec ~/starttest\"
 directory=/home/dotcloud
 exitcodes=0,2
@@ -229,9 +266,39 @@ stderr_logfile_backups=3
     fn command_with_an_oom_score_sets_it_first() {
         let text = command("~/run", Some(900));
         assert!(
-            text.contains("-c \"echo 900 >/proc/self/oom_score_adj; if ["),
+            text.contains("\" \"echo 900 >/proc/self/oom_score_adj; if ["),
             "{text}"
         );
+    }
+
+    #[test]
+    fn veiled_leaves_nothing_that_supervisord_would_heed() {
+        let variables = [
+            "PYTHONPATH",
+            "LD_PRELOAD",
+            "HOME_",
+            "LANG",
+            "SERVICE_A-B",
+            "DOTCLOUD_X",
+        ]
+        .map(|name| (name.to_owned(), "v".to_owned()));
+        let veiled = veiled(&variables.into());
+        let names: Vec<&str> = veiled.keys().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            [
+                "DOTCLOUD__DOTCLOUD_X",
+                "DOTCLOUD__HOME_",
+                "DOTCLOUD__LD_PRELOAD",
+                "DOTCLOUD__PYTHONPATH",
+                "LANG",
+                "PYTHONNOUSERSITE",
+                "SERVICE_A-B",
+            ]
+        );
+        // What only just fits has no room for more.
+        let long = "x".repeat((128 << 10) - 4);
+        assert_eq!(veil("AB", &long), "AB");
     }
 
     #[test]

@@ -151,7 +151,7 @@ fn ask(command: &mut Command) -> Result<OsString, CommandError> {
     for name in ["GIT_DIR", "GIT_WORK_TREE", "HG_PENDING"] {
         command.env_remove(name);
     }
-    let mut printed = hook::run(command, b"")?.stdout;
+    let mut printed = crate::stage::run(command, b"")?.stdout;
     if printed.ends_with(b"\n") {
         printed.pop();
     }

@@ -80,6 +80,48 @@ fn service_has_the_platforms_user_and_no_right_beyond() {
 }
 
 #[test]
+fn service_has_the_system_calls_it_needs_and_no_way_to_new_rights() {
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
+    let refused = "for call in 'unshare -Urm' 'unshare -m' 'unshare -Un' 'unshare --pid --fork' 'mount -t \
+                   tmpfs x /tmp' 'nsenter -m -t 1' 'chroot /'; do $call true 2>/dev/null && echo \
+                   \"$call\"; done; grep -E '^Seccomp:' /proc/self/status";
+    world.script("app/postinstall", refused);
+    let push = world.push(0);
+    push.position("[db.0] Seccomp:\t2\n");
+    assert_eq!(world.run("db", refused), "Seccomp:\t2\n");
+    for (_, status) in processes_below(&world.state("db.0"))
+        .into_iter()
+        .map(|(pid, command)| {
+            (
+                command,
+                fs::read_to_string(format!("/proc/{pid}/status")).unwrap(),
+            )
+        })
+        .filter(|(command, _)| command.contains("/server"))
+    {
+        assert!(status.contains("Seccomp:\t2\n"), "{status}");
+    }
+    // Threads, memory on nodes, asynchronous files: what servers use is there, or not in the kernel.
+    let used = r#"python3 -c '
+import ctypes, os, subprocess, threading
+libc = ctypes.CDLL(None, use_errno=True)
+for number in (237, 238, 239, 206, 425):
+    ctypes.set_errno(0)
+    libc.syscall(number, 0, 0, 0, 0, 0, 0)
+    if ctypes.get_errno() == 1: print("refused", number)
+threading.Thread(target=lambda: print("thread")).start()
+print(subprocess.run(["echo", "process"], capture_output=True, text=True).stdout, end="")
+'"#;
+    if std::env::consts::ARCH == "x86_64" {
+        let mut lines: Vec<String> = world.run("db", used).lines().map(str::to_owned).collect();
+        lines.sort();
+        assert_eq!(lines, ["process", "thread"]);
+    }
+}
+
+#[test]
 fn service_sees_a_read_only_system_and_nothing_of_others() {
     let Some(world) = World::new(RUNTIME) else {
         return;

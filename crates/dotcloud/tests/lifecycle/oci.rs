@@ -2,6 +2,8 @@
 
 pub(crate) const RUNTIME: crate::world::Runtime = crate::world::Runtime::Oci;
 
+#[path = "apart.rs"]
+mod apart;
 #[path = "crun.rs"]
 mod crun;
 #[path = "data.rs"]
@@ -38,3 +40,5 @@ mod scale;
 mod side_by_side;
 #[path = "up.rs"]
 mod up;
+#[path = "variables.rs"]
+mod variables;

@@ -2,6 +2,8 @@
 
 pub(crate) const RUNTIME: crate::world::Runtime = crate::world::Runtime::Process;
 
+#[path = "apart.rs"]
+mod apart;
 #[path = "apt.rs"]
 mod apt;
 #[path = "choice.rs"]
@@ -48,5 +50,7 @@ mod side_by_side;
 mod state;
 #[path = "up.rs"]
 mod up;
+#[path = "variables.rs"]
+mod variables;
 #[path = "waiting.rs"]
 mod waiting;

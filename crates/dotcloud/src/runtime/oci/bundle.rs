@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::mounts;
 use super::rootless::Rights;
+use super::seccomp;
 use crate::account::Account;
 use crate::container::Paths;
 use crate::files::{self, FileError};
@@ -49,6 +50,7 @@ pub(super) struct Contents<'a> {
     pub(super) memory: Option<Memory>,
     pub(super) account: &'a Account,
     pub(super) rights: Rights,
+    pub(super) filters: bool,
 }
 
 /// Makes the root file system of `container` and returns its configuration.
@@ -90,7 +92,8 @@ fn spec(container: &Paths, contents: &Contents<'_>, mounts: Vec<Mount>) -> Spec 
     linux
         .set_namespaces(Some(namespaces()))
         .set_cgroups_path(Some(Rights::Root.group(container)))
-        .set_resources(Some(resources(contents.memory)));
+        .set_resources(Some(resources(contents.memory)))
+        .set_seccomp(contents.filters.then(|| seccomp::profile(contents.rights)));
     let mut spec = Spec::default();
     spec.set_root(Some(root))
         .set_hostname(Some(contents.host.to_owned()))
@@ -125,6 +128,12 @@ pub(super) fn relocate(spec: &mut Spec, container: &Paths, rights: Rights) {
 /// The runtime that `spec` was made for.
 pub(super) fn engine(spec: &Spec) -> Option<PathBuf> {
     spec.annotations().as_ref()?.get(ENGINE).map(PathBuf::from)
+}
+
+/// Whether its system calls are limited.
+pub(super) fn filters(spec: &Spec) -> bool {
+    let linux = spec.linux().as_ref();
+    linux.is_some_and(|linux| linux.seccomp().is_some())
 }
 
 /// A name that no other container of this machine has.
@@ -288,6 +297,7 @@ mod tests {
             memory,
             account: &Account::current(),
             rights: Rights::Root,
+            filters: true,
         };
         let spec = make(&container, &contents).unwrap();
         assert_eq!(engine(&spec), Some("/usr/bin/runc".into()));

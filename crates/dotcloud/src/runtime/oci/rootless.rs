@@ -315,6 +315,7 @@ mod tests {
             memory: "64M".parse().ok(),
             account: &Account::current(),
             rights,
+            filters: true,
         };
         let spec = bundle::make(&container, &contents).unwrap();
         assert_eq!(Rights::of(&spec), rights);

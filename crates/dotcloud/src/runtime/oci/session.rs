@@ -45,7 +45,7 @@ fn lingers(account: &Account) -> bool {
     let mut ask = Command::new("loginctl");
     ask.args(["show-user", "--property=Linger", "--value"])
         .arg(account.uid.to_string());
-    hook::run(&mut ask, b"").is_ok_and(|output| output.stdout.trim_ascii() == b"yes")
+    crate::stage::run(&mut ask, b"").is_ok_and(|output| output.stdout.trim_ascii() == b"yes")
 }
 
 /// Nobody can be asked for limits, or nobody can set them; and what to do about it.

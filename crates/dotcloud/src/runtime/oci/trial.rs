@@ -16,8 +16,9 @@ use crate::account::Account;
 use crate::container::{Paths, Variables};
 use crate::files;
 use crate::orphans;
-use crate::runtime::{Call, Runtime, RuntimeError};
+use crate::runtime::{Beside, Call, Runtime, RuntimeError};
 use crate::scaling::Memory;
+use crate::stage;
 use crate::supervisor;
 
 /// In the order in which they are tried.
@@ -60,14 +61,24 @@ fn first(
             reasons.push(format!("{name} is not installed"));
             continue;
         };
-        let runtime = OciRuntime {
+        let mut runtime = OciRuntime {
             engine,
             // Whoever needs it misses it later.
             supervisord: supervisor::find(environment).ok(),
             account,
             rights,
+            filters: true,
         };
-        match runtime.try_out(trial)? {
+        let mut refusal = runtime.try_out(trial)?;
+        if refusal
+            .as_ref()
+            .is_some_and(|words| words.contains("seccomp"))
+        {
+            // It was built without.
+            runtime.filters = false;
+            refusal = runtime.try_out(trial)?;
+        }
+        match refusal {
             None => return Ok(runtime),
             Some(reason) => reasons.push(reason),
         }
@@ -139,13 +150,15 @@ impl OciRuntime {
             terminal: false,
         };
         let run = |mut command: Command| {
-            hook::run(&mut command, b"").map_err(|source| Self::failed("try", container, source))
+            stage::run(&mut command, b"").map_err(|source| Self::failed("try", container, source))
         };
         run(self.hook(container, &call(&["/bin/true"]))?)?;
         let errors = container.errors();
         let file = File::create(&errors).map_err(files::failed("create", &errors))?;
         self.start(container, &call(&["/bin/sleep", "60"]), file)?;
-        run(self.beside(container, &call(&["/bin/true"]))?)?;
+        if let Beside::Streams(command) = self.beside(container, &call(&["/bin/true"]))? {
+            run(command)?;
+        }
         let limited = self.rights != Rights::Session
             || read_pid(container)?
                 .zip(memory)
