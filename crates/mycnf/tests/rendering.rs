@@ -47,16 +47,7 @@ fn origin<'a>(rendered: &'a Rendered, option: &str) -> &'a Origin {
     &choice.unwrap().origin
 }
 
-#[test]
-fn render_small_file_is_filled_in() {
-    let rendered = render(
-        "[mysqld]\nport = 3306\n\n# mine\n[mysql]\nquick\n",
-        MYSQL_9,
-        None,
-    );
-    assert_eq!(
-        text(&rendered),
-        "[mysqld]\n\
+const SMALL_FILE: &str = "[mysqld]\n\
          # given by the platform; this file is rendered at every start, edit the my.cnf you \
          push (it was 3306)\n\
          port = 41000\n\
@@ -103,8 +94,16 @@ fn render_small_file_is_filled_in() {
          # text is UTF-8, whatever the locale\n\
          default-character-set = utf8mb4\n\
          \n# root's name and password for the clients\n\
-         !include /home/me/data/mysql-credentials.cnf\n"
+         !include /home/me/data/mysql-credentials.cnf\n";
+
+#[test]
+fn render_small_file_is_filled_in() {
+    let rendered = render(
+        "[mysqld]\nport = 3306\n\n# mine\n[mysql]\nquick\n",
+        MYSQL_9,
+        None,
     );
+    assert_eq!(text(&rendered), SMALL_FILE);
     assert!(matches!(
         origin(&rendered, "port"),
         Origin::Imposed {
