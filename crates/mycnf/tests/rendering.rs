@@ -66,6 +66,9 @@ const SMALL_FILE: &str = "[mysqld]\n\
          secure-file-priv = NULL\n\
          # the X protocol would listen on port 33060 of every interface\n\
          loose-mysqlx = 0\n\
+         # the binary log would take the disk, 30 days of it: for replicas or recovery to a point in \
+         time, set log_bin in my.cnf\n\
+         skip-log-bin = 1\n\
          # its share of the memory limit\n\
          innodb-log-buffer-size = 16M\n\
          # its share of the memory limit\n\
@@ -412,4 +415,34 @@ fn render_persisted_settings_count_and_are_told() {
         let sum = render(text, server).memory.sum();
         assert!(sum.contains("5 connections"), "{sum}");
     }
+}
+
+/// Off where nobody wants one and the database has none; MariaDB and MySQL 5.x have none by themselves.
+#[test]
+fn render_binary_log_is_off_unless_it_is_wanted_or_there() {
+    let is_off = |my_cnf: &str, server| {
+        let text = text(&render(my_cnf, server, None));
+        text.contains("skip-log-bin = 1\n")
+    };
+    assert!(is_off("[mysqld]\nmax_connections=5\n", MYSQL_9));
+    assert!(!is_off("", MARIADB) && !is_off("", MYSQL_5_6));
+    for option in [
+        "log_bin",
+        "loose-log-bin=x",
+        "server-id=2",
+        "binlog_format=ROW",
+        "gtid_mode=ON",
+        "skip_log_bin",
+    ] {
+        assert!(
+            !is_off(&format!("[mysqld]\n{option}\n"), MYSQL_9),
+            "{option}"
+        );
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let my_cnf = format!("[mysqld]\ndatadir={}\n", dir.path().display());
+    fs::write(dir.path().join("h-relay-bin.index"), "").unwrap();
+    assert!(is_off(&my_cnf, MYSQL_9));
+    fs::write(dir.path().join("binlog.index"), "").unwrap();
+    assert!(!is_off(&my_cnf, MYSQL_9), "replicas may hang on it");
 }

@@ -103,6 +103,15 @@ impl Places {
         if !missing || !path.starts_with(&data) {
             return Some(problem);
         }
+        // The initialiser wants no directory of ours there.
+        if path.starts_with(case.data_dir) {
+            let by_the_server = case.fresh && option.used != Use::Write;
+            return Some(if by_the_server {
+                Problem::NotYetKnown
+            } else {
+                problem
+            });
+        }
         let keeps = option.used == Use::Database && !case.fresh;
         match (option.used, case.purpose) {
             (Use::Read | Use::ReadDirectory, Purpose::Later) => Some(Problem::NotYetKnown),

@@ -244,9 +244,10 @@ fn g2_g3_stopped_or_killed_hook_leaves_no_server_and_no_database() {
 #[test]
 fn g5_server_that_does_not_start_is_told_in_its_own_words() {
     let instance = instance(Server::MariaDb, &[("1.sql", b"DO 1;\n")]);
-    instance
-        .sandbox
-        .write("home/mysql/my.cnf", "[mysqld]\nlog-bin = /nowhere/binlog\n");
+    instance.sandbox.write(
+        "home/mysql/my.cnf",
+        "[mysqld]\nloose-log-bin = /nowhere/binlog\n",
+    );
     let outcome = instance.sandbox.outcome(&mut hook(&instance, "starttest"));
     for line in [
         "starttest: error: the temporary server did not start\n",

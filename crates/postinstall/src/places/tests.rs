@@ -176,6 +176,13 @@ fn judge_below_data_what_is_written_is_made_and_the_database_never_again() {
         assert_eq!(mode & 0o777, 0o700, "{option}");
         fs::remove_dir_all(home).unwrap();
     }
+    let inside = "[mysqld]\nlog_bin={h}/data/mysqldb/logs/b\n";
+    let (places, home) = judged(inside, Purpose::Serve, true);
+    assert!(
+        places.is_err(),
+        "nothing is made where the initialiser wants nothing"
+    );
+    fs::remove_dir_all(home).unwrap();
     let undo = "[mysqld]\ninnodb_undo_directory={h}/data/undo\n";
     let (places, home) = judged(undo, Purpose::Serve, false);
     let text = "my.cnf line 2: innodb-undo-directory is {h}/data/undo, which is not there";
