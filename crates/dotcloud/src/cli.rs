@@ -21,10 +21,12 @@ use crate::scaling::Scaling;
     version,
     disable_version_flag = true,
     arg_required_else_help = true,
+    // What is wider is hard to read, and examples are this wide.
+    max_term_width = 80,
     after_help = "\
 State is kept in $DOTCLOUD_HOME, else as root in /var/lib/dotcloud, else in
-$XDG_DATA_HOME/dotcloud or ~/.local/share/dotcloud. Started by root, services run
-as uid 1000, gid 33; else as you.
+$XDG_DATA_HOME/dotcloud or ~/.local/share/dotcloud. Started by root, services
+run as uid 1000, gid 33; else as you.
 
 Examples:
   dotcloud create mysql       make an application, connect this directory to it
@@ -85,11 +87,12 @@ Examples:
   dotcloud create mysql       asks whether to connect this directory to it
   dotcloud create -y mysql    connects it without asking
   dotcloud create --runtime process mysql
-                              without containers, even if this machine can run them")]
+                              without containers, even where they would work")]
     Create(Create),
     /// Connect this directory to an application
     #[command(after_help = "\
-The connection is kept in .dotcloud/config; it holds for the directories below, too.
+The connection is kept in .dotcloud/config; it holds for the directories below,
+too.
 
 Example:
   dotcloud connect mysql")]
@@ -114,20 +117,22 @@ Example:
     App,
     /// Upload, build and deploy
     #[command(after_help = "\
-Uploads PATH as rsync would, without *.pyc, .git, .hg and what .dotcloudignore lists; with --git
-or --hg what is committed there, and nothing else: no file that is ignored, a tarball perhaps.
-Every service of dotcloud.yml is built and every instance gets a new container, to which
-~/data moves. Until its own turn comes the old instance keeps serving.
+Uploads PATH as rsync would, without *.pyc, .git, .hg and what .dotcloudignore
+lists; with --git or --hg what is committed there, and nothing else: no file
+that is ignored, a tarball perhaps. Every service of dotcloud.yml is built and
+every instance gets a new container, to which ~/data moves. Until its own turn
+comes the old instance keeps serving.
 
-DOTCLOUD_BUILD_LIMIT (900), DOTCLOUD_POSTINSTALL_LIMIT (600) and DOTCLOUD_LAUNCH_LIMIT (60)
-say how many seconds a build, a postinstall and a start may take.
+DOTCLOUD_BUILD_LIMIT (900), DOTCLOUD_POSTINSTALL_LIMIT (600) and
+DOTCLOUD_LAUNCH_LIMIT (60) say how many seconds a build, a postinstall and a
+start may take.
 
 Exit status: 0 deployed, 1 not begun, 2 the deployment failed.
 
 Examples:
   dotcloud push               what this directory is connected to
   dotcloud push --clean       without the result of the previous build
-  dotcloud push --git         what is committed on the branch that is checked out
+  dotcloud push --git         what is committed on the current branch
   dotcloud push --runtime oci in containers, now and from now on
   dotcloud push -A mysql src  the directory src, to the application mysql")]
     Push(Push),
@@ -146,9 +151,9 @@ Examples:
     },
     /// Show whether the instances of a service run
     #[command(after_help = "\
-With --wait it ends as soon as everything that is shown serves: every program runs,
-every port answers. What it waits for is said. The exit status is 1 if something does
-not serve within that time.
+With --wait it ends as soon as everything that is shown serves: every program
+runs, every port answers. What it waits for is said. The exit status is 1 if
+something does not serve within that time.
 
 Examples:
   dotcloud status             everything
@@ -169,8 +174,8 @@ Example:
     },
     /// Show what passed the public ports of an instance
     #[command(after_help = "\
-Connections that were opened, and bytes from clients (in) and to them (out). Kept by the minute for
-six hours, by the hour for 31 days.
+Connections that were opened, and bytes from clients (in) and to them (out).
+Kept by the minute for six hours, by the hour for 31 days.
 
 Examples:
   dotcloud traffic db.0       the last hour, by the minute
@@ -199,21 +204,22 @@ Example:
     /// Show what the services' programs wrote, and follow it
     #[command(after_help = "\
 Of every instance: what its programs write to standard output and error, and the
-files in ~/data/logs, rotated ones included. Ends with Ctrl-C, unless -N is given.
+files in ~/data/logs, rotated ones included. Ends with Ctrl-C, unless -N is
+given.
 
 Examples:
   dotcloud logs               everything
   dotcloud logs db.0 web      one instance, and all instances of another service
   dotcloud logs -N -n 20 db   the last 20 lines of every log
-  dotcloud logs --since 10m   lines that begin with a date of the last 10 minutes,
-                              and logs without dates that were written since")]
+  dotcloud logs --since 10m   lines dated within the last 10 minutes, and logs
+                              without dates that were written since")]
     Logs(Logs),
     /// Run a command, or a shell, in an instance
     #[command(
         after_help = "\
-The words are joined by spaces and given to a login bash in the container's home, which
-sources ~/profile first: quote what your own shell must not expand. The exit status is the
-command's.
+The words are joined by spaces and given to a login bash in the container's
+home, which sources ~/profile first: quote what your own shell must not expand.
+The exit status is the command's.
 
 Examples:
   dotcloud run db                         a shell
@@ -235,16 +241,18 @@ Example:
     },
     /// List the revisions whose code is kept
     #[command(after_help = "\
-The last five that were pushed, and those that run, which are starred; oldest first.
+The last five that were pushed, and those that run, which are starred; oldest
+first.
 
 Example:
   dotcloud revisions")]
     Revisions(Form),
     /// Deploy code that was pushed before
     #[command(after_help = "\
-A deployment like that of a push, without the upload: it is built again, on the result of the
-last build, and ~/data moves on. Older programs meet newer data then. The exit status is 0 even
-if the deployment failed: read what it says, or 'dotcloud dlist'.
+A deployment like that of a push, without the upload: it is built again, on the
+result of the last build, and ~/data moves on. Older programs meet newer data
+then. The exit status is 0 even if the deployment failed: read what it says, or
+'dotcloud dlist'.
 
 Examples:
   dotcloud deploy latest                  what was pushed last
@@ -265,13 +273,13 @@ Examples:
     Dlogs(Dlogs),
     /// Change how many instances a service has, or their memory
     #[command(after_help = "\
-A number of instances holds from now on, whatever dotcloud.yml says, and the application is
-deployed again, as it was pushed last; the exit status is 0 even if that deployment failed: read
-what it says. Scaling down removes the instances with the highest numbers and their ~/data; it
-asks first.
+A number of instances holds from now on, whatever dotcloud.yml says, and the
+application is deployed again, as it was pushed last; the exit status is 0 even
+if that deployment failed: read what it says. Scaling down removes the instances
+with the highest numbers and their ~/data; it asks first.
 
-Memory is reserved for each instance, without a deployment: from 32M to 64G, rounded to the
-nearest 32M. B, K, M and G are known; a bare number is bytes.
+Memory is reserved for each instance, without a deployment: from 32M to 64G,
+rounded to the nearest 32M. B, K, M and G are known; a bare number is bytes.
 
 Examples:
   dotcloud scale web=3                    the same as web:instances=3
@@ -285,10 +293,11 @@ Examples:
     /// List, set or remove variables of the whole application
     #[command(
         after_help = "\
-They reach every hook and process of every service, and override the 'environment:' of
-dotcloud.yml. Setting and removing deploys the application again, as it was pushed last, and
-exits with 0 even if that deployment failed: read what it says. Values are kept in a file that
-only you can read; what you type stays in your shell's history, though.
+They reach every hook and process of every service, and override the
+'environment:' of dotcloud.yml. Setting and removing deploys the application
+again, as it was pushed last, and exits with 0 even if that deployment failed:
+read what it says. Values are kept in a file that only you can read; what you
+type stays in your shell's history, though.
 
 Examples:
   dotcloud env set MYSQL_ROOT_PASSWORD=secret MODE=fast
@@ -300,13 +309,14 @@ Examples:
     Env(Env),
     /// Start every application that ran, as after a reboot
     #[command(after_help = "\
-In the containers they had, without a build or a deployment. What runs is left alone, and so
-is what 'dotcloud down' stopped, unless it is named with -A. One that cannot be started does
-not keep the others down; the exit status is 1 then, and so it is, by name, for an instance
-that does not answer in the time that a push would give it (DOTCLOUD_LAUNCH_LIMIT, 60).
+In the containers they had, without a build or a deployment. What runs is left
+alone, and so is what 'dotcloud down' stopped, unless it is named with -A. One
+that cannot be started does not keep the others down; the exit status is 1 then,
+and so it is, by name, for an instance that does not answer in the time that a
+push would give it (DOTCLOUD_LAUNCH_LIMIT, 60).
 
 Examples:
-  dotcloud up                 every application; README has a systemd unit that does this
+  dotcloud up                 every application; README has a systemd unit for it
   dotcloud up -A mysql        only this one, also after 'dotcloud down'")]
     Up {
         /// Do not wait until the services answer
@@ -315,8 +325,9 @@ Examples:
     },
     /// Stop the application, keeping everything
     #[command(after_help = "\
-Every process ends, the public addresses too; containers and ~/data stay. 'dotcloud up -A APP',
-the next push or 'dotcloud restart SERVICE.N' starts it again.
+Every process ends, the public addresses too; containers and ~/data stay.
+'dotcloud up -A APP', the next push or 'dotcloud restart SERVICE.N' starts it
+again.
 
 Example:
   dotcloud down")]
@@ -326,7 +337,7 @@ Example:
 ~/data of every instance is removed. This cannot be undone.
 
 Examples:
-  dotcloud destroy db         one service; it comes back, empty, with the next push
+  dotcloud destroy db         one service; with the next push it comes back, empty,
                               unless dotcloud.yml loses it, too
   dotcloud destroy -y         all of the application, without asking")]
     Destroy {
@@ -337,7 +348,7 @@ Examples:
     /// Print completions for a shell
     #[command(after_help = "\
 Examples:
-  dotcloud completions bash > ~/.local/share/bash-completion/completions/dotcloud
+  dotcloud completions bash >>~/.bashrc
   dotcloud completions zsh > ~/.zfunc/_dotcloud
   dotcloud completions fish > ~/.config/fish/completions/dotcloud.fish")]
     Completions {

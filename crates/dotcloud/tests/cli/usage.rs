@@ -41,6 +41,9 @@ fn every_verb_has_help_with_an_example() {
             output.status.success() && text.contains("Example"),
             "{text}"
         );
+        for line in text.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
     }
 }
 
