@@ -32,6 +32,18 @@ pub struct Settings<'a> {
     pub persisted: &'a Persisted,
 }
 
+impl Settings<'_> {
+    /// Whether the release makes no certificate by itself, which MySQL from 5.7.6 and MariaDB from
+    /// 11.4 do.
+    fn has_no_certificate(&self) -> bool {
+        let first = match self.flavour {
+            Flavour::MySql | Flavour::Percona => Version::new(5, 7, 6),
+            Flavour::MariaDb => Version::new(11, 4, 0),
+        };
+        self.version < first
+    }
+}
+
 /// The option file to write, and what was decided for it.
 #[derive(Clone, Debug)]
 pub struct Rendered {
@@ -127,7 +139,7 @@ pub fn render_my_cnf(
     rendering.fill_paths(settings.layout);
     rendering.fill_safety(settings);
     let memory = rendering.fill_memory(settings);
-    rendering.fill_client(settings.layout);
+    rendering.fill_client(settings);
     let overruled = rendering.tell_persisted(settings);
     Ok(Rendered {
         file: rendering.file,
@@ -141,6 +153,9 @@ pub fn render_my_cnf(
 const PORT_WHY: &str =
     "given by the platform; this file is rendered at every start, edit the my.cnf you push";
 const BIND_ADDRESS_WHY: &str = "from MYSQL_BIND_ADDRESS";
+
+/// Where MariaDB's clients may be told whether to insist on TLS.
+const MARIADB_CLIENT_GROUPS: [&str; 3] = ["client", "client-server", "client-mariadb"];
 
 /// Groups that the clients read besides `[client]` and `[mysqladmin]`, which always get the port.
 const OTHER_CLIENT_GROUPS: [&str; 7] = [
@@ -360,7 +375,8 @@ impl Rendering<'_> {
         others.collect()
     }
 
-    fn fill_client(&mut self, layout: &Layout) {
+    fn fill_client(&mut self, settings: &Settings<'_>) {
+        let layout = settings.layout;
         if self.user.get(&["client"], "socket").is_none() {
             let server_socket = self.user_set("socket").and_then(|found| found.value);
             let socket = match server_socket {
@@ -373,6 +389,17 @@ impl Rendering<'_> {
                 .set("client", "socket", socket.as_os_str().as_bytes(), why);
         }
         self.fill_character_set();
+        if settings.has_no_certificate()
+            && self
+                .user
+                .get(&MARIADB_CLIENT_GROUPS, "ssl-verify-server-cert")
+                .is_none()
+        {
+            let why =
+                "MariaDB's clients from 11.4 on insist on TLS, which this server does not have";
+            let option = "loose-ssl-verify-server-cert";
+            self.file.set("client-mariadb", option, "0", why);
+        }
         let why = "root's name and password for the clients";
         self.file.add_include(&includable(layout), why);
     }

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use crate::world::{Place, root, tarball};
 
@@ -35,17 +35,22 @@ fn checkout(into: &Path) {
     symlink(root().join("target"), into.join("target")).unwrap();
 }
 
-/// Runs an executable of the checkout; what it printed.
-#[track_caller]
-fn run(place: &Place, program: &str, args: &[&OsStr]) -> String {
+/// Runs an executable of the checkout.
+fn output(place: &Place, program: &str, args: &[&OsStr]) -> Output {
     let code = place.path().join("code");
-    let output = Command::new(code.join(program))
+    Command::new(code.join(program))
         .args(args)
         .current_dir(&code)
         .env("DOTCLOUD_HOME", place.path().join("d"))
         .env("HOME", place.path())
         .output()
-        .unwrap();
+        .unwrap()
+}
+
+/// What it printed.
+#[track_caller]
+fn run(place: &Place, program: &str, args: &[&OsStr]) -> String {
+    let output = output(place, program, args);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(
@@ -55,8 +60,9 @@ fn run(place: &Place, program: &str, args: &[&OsStr]) -> String {
     text
 }
 
-/// `make run` with these words, twice; then the commands that it prints.
-fn run_twice(words: &[&OsStr], version: &str) {
+/// `make run` with these words, twice; then the commands that it prints, `again` among them; then a
+/// server of the other family, which is refused while the old one serves.
+fn run_twice(words: &[&OsStr], version: &str, again: &str) {
     let place = Place::new();
     let code = place.path().join("code");
     fs::create_dir(&code).unwrap();
@@ -74,12 +80,34 @@ fn run_twice(words: &[&OsStr], version: &str) {
     assert_eq!(first, second, "the same endpoint and advice");
     in_service("test -e ~/data/row");
     assert!(in_service("cat ~/data/mysql-credentials.cnf").contains("password"));
+    for line in [
+        &format!("make run{again} "),
+        "make stop APP=shop ",
+        "make clean APP=shop ",
+    ] {
+        assert!(first.contains(line), "{line:?} is not in {first}");
+    }
+    let other = if version == "10." {
+        "mysql-5.6"
+    } else {
+        "mariadb"
+    };
+    let refused = output(&place, "scripts/run", &["shop", other].map(OsStr::new));
+    let errors = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{errors}");
+    assert!(
+        errors.contains("which it cannot read; nothing was changed"),
+        "{errors}"
+    );
+    assert!(!errors.contains("Pushing"), "{errors}");
+    in_service("test -e ~/data/row && test -S ~/mysql/run/mysqld.sock");
     dotcloud(&["-A", "shop", "-y", "destroy"]);
 }
 
 #[test]
 fn make_run_twice_keeps_the_data_of_an_assembled_server() {
-    run_twice(&["shop", "mariadb"].map(OsStr::new), "10.");
+    let again = " SERVER=mariadb APP=shop";
+    run_twice(&["shop", "mariadb"].map(OsStr::new), "10.", again);
 }
 
 /// It brings no client, and its name is not one that a shell likes.
@@ -89,5 +117,9 @@ fn make_run_twice_keeps_the_data_of_the_users_own_tarball() {
     let own = dir.path().join("my own mysql.tar.gz");
     fs::copy(tarball("mysql-5.6"), &own).unwrap();
     let words = [OsStr::new("shop"), OsStr::new("mysql-9"), own.as_os_str()];
-    run_twice(&words, "5.6.");
+    let again = format!(
+        " TARBALL={} APP=shop",
+        own.display().to_string().replace(' ', "\\ ")
+    );
+    run_twice(&words, "5.6.", &again);
 }
