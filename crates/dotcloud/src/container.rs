@@ -1,6 +1,7 @@
 //! Where the parts of one container are, and the variables its processes get.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -184,7 +185,10 @@ impl Paths {
 
     /// Whether it was started last in another place: what runs, if anything does, has paths of there.
     pub(crate) fn was_started_elsewhere(&self) -> bool {
-        fs::read(self.start_file()).is_ok_and(|path| path != self.root.as_os_str().as_bytes())
+        let path = fs::read(self.start_file()).unwrap_or_default();
+        let then = Path::new(OsStr::from_bytes(&path));
+        // The same directory by another name, maybe.
+        !path.is_empty() && !files::is_same(then, &self.root)
     }
 
     fn start_file(&self) -> PathBuf {

@@ -81,6 +81,12 @@ pub(crate) fn look(path: &Path) -> Result<Option<Metadata>, FileError> {
     }
 }
 
+/// Whether the two lead to one file or directory.
+pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| path.metadata().map(|found| (found.dev(), found.ino())).ok();
+    identity(one).is_some() && identity(one) == identity(other)
+}
+
 /// Removes whatever is at `path`, if anything, however deep.
 pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
     let name = path.file_name().unwrap_or(path.as_os_str());

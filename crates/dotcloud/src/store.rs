@@ -44,6 +44,7 @@ impl Store {
             return Err(StoreError::Nowhere);
         };
         if root.is_absolute() {
+            let root = without_links(&root);
             // Only one of a machine begins at the beginning.
             let port_offset = if root == Path::new(SYSTEM) {
                 0
@@ -263,6 +264,23 @@ impl Store {
     pub(crate) fn record(&self, application: &str) -> PathBuf {
         self.directory(application).join("state.json")
     }
+}
+
+/// The one name of `path`, of which maybe not all is there yet: by another, what runs here would not
+/// be found.
+fn without_links(path: &Path) -> PathBuf {
+    for ancestor in path.ancestors() {
+        if let Ok(known) = ancestor.canonicalize() {
+            let rest = path.strip_prefix(ancestor).unwrap_or(Path::new(""));
+            // Joining nothing would add a slash.
+            return if rest == Path::new("") {
+                known
+            } else {
+                known.join(rest)
+            };
+        }
+    }
+    path.to_owned()
 }
 
 /// What the record of any version has.

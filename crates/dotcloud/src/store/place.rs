@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -35,7 +34,7 @@ pub(super) fn settle(root: &Path) -> Result<Option<PathBuf>, StoreError> {
         return Ok(None);
     };
     // The same one, maybe by another of its names.
-    if record.path == root || is_same(&record.path, root) {
+    if record.path == root || files::is_same(&record.path, root) {
         return Ok(None);
     }
     if is_there(&record, root) {
@@ -77,11 +76,6 @@ fn new_id() -> Result<String, FileError> {
         .and_then(|mut file| file.read_exact(&mut bytes))
         .map_err(files::failed("read", path))?;
     Ok(format!("{:032x}", u128::from_le_bytes(bytes)))
-}
-
-fn is_same(one: &Path, other: &Path) -> bool {
-    let identity = |path: &Path| path.metadata().map(|found| (found.dev(), found.ino())).ok();
-    identity(one).is_some() && identity(one) == identity(other)
 }
 
 /// Whether the one that `record` speaks of is where it says, and has an application that the one at

@@ -50,6 +50,14 @@ fn moved_state_directory_comes_up_where_it_is() {
     again.position("app: started 0 of 1 instance(s)");
     assert!(!again.stderr.contains("moved"), "{}", again.stderr);
 
+    // By another name it was not moved.
+    let link = beside(&world, "h4");
+    std::os::unix::fs::symlink(&first, &link).unwrap();
+    let again = with(&world, &link, &["up", "-A", "app"]).with_status(0);
+    again.position("app: started 0 of 1 instance(s)");
+    assert!(!again.stderr.contains("moved"), "{}", again.stderr);
+    started(&address, 2);
+
     // While it runs; whatever follows.
     std::fs::rename(&first, &second).unwrap();
     with(&world, &second, &["restart", "db.0"]).with_status(0);
@@ -100,8 +108,9 @@ fn copied_state_directory_leaves_the_original_alone() {
                 .with_status(1)
                 .position(&refused);
         }
-        let status = with(&world, &backup, &["status", "db"]).with_status(0);
-        assert_eq!(status.stdout, "db.0:  down\n");
+        // Its port may be the original's, which fails.
+        let status = with(&world, &backup, &["status", "db"]);
+        assert!(status.stdout.starts_with("db.0:  down\n"), "{status:?}");
     };
     let running = processes_below(&world.home());
     refuse();
