@@ -60,10 +60,12 @@ impl Group {
         // Kernels before 5.14 have no such file: there everybody was sent KILL already.
         let _ = fs::write(self.0.join("cgroup.kill"), "1");
         let begin = Instant::now();
-        while begin.elapsed() < END && !self.members().is_empty() {
+        // Busy until the last one is gone, which is some time after it is not listed any more.
+        while begin.elapsed() < END
+            && fs::remove_dir(&self.0).is_err_and(|error| error.kind() == ErrorKind::ResourceBusy)
+        {
             std::thread::sleep(TICK);
         }
-        let _ = fs::remove_dir(&self.0);
     }
 }
 
