@@ -170,9 +170,10 @@ impl Thread {
                 };
                 let had = pair.farewell.is_some();
                 let fate = pair.serve(end, event.flags, &mut self.buffer, &self.counters);
+                // Also of one that ends at once: its end takes it off again.
+                self.farewells += usize::from(!had && pair.farewell.is_some());
                 if fate == Fate::Goes {
                     pair.ask(&self.epoll, index);
-                    self.farewells += usize::from(!had && pair.farewell.is_some());
                 } else {
                     self.end(index, fate);
                     gone.push(index);

@@ -199,6 +199,28 @@ fn relay_end_and_reset_of_the_instance_reach_the_client() {
 }
 
 #[test]
+fn relay_goes_on_after_clients_that_close_first() {
+    let endpoint = Endpoint::start();
+    let listener = instance();
+    endpoint.lead_to(&listener);
+    // Of every pump one stays.
+    let mut staying: Vec<(TcpStream, TcpStream)> = (0..PUMPS)
+        .map(|_| (endpoint.call(), accept(&listener)))
+        .collect();
+    for _ in 0..4 * PUMPS {
+        let mut client = endpoint.call();
+        let mut stream = accept(&listener);
+        exchange(&mut client, &mut stream);
+        drop(client);
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+        drop(stream);
+        for (client, stream) in &mut staying {
+            exchange(client, stream);
+        }
+    }
+}
+
+#[test]
 fn relay_client_that_never_closes_is_closed_after_the_instance() {
     let endpoint = Endpoint::start();
     let listener = instance();
