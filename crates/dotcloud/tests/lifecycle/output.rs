@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
 
 use super::RUNTIME;
-use crate::world::{BUILD_FILE, Running, World, wait_for};
+use crate::world::{BUILD_FILE, Running, Runtime, World, wait_for};
 
 /// Says whether any of it could move a cursor, turn the direction, or be no UTF-8.
 #[track_caller]
@@ -44,7 +44,10 @@ fn output_of_others_is_never_obeyed() {
     let said = String::from_utf8(push.stdout).unwrap();
     assert_eq!(push.status.code(), Some(0), "{said}");
     assert!(said.contains("[db] \\u{1b}]0;x\\u{7}\n"), "{said}");
-    assert!(said.contains("is an orphan"), "{said}");
+    // A container ends without a word what is left in it.
+    if RUNTIME == Runtime::Process {
+        assert!(said.contains("is an orphan"), "{said}");
+    }
     for line in said.lines().filter(|line| line.contains("forged")) {
         assert!(line.contains("[db] "), "{line}");
     }
@@ -91,9 +94,13 @@ fn output_without_an_end_costs_neither_memory_nor_disk() {
          yes 'a log line that is fairly long, as compilers have them' | head -c 30000000\n\
          printf '\\nlast\\n'",
     );
-    let script = "\"$@\" >/dev/null; status=$?; ulimit -v unlimited; exit $status";
+    // An OCI runtime reserves more than that by itself.
+    let limit = match RUNTIME {
+        Runtime::Process => "ulimit -v 400000; ",
+        Runtime::Oci | Runtime::Rootless => "",
+    };
     let mut shell = world.program("/bin/bash");
-    shell.args(["-c", &format!("ulimit -v 400000; {script}"), "bash"]);
+    shell.args(["-c", &format!("{limit}exec \"$@\" >/dev/null"), "bash"]);
     shell.args([env!("CARGO_BIN_EXE_dotcloud"), "push"]);
     let output = shell.output().unwrap();
     assert!(output.status.success(), "{output:?}");
