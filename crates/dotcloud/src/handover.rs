@@ -17,6 +17,7 @@ use crate::platform::Platform;
 use crate::revive;
 use crate::runtime::RuntimeError;
 use crate::store::StoreError;
+use crate::wiring::{self, WiringError};
 
 /// Moves `~/data` from `old` to `new`, neither of which has any process. One rename: it is in
 /// either place, never in both or none.
@@ -63,7 +64,14 @@ pub(crate) fn settle(
 ) -> Result<(), HandoverError> {
     let names: Vec<InstanceName> = application.instances().map(|(name, _)| name).collect();
     for name in names {
+        let changes_owner = application
+            .instance(&name)
+            .is_some_and(|it| matches!(it.successor, Successor::TakingOver { .. }));
         settle_one(platform, application, &name, log)?;
+        if changes_owner {
+            // Since it was stopped whoever connects has been waiting.
+            wiring::point_patiently(platform, application, &name)?;
+        }
         remove_retired(platform, &Ledger::new(application), &name, log)?;
     }
     Ok(())
@@ -228,6 +236,8 @@ pub(crate) enum HandoverError {
     Store(#[from] StoreError),
     #[error(transparent)]
     File(#[from] FileError),
+    #[error(transparent)]
+    Wiring(#[from] WiringError),
 }
 
 #[cfg(test)]

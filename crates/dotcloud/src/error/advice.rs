@@ -351,6 +351,7 @@ fn handover(error: &HandoverError) -> Advice {
         HandoverError::Process(error) => process(error),
         HandoverError::Store(error) => store(error),
         HandoverError::File(error) => file(error),
+        HandoverError::Wiring(error) => wiring(error),
     }
 }
 

@@ -28,13 +28,19 @@ pub(crate) struct Problem {
 /// Waits until every public port of `application` is served by its gateway.
 pub(crate) fn wait(platform: &Platform, application: &Application) -> Result<(), WiringError> {
     let begin = Instant::now();
+    let mut taken_since = None;
     loop {
         let problems = problems(platform, application)?;
         if problems.is_empty() {
             return Ok(());
         }
-        let taken = problems.iter().any(|problem| problem.is_taken);
-        if begin.elapsed() > if taken { GRACE } else { LIMIT } {
+        if problems.iter().any(|problem| problem.is_taken) {
+            taken_since.get_or_insert_with(Instant::now);
+        } else {
+            taken_since = None;
+        }
+        let taken = taken_since.is_some_and(|since| since.elapsed() > GRACE);
+        if taken || begin.elapsed() > LIMIT {
             let problems = problems.into_iter().map(|problem| problem.text).collect();
             return Err(WiringError::NotServed { problems });
         }
@@ -47,6 +53,9 @@ pub(crate) fn problems(
     platform: &Platform,
     application: &Application,
 ) -> Result<Vec<Problem>, WiringError> {
+    // Before our own are looked for: a gateway that begins to listen in between would be a stranger.
+    let all =
+        listeners::all(Ipv4Addr::LOCALHOST).map_err(|source| WiringError::Listeners { source })?;
     let paths = platform.store.public(&application.name);
     let runtime = platform.runtime_of(&paths).map_err(LaunchError::from)?;
     let processes = runtime.processes(&paths).map_err(LaunchError::from)?;
@@ -54,8 +63,6 @@ pub(crate) fn problems(
         .iter()
         .flat_map(|process| listeners::sockets(process.pid))
         .collect();
-    let all =
-        listeners::all(Ipv4Addr::LOCALHOST).map_err(|source| WiringError::Listeners { source })?;
     let mut problems = Vec::new();
     for (name, instance) in application.instances() {
         if instance.current.is_none() && matches!(instance.successor, Successor::None) {
