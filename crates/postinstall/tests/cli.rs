@@ -33,6 +33,7 @@ const RENDERED: &str = " {dir}/home/.my.cnf, with port 42800 from PORT_TESTBEDDB
   - log-error = {dir}/home/data/logs/error.log (survives a push, outside the data directory)
   - secure-file-priv = NULL (as in the vendor's tarballs; other builds refuse to start without their package's /var/lib/mysql-files)
   - mysqlx = 0 (the X protocol would listen on port 33060 of every interface)
+  - log-bin = off (the binary log would take the disk, 30 days of it: for replicas or recovery to a point in time, set log_bin in my.cnf)
   - table-open-cache = 400 (each open table takes memory, and so does what is recorded of it)
   - table-definition-cache = 400 (each open table takes memory, and so does what is recorded of it)
   - performance-schema = OFF (takes more memory than the limit has to spare)
