@@ -23,19 +23,16 @@ fn make_deep(top: &Path, levels: usize, mode: u32) {
 }
 
 #[test]
-fn remove_deep_tree_needs_few_descriptors_and_no_long_path() {
+fn remove_deep_tree_needs_no_long_path() {
     for (levels, mode) in [(1_500, 0o700), (20_000, 0o000)] {
-        let directory = tempfile::tempdir().unwrap();
-        let top = directory.path().join("top");
+        // If this fails it stays: the standard library cannot remove a tree that deep.
+        let directory = tempfile::tempdir().unwrap().keep();
+        let top = directory.join("top");
         fs::create_dir(&top).unwrap();
         make_deep(&top, levels, mode);
-        let open = || fs::read_dir("/proc/self/fd").unwrap().count();
-        assert!(open() < 900, "other tests must not take them");
-        Directory::open(directory.path())
-            .unwrap()
-            .remove("top")
-            .unwrap();
+        Directory::open(&directory).unwrap().remove("top").unwrap();
         assert!(!top.exists());
+        fs::remove_dir(directory).unwrap();
     }
 }
 
