@@ -294,9 +294,9 @@ mod tests {
     #[test]
     fn follower_shows_a_last_line_without_its_end() {
         let mut followed = Followed::new();
+        let begin = Instant::now();
         followed.append(b"1\nlast words");
         assert_eq!(followed.read(), ["1"]);
-        let begin = Instant::now();
         let mut shown = Vec::new();
         while shown.is_empty() && begin.elapsed() < Duration::from_mins(1) {
             shown = followed.read();
