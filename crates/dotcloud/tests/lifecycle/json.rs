@@ -13,6 +13,17 @@ fn read(world: &World, words: &[&str]) -> Value {
     serde_json::from_str(&printed.stdout).unwrap()
 }
 
+/// Takes out of `service` what goes on while we look.
+fn without_traffic(service: &mut Value) {
+    let traffic = service["instances"][0]
+        .as_object_mut()
+        .and_then(|instance| instance.remove("traffic"))
+        .unwrap();
+    for name in ["connections", "open", "bytes_in", "bytes_out"] {
+        assert!(traffic["db"][name].is_u64(), "{name}: {traffic}");
+    }
+}
+
 #[test]
 fn json_has_stable_fields() {
     let Some(world) = World::new(RUNTIME) else {
@@ -40,16 +51,6 @@ fn json_has_stable_fields() {
             "urls": { "db": url },
         }],
     });
-    // Traffic goes on while we look.
-    let without_traffic = |service: &mut Value| {
-        let traffic = service["instances"][0]
-            .as_object_mut()
-            .and_then(|instance| instance.remove("traffic"));
-        for name in ["connections", "open", "bytes_in", "bytes_out"] {
-            let traffic = traffic.as_ref().unwrap();
-            assert!(traffic["db"][name].is_u64(), "{name}: {traffic}");
-        }
-    };
     let mut described = read(&world, &["info", "db"]);
     without_traffic(&mut described);
     assert_eq!(described, service);
