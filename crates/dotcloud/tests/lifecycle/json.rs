@@ -13,15 +13,19 @@ fn read(world: &World, words: &[&str]) -> Value {
     serde_json::from_str(&printed.stdout).unwrap()
 }
 
-/// Takes out of `service` what goes on while we look.
-fn without_traffic(service: &mut Value) {
-    let traffic = service["instances"][0]
-        .as_object_mut()
-        .and_then(|instance| instance.remove("traffic"))
-        .unwrap();
+/// `info` as `words` have it, without what goes on while we look.
+fn info(world: &World, words: &[&str]) -> Value {
+    let mut described = read(world, words);
+    let service = match described.get("services") {
+        Some(_) => &mut described["services"][0],
+        None => &mut described,
+    };
+    let instance = service["instances"][0].as_object_mut().unwrap();
+    let traffic = instance.remove("traffic").unwrap();
     for name in ["connections", "open", "bytes_in", "bytes_out"] {
         assert!(traffic["db"][name].is_u64(), "{name}: {traffic}");
     }
+    described
 }
 
 #[test]
@@ -51,13 +55,9 @@ fn json_has_stable_fields() {
             "urls": { "db": url },
         }],
     });
-    let mut described = read(&world, &["info", "db"]);
-    without_traffic(&mut described);
-    assert_eq!(described, service);
-    let mut described = read(&world, &["info"]);
-    without_traffic(&mut described["services"][0]);
+    assert_eq!(info(&world, &["info", "db"]), service);
     assert_eq!(
-        described,
+        info(&world, &["info"]),
         json!({
             "name": "app",
             "flavor": "live",
