@@ -150,7 +150,7 @@ impl Directory {
         )?)
     }
 
-    /// The same in the place of a file or link that is there.
+    /// Makes the link `below`, to `target`, in the place of a file or link that is there.
     pub(crate) fn replace_link(
         &self,
         target: impl AsRef<Path>,
