@@ -2,8 +2,10 @@
 //! server is started: a server started on another's files damages them (server-facts.md).
 
 mod evidence;
+mod mysql_log;
 mod redo_log;
 mod shutdown;
+mod user_table;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -16,7 +18,8 @@ use thiserror::Error;
 use crate::server::{Family, Version};
 use evidence::Evidence;
 
-pub use shutdown::{Shutdown, last_shutdown};
+pub use shutdown::{Shutdown, last_mysql_shutdown, last_shutdown};
+pub use user_table::{AccountPlugin, account_plugins};
 
 /// The state of a data directory, before it is known which server is to have it.
 #[derive(Clone, Debug, PartialEq, Eq)]

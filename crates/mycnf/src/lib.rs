@@ -2,6 +2,7 @@
 
 mod accepted;
 mod accounts;
+mod alter_user;
 mod command;
 mod credentials;
 mod data_dir;
@@ -10,6 +11,7 @@ mod initialise;
 mod layout;
 mod libraries;
 mod lock;
+mod lost_plugins;
 mod memory;
 mod opening;
 mod option_file;
@@ -29,12 +31,16 @@ mod write;
 pub use accepted::Accepted;
 pub use accounts::Accounts;
 pub use credentials::{Credentials, CredentialsError, Password, PasswordError};
-pub use data_dir::{DataDirState, Database, InspectError, Shutdown, inspect, last_shutdown};
+pub use data_dir::{
+    AccountPlugin, DataDirState, Database, InspectError, Shutdown, account_plugins, inspect,
+    last_mysql_shutdown, last_shutdown,
+};
 pub use first_run::{FirstRun, FirstRunError, FirstRunFile, FirstRunFileError};
 pub use initialise::{Initialisation, InitialiseError, RoomError, remove_unfinished};
 pub use layout::Layout;
 pub use libraries::{LIBRARY_DIRECTORIES, is_system_library, package_of};
 pub use lock::{DataLock, LockError};
+pub use lost_plugins::{NATIVE_PASSWORD, has_native_switch, is_lost};
 pub use memory::{Memory, MemoryError, MemoryPlan};
 pub use opening::Opening;
 pub use option_file::{

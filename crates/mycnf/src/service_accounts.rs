@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use crate::alter_user::alter_users;
 use crate::credentials::{Password, sql_literal};
 use crate::server::{Flavour, Server, Version};
 
@@ -46,14 +47,13 @@ impl ServiceAccounts<'_> {
         if let Some((name, secret)) = self.user {
             let account = format!("{}@'%'", sql_literal(name));
             let identified = identified(secret);
-            let change = format!("{} {account} {identified}", verb(server, "ALTER USER"));
             sql.push_str(&missing(name, "%"));
             let create = format!("{} {account} {identified}", verb(server, CREATE_USER));
             sql.push_str(&prepared("@missing", &create));
             if let Some(database) = self.database {
                 sql.push_str(&grant(server, database, &account));
             }
-            sql.push_str(&prepared("NOT @missing", &change));
+            sql.push_str(&change(server, name, secret));
         }
         if let Some((host, password)) = self.root {
             let account = format!("'root'@{}", sql_literal(host));
@@ -65,6 +65,27 @@ impl ServiceAccounts<'_> {
             sql.push_str(&prepared("@missing", &grant));
         }
         sql
+    }
+}
+
+/// The password for the account, if it was there.
+fn change(server: &Server, name: &str, secret: &Secret) -> String {
+    let literal = sql_literal(name);
+    match secret {
+        Secret::Password(password)
+            if server.flavour != Flavour::MariaDb && server.version >= Version::new(5, 7, 6) =>
+        {
+            let which = format!("User={literal} AND Host='%' AND NOT @missing");
+            alter_users(server, password, &which)
+        }
+        Secret::Password(_) | Secret::NativeHash(_) => {
+            let change = format!(
+                "{} {literal}@'%' {}",
+                verb(server, "ALTER USER"),
+                identified(secret)
+            );
+            prepared("NOT @missing", &change)
+        }
     }
 }
 
@@ -156,7 +177,7 @@ mod tests {
         let sql = service.sql(&server);
         let statements = sql
             .lines()
-            .filter_map(|line| line.strip_prefix("SET @sql = "));
+            .filter_map(|line| line.strip_prefix("SET @sql = IF("));
         statements.map(str::to_owned).collect()
     }
 
@@ -171,21 +192,19 @@ mod tests {
         assert_eq!(
             statements(Flavour::MySql, Version::new(9, 7, 4), &service),
             [
-                "IF(@new, 'CREATE DATABASE IF NOT EXISTS `my_shop`', 'DO 0');",
-                "IF(@missing, 'CREATE USER IF NOT EXISTS ''o''''hara''@''%'' IDENTIFIED BY \
+                "@new, 'CREATE DATABASE IF NOT EXISTS `my_shop`', 'DO 0');",
+                "@missing, 'CREATE USER IF NOT EXISTS ''o''''hara''@''%'' IDENTIFIED BY \
                  ''a''''b''', 'DO 0');",
-                "IF((@new OR @missing) AND @@GLOBAL.partial_revokes, 'GRANT ALL ON `my_shop`.* \
+                "(@new OR @missing) AND @@GLOBAL.partial_revokes, 'GRANT ALL ON `my_shop`.* \
                  TO ''o''''hara''@''%''', \
                  'DO 0');",
-                "IF((@new OR @missing) AND NOT @@GLOBAL.partial_revokes, 'GRANT ALL ON \
+                "(@new OR @missing) AND NOT @@GLOBAL.partial_revokes, 'GRANT ALL ON \
                  `my\\\\_shop`.* TO ''o''''hara''@''%''', \
-                 'DO 0');",
-                "IF(NOT @missing, 'ALTER USER ''o''''hara''@''%'' IDENTIFIED BY ''a''''b''', \
                  'DO 0');",
             ]
         );
         let old = statements(Flavour::MySql, Version::new(5, 6, 24), &service);
-        let change = "IF(NOT @missing, 'GRANT USAGE ON *.* TO ''o''''hara''@''%'' IDENTIFIED BY \
+        let change = "NOT @missing, 'GRANT USAGE ON *.* TO ''o''''hara''@''%'' IDENTIFIED BY \
                       ''a''''b''', 'DO 0');";
         assert_eq!(old[3], change);
     }
@@ -205,13 +224,13 @@ mod tests {
         assert_eq!(
             statements(Flavour::MariaDb, Version::new(10, 11, 19), &service),
             [
-                "IF(@missing, 'CREATE USER IF NOT EXISTS ''app''@''%'' IDENTIFIED BY PASSWORD \
+                "@missing, 'CREATE USER IF NOT EXISTS ''app''@''%'' IDENTIFIED BY PASSWORD \
                  ''*AB''', 'DO 0');",
-                "IF(NOT @missing, 'ALTER USER ''app''@''%'' IDENTIFIED BY PASSWORD ''*AB''', \
+                "NOT @missing, 'ALTER USER ''app''@''%'' IDENTIFIED BY PASSWORD ''*AB''', \
                  'DO 0');",
-                "IF(@missing, 'CREATE USER IF NOT EXISTS ''root''@''10.%'' IDENTIFIED BY ''r''', \
+                "@missing, 'CREATE USER IF NOT EXISTS ''root''@''10.%'' IDENTIFIED BY ''r''', \
                  'DO 0');",
-                "IF(@missing, 'GRANT ALL ON *.* TO ''root''@''10.%'' WITH GRANT OPTION', 'DO 0');",
+                "@missing, 'GRANT ALL ON *.* TO ''root''@''10.%'' WITH GRANT OPTION', 'DO 0');",
             ]
         );
     }

@@ -8,6 +8,7 @@ mod cloned;
 mod error;
 mod fresh;
 mod judgement;
+mod locked_out;
 mod memory;
 mod opening;
 mod places;
@@ -55,6 +56,8 @@ Reads:
   MYSQL_MEMORY         the memory to plan for, such as 512M [default: the cgroup's
                        limit; without one half of the machine's, at most 1G]
   MYSQL_REQUIRE_DATA   1: never make a fresh database [default: 0]
+  MYSQL_UPGRADE_ANYWAY 1: upgrade a MySQL although accounts are locked out by that, or
+                       although it was killed [default: 0]
   HOOK_LOG=debug       more detail
 Each MYSQL_* may also come from config: in dotcloud.yml. Of those that say who may
 log in, MARIADB_* means the same, and *_FILE names a file with the value; MARIADB_MEMORY

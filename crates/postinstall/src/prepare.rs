@@ -22,13 +22,14 @@ use crate::address::AddressError;
 use crate::cloned;
 use crate::fresh::FreshDatabase;
 use crate::judgement::{Case, Judgement};
+use crate::locked_out;
 use crate::opening::{AccountsSql, RootPassword};
 use crate::places::{Places, PlacesError};
 use crate::rendering::{self, RenderError};
 use crate::server_keys::{self, ServerKeysError};
 use crate::settings::{Port, Settings};
 use crate::stale::{self, StaleError};
-use crate::take_over::{TakeOver, TakeOverError};
+use crate::take_over::{Conditions, TakeOver, TakeOverError};
 use crate::time_zone::TimeZoneError;
 use crate::variables::VariableError;
 
@@ -85,6 +86,10 @@ pub fn prepare(
         fresh: found.database.is_none(),
     };
     let judgement = case.judge(report)?;
+    if let Some(take_over) = &found.database {
+        let root_known = found.password.is_some();
+        locked_out::check(&case, take_over, &judgement.accounts, root_known, report)?;
+    }
     make_directories(&layout, &judgement.places)?;
     let lock = DataLock::acquire(&layout.lock(), LOCK_PATIENCE)?;
     let opening_sql = case.prepare(&judgement, &template, report)?;
@@ -191,7 +196,11 @@ impl Found {
         let path = data_dir.to_owned();
         let database = match inspect(data_dir)? {
             DataDirState::Database(found) => {
-                Some(TakeOver::decide(data_dir, &found, server, purpose)?)
+                let conditions = Conditions {
+                    purpose,
+                    upgrade_anyway: settings.upgrade_anyway,
+                };
+                Some(TakeOver::decide(data_dir, &found, server, conditions)?)
             }
             DataDirState::Unrecognised(names) => {
                 return Err(PrepareError::Unrecognised { path, names });

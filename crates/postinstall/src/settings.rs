@@ -33,6 +33,9 @@ pub struct Settings {
     pub skip_time_zones: bool,
     /// `MYSQL_REQUIRE_DATA`: never make a fresh database.
     pub require_data: bool,
+    /// `MYSQL_UPGRADE_ANYWAY`: upgrade a MySQL although accounts are locked out by that, or although it
+    /// was killed.
+    pub upgrade_anyway: bool,
     /// The container's host name.
     pub host_name: String,
     /// Variables that look as if they were meant for us.
@@ -65,6 +68,7 @@ impl Settings {
             skip_time_zones: environment.switch("MYSQL_INITDB_SKIP_TZINFO")?
                 || environment.switch("MARIADB_INITDB_SKIP_TZINFO")?,
             require_data: environment.switch("MYSQL_REQUIRE_DATA")?,
+            upgrade_anyway: environment.switch("MYSQL_UPGRADE_ANYWAY")?,
             host_name: host_name(environment),
             unread: UnreadVariables::of(environment),
             service: environment

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use hook::Report;
 use mycnf::{
-    Database, InspectError, Journal, JournalError, Layout, Server, Shutdown, Transition,
-    TransitionError, Upgrade, UpgradeError, Version, check_tools, last_shutdown, transition,
+    AccountPlugin, Database, InspectError, Journal, JournalError, Layout, Server, Shutdown,
+    Transition, TransitionError, Upgrade, UpgradeError, Version, check_tools, last_mysql_shutdown,
+    last_shutdown, transition,
 };
 use thiserror::Error;
 
+use crate::locked_out::named;
 use crate::prepare::Purpose;
 
 /// What has to be done to a database before the server starts.
@@ -33,14 +35,25 @@ pub(crate) enum TakeOver {
     },
 }
 
+/// In which circumstances a database is judged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Conditions {
+    /// Whether the server starts at once.
+    pub(crate) purpose: Purpose,
+    /// `MYSQL_UPGRADE_ANYWAY`.
+    pub(crate) upgrade_anyway: bool,
+}
+
 impl TakeOver {
     /// Looks, changing nothing.
     pub(crate) fn decide(
         data_dir: &Path,
         database: &Database,
         server: &Server,
-        purpose: Purpose,
+        conditions: Conditions,
     ) -> Result<Self, TakeOverError> {
+        // Whoever prepares for later cannot know how the old server will end.
+        let at_once = conditions.purpose == Purpose::Serve;
         let journal = Journal::read(data_dir)?;
         if let Some(journal) = journal
             && journal.to.series() != server.version.series()
@@ -55,14 +68,18 @@ impl TakeOver {
         Ok(match (transition, journal) {
             (Transition::Start, None) => Self::AsItIs,
             (Transition::Start, Some(Journal { from, .. })) => Self::Finish { from },
-            (Transition::UpgradeAtStart, _) => Self::UpgradeAtStart(*database),
+            (Transition::UpgradeAtStart, _) => {
+                if at_once && !conditions.upgrade_anyway {
+                    check_mysql_shutdown(data_dir, database, server)?;
+                }
+                Self::UpgradeAtStart(*database)
+            }
             (Transition::UpgradeByTool, Some(journal)) => Self::Upgrade {
                 from: journal.from,
                 journal: Some(journal),
             },
             (Transition::UpgradeByTool, None) => {
-                // Whoever prepares for later cannot know how the old server will end.
-                if purpose == Purpose::Serve {
+                if at_once {
                     check_shutdown(data_dir, database, server)?;
                     check_tools(server)?;
                 }
@@ -131,6 +148,25 @@ fn check_shutdown(
     }
 }
 
+/// A MySQL that does not know a crash's log says so itself, so that one that we do not know may be tried.
+fn check_mysql_shutdown(
+    data_dir: &Path,
+    database: &Database,
+    server: &Server,
+) -> Result<(), TakeOverError> {
+    let (shutdown, writer) = last_mysql_shutdown(data_dir)?;
+    // Else this server has begun to upgrade it, and goes on.
+    let by_another = writer.map(Version::series) != Some(server.version.series());
+    if shutdown == Shutdown::Unclean && by_another {
+        return Err(TakeOverError::Unclean {
+            path: data_dir.to_owned(),
+            found: *database,
+            server: server.to_string(),
+        });
+    }
+    Ok(())
+}
+
 /// The server must not have the database as it is.
 #[derive(Debug, Error)]
 pub enum TakeOverError {
@@ -172,6 +208,20 @@ pub enum TakeOverError {
         found: Database,
         /// The server that was pushed.
         server: String,
+    },
+    /// Nobody could log in as these any more.
+    #[error("{server} has no plugin for accounts of {path}: {list}", path = path.display(), list = named(accounts))]
+    LockedOut {
+        /// The data directory.
+        path: PathBuf,
+        /// Whose it is.
+        found: Database,
+        /// The server that was pushed.
+        server: String,
+        /// The accounts.
+        accounts: Vec<AccountPlugin>,
+        /// The option that gives it the plugin.
+        option: Option<&'static str>,
     },
     /// The upgrade.
     #[error(transparent)]

@@ -1,16 +1,9 @@
 //! Root's password, for every account of that name, whatever its host and however it logged in before.
 
-use std::fmt::Write as _;
-
 use super::{Dialect, HOST_PLACEHOLDER, LOCKED};
+use crate::alter_user::{ACTIVE_PLUGINS, alter_users};
 use crate::credentials::{Password, sql_literal};
-use crate::server::{Server, Version};
-
-/// The plugins that keep a password in the account itself.
-const WITH_PASSWORD: &str = "'caching_sha2_password', 'sha256_password', 'mysql_native_password'";
-
-/// From then on the usual plugin is not `mysql_native_password` any more.
-const CACHING_SHA2: Version = Version::new(8, 0, 4);
+use crate::server::Server;
 
 /// A root that no first start has opened yet, as the rest of a SELECT.
 pub(super) fn locked(dialect: Dialect) -> String {
@@ -64,7 +57,7 @@ pub(super) fn open(dialect: Dialect, password: &Password, host_name: &str) -> Ve
 pub(super) fn set_password(dialect: Dialect, server: &Server, password: &Password) -> String {
     let literal = password.sql_literal();
     match dialect {
-        Dialect::AlterUser => alter_all(server, password, "TRUE"),
+        Dialect::AlterUser => alter_roots(server, password, "TRUE"),
         // An account that never had a password has no authentication_string either. What else lets it
         // in (auth_or) may be without a password.
         Dialect::GlobalPriv => format!(
@@ -88,34 +81,14 @@ pub(super) fn bring_over(dialect: Dialect, server: &Server, password: &Password)
     match dialect {
         Dialect::AlterUser => {
             let gone = format!("CAST(plugin AS BINARY) NOT IN ({ACTIVE_PLUGINS})");
-            alter_all(server, password, &gone)
+            alter_roots(server, password, &gone)
         }
         // Both have always had theirs.
         Dialect::GlobalPriv | Dialect::UserTable => String::new(),
     }
 }
 
-const ACTIVE_PLUGINS: &str = "SELECT CAST(PLUGIN_NAME AS BINARY) FROM information_schema.PLUGINS \
-                              WHERE PLUGIN_STATUS='ACTIVE'";
-
-/// One `ALTER USER` for all of them: a plugin that keeps a password stays, any other is replaced, because
-/// `IDENTIFIED BY` alone leaves it and lets nobody in.
-fn alter_all(server: &Server, password: &Password, which: &str) -> String {
-    let usual = if server.version >= CACHING_SHA2 {
-        "caching_sha2_password"
-    } else {
-        "mysql_native_password"
-    };
-    let by = sql_literal(&format!(" BY {}", password.sql_literal()));
-    let mut sql = String::new();
-    // No server has loops outside of stored programs.
-    let _ = writeln!(
-        sql,
-        "SET @sql = (SELECT CONCAT('ALTER USER ', GROUP_CONCAT(CONCAT(QUOTE(User), '@', QUOTE(Host), \
-         ' IDENTIFIED', IF(plugin IN ({WITH_PASSWORD}) AND CAST(plugin AS BINARY) IN \
-         ({ACTIVE_PLUGINS}), '', ' WITH {usual}'), {by}))) FROM mysql.user WHERE User='root' AND \
-         @first_start=0 AND {which} AND NOT ({LOCKED_ALTER_USER}));\n\
-         SET @sql = IFNULL(@sql, 'DO 0');\nPREPARE statement FROM @sql;\nEXECUTE statement;"
-    );
-    sql
+fn alter_roots(server: &Server, password: &Password, which: &str) -> String {
+    let which = format!("User='root' AND @first_start=0 AND {which} AND NOT ({LOCKED_ALTER_USER})");
+    alter_users(server, password, &which)
 }

@@ -1,12 +1,13 @@
-//! How the last server on a MariaDB data directory ended, judged by its logs, read-only. Only what a
-//! clean shutdown left may be given to a newer release: the logs of a crash are for who wrote them.
+//! How the last server on a data directory ended, judged by its logs, read-only. Only what a clean
+//! shutdown left may be given to a newer release: the logs of a crash are for who wrote them.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::InspectError;
-use super::redo_log;
+use super::{mysql_log, redo_log};
+use crate::server::Version;
 
 /// How the last server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,11 +17,19 @@ pub enum Shutdown {
     /// There is something to recover.
     Unclean,
     /// The logs are not where they usually are, or in a format we do not know (InnoDB's of before
-    /// 10.8, or encrypted).
+    /// MariaDB 10.8 and MySQL 5.7.9, or encrypted).
     Unknown,
 }
 
-/// Looks at the logs of InnoDB and Aria in the data directory `dir`.
+/// Looks at InnoDB's log in MySQL's data directory `dir`. With the release that made the log.
+pub fn last_mysql_shutdown(dir: &Path) -> Result<(Shutdown, Option<Version>), InspectError> {
+    mysql_log::shutdown(dir).map_err(|source| InspectError {
+        path: dir.to_owned(),
+        source,
+    })
+}
+
+/// Looks at the logs of InnoDB and Aria in MariaDB's data directory `dir`.
 pub fn last_shutdown(dir: &Path) -> Result<Shutdown, InspectError> {
     let fail = |path: PathBuf| |source| InspectError { path, source };
     let innodb_log = dir.join("ib_logfile0");

@@ -1,7 +1,7 @@
 //! What to do where the server cannot have the database that is there.
 
 use hook::{Advice, Explain, Kind};
-use mycnf::{Journal, JournalError, UpgradeError};
+use mycnf::{Family, Journal, JournalError, UpgradeError};
 
 use crate::take_over::TakeOverError;
 
@@ -21,10 +21,29 @@ impl Explain for TakeOverError {
                 journal.to,
                 Journal::path(path).display()
             )),
-            Self::Unclean { found, .. } => configuration(format!(
-                "the data is untouched: push {found} again, wait until it answers, then push the \
-                 newer one"
-            )),
+            Self::Unclean { found, server, .. } => {
+                let begun = match found.family {
+                    Family::MariaDb => String::new(),
+                    Family::MySql => format!(
+                        " (if it was {server} that was killed while it upgraded it, \
+                         MYSQL_UPGRADE_ANYWAY=1 lets it go on)"
+                    ),
+                };
+                configuration(format!(
+                    "the data is untouched: push {found} again, wait until it answers, then push \
+                     the newer one{begun}"
+                ))
+            }
+            Self::LockedOut { found, option, .. } => {
+                let option = option.map_or(String::new(), |option| {
+                    format!(", or set {option} = ON in my.cnf")
+                });
+                configuration(format!(
+                    "the data is untouched: push {found} again, give each of them another plugin \
+                     (ALTER USER … IDENTIFIED WITH caching_sha2_password BY …){option}, then push \
+                     the newer one; MYSQL_UPGRADE_ANYWAY=1 upgrades it and leaves them locked out"
+                ))
+            }
             Self::UnknownLogs { found, .. } => configuration(format!(
                 "the data is untouched: push {found} again, and move the data with a dump"
             )),

@@ -1,8 +1,8 @@
 //! Every failure of taking over a database of another release, as its reader sees it.
 
 use mycnf::{
-    Database, Family, InspectError, Journal, JournalError, TemporaryServerError, TransitionError,
-    UpgradeError, Version, WriteError,
+    AccountPlugin, Database, Family, InspectError, Journal, JournalError, TemporaryServerError,
+    TransitionError, UpgradeError, Version, WriteError,
 };
 
 use super::tests::{assert_rendered as assert_error, path, source};
@@ -23,6 +23,57 @@ fn found() -> Database {
 
 fn server() -> String {
     "MariaDB 11.8.9".to_owned()
+}
+
+#[test]
+fn refusals_of_mysql_have_exact_texts() {
+    let found = Database {
+        family: Family::MySql,
+        version: Version::new(8, 0, 46),
+        system_tables: Some(Version::new(8, 0, 46)),
+    };
+    let server = || "MySQL 8.4.6".to_owned();
+    assert_rendered(
+        TakeOverError::Unclean {
+            path: path(),
+            found,
+            server: server(),
+        },
+        "MySQL 8.0.46 was not shut down cleanly in /h/x, so MySQL 8.4.6 cannot upgrade it\n  next: \
+         the data is untouched: push MySQL 8.0.46 again, wait until it answers, then push the newer \
+         one (if it was MySQL 8.4.6 that was killed while it upgraded it, MYSQL_UPGRADE_ANYWAY=1 \
+         lets it go on)",
+    );
+    let account = |number| AccountPlugin {
+        user: format!("u{number}"),
+        host: "%".to_owned(),
+        plugin: "mysql_native_password".to_owned(),
+    };
+    let locked_out = |count, option| TakeOverError::LockedOut {
+        path: path(),
+        found,
+        server: server(),
+        accounts: (1..=count).map(account).collect(),
+        option,
+    };
+    assert_rendered(
+        locked_out(1, None),
+        "MySQL 8.4.6 has no plugin for accounts of /h/x: 'u1'@'%' (mysql_native_password)\n  next: \
+         the data is untouched: push MySQL 8.0.46 again, give each of them another plugin (ALTER \
+         USER … IDENTIFIED WITH caching_sha2_password BY …), then push the newer one; \
+         MYSQL_UPGRADE_ANYWAY=1 upgrades it and leaves them locked out",
+    );
+    let many = locked_out(12, Some("mysql_native_password"));
+    let text = many.to_string();
+    assert!(
+        text.ends_with("'u10'@'%' (mysql_native_password) and 2 more"),
+        "{text}"
+    );
+    let next = hook::Explain::advice(&many).next;
+    assert!(
+        next.contains("…), or set mysql_native_password = ON in my.cnf, then"),
+        "{next}"
+    );
 }
 
 #[test]

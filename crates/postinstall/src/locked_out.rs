@@ -1,0 +1,116 @@
+//! Accounts of an existing database that nobody can log in as with the release that was pushed, because it
+//! has not their plugin any more: named before an upgrade, which is refused then, and at every start.
+
+use hook::Report;
+use mycnf::{
+    AccountPlugin, Family, NATIVE_PASSWORD, Shutdown, account_plugins, has_native_switch, is_lost,
+    last_mysql_shutdown,
+};
+
+use crate::accounts::AccountInputs;
+use crate::judgement::Case;
+use crate::prepare::Purpose;
+use crate::take_over::{TakeOver, TakeOverError};
+
+/// How many are worth naming.
+const NAMED: usize = 10;
+
+/// What the servers keep for themselves, locked anyway.
+const OF_SERVERS: &str = "mysql.";
+
+/// Refuses an upgrade that would lock somebody out, unless it is wanted anyway. `root_known` says that
+/// there is a password for root. Changes nothing, and says nothing of what is not the real data yet.
+pub(crate) fn check(
+    place: &Case<'_>,
+    take_over: &TakeOver,
+    inputs: &AccountInputs,
+    root_known: bool,
+    report: &mut Report,
+) -> Result<(), TakeOverError> {
+    let server = place.server;
+    let is_mysql = server.flavour.family() == Family::MySql;
+    if place.purpose == Purpose::Later || !is_mysql || !is_clean(place) {
+        return Ok(());
+    }
+    let upgrade_from = match take_over {
+        TakeOver::UpgradeAtStart(found) => Some(*found),
+        TakeOver::AsItIs | TakeOver::Upgrade { .. } | TakeOver::Finish { .. } => None,
+    };
+    let native = native_is_on(place);
+    let lost = |plugin: &str| is_lost(plugin, server, native);
+    let Some(accounts) = account_plugins(place.data_dir) else {
+        if upgrade_from.is_some() && lost(NATIVE_PASSWORD) {
+            report.warning(format!(
+                "cannot read the accounts of {}: any with {NATIVE_PASSWORD} will be locked out, \
+                 which {server} has not any more",
+                place.data_dir.display()
+            ));
+        }
+        return Ok(());
+    };
+    let accounts: Vec<AccountPlugin> = accounts
+        .into_iter()
+        .filter(|account| lost(&account.plugin) && !is_brought_over(account, inputs, root_known))
+        .collect();
+    match upgrade_from {
+        _ if accounts.is_empty() => Ok(()),
+        Some(found) if !place.settings.upgrade_anyway => Err(TakeOverError::LockedOut {
+            path: place.data_dir.to_owned(),
+            found,
+            server: server.to_string(),
+            accounts,
+            option: has_native_switch(server).then_some(NATIVE_PASSWORD),
+        }),
+        Some(_) | None => {
+            report.warning(format!(
+                "nobody can log in as {}: {server} has no such plugin; root can give them another \
+                 (ALTER USER … IDENTIFIED WITH caching_sha2_password BY …)",
+                named(&accounts)
+            ));
+            Ok(())
+        }
+    }
+}
+
+/// Whose password we have is given the usual plugin as the server starts.
+fn is_brought_over(account: &AccountPlugin, inputs: &AccountInputs, root_known: bool) -> bool {
+    let is_root = account.user == "root" && (root_known || inputs.root_password.is_some());
+    let ours = inputs.user.as_ref();
+    let is_ours = ours.is_some_and(|user| user.name == account.user) && account.host == "%";
+    account.user.starts_with(OF_SERVERS) || is_ours || is_root
+}
+
+/// What a kill left may be half-written.
+fn is_clean(place: &Case<'_>) -> bool {
+    let shutdown = last_mysql_shutdown(place.data_dir);
+    shutdown.is_ok_and(|(shutdown, _)| shutdown == Shutdown::Clean)
+}
+
+fn native_is_on(place: &Case<'_>) -> bool {
+    let option = NATIVE_PASSWORD.replace('_', "-");
+    let Some(found) = place.user_set(&option) else {
+        return false;
+    };
+    // Without a value it is on.
+    let value = found.value.unwrap_or_else(|| b"1".to_vec());
+    !["0", "OFF", "FALSE"]
+        .iter()
+        .any(|off| value.eq_ignore_ascii_case(off.as_bytes()))
+}
+
+/// `'app'@'%' (mysql_native_password), …`
+pub(crate) fn named(accounts: &[AccountPlugin]) -> String {
+    let names: Vec<String> = accounts
+        .iter()
+        .take(NAMED)
+        .map(|AccountPlugin { user, host, plugin }| {
+            let [user, host, plugin] = [user, host, plugin].map(|text| text.escape_debug());
+            format!("'{user}'@'{host}' ({plugin})")
+        })
+        .collect();
+    let more = match accounts.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    names.join(", ") + &more
+}
