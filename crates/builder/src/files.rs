@@ -43,6 +43,15 @@ impl Files {
             }
             copies.push((copy, content));
         }
+        // Whoever pushes no backup has none.
+        let path = approot.join("backup");
+        match fs::read(&path) {
+            Ok(content) => {
+                copies.push((("backup", layout.home().join("backup"), 0o755), content));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(FilesError::Read { path, source }),
+        }
         Ok(Self { copies, my_cnf })
     }
 
@@ -135,6 +144,18 @@ mod tests {
         assert_eq!(mode(&layout.template()), 0o600);
         assert_eq!(fs::read(layout.template()).unwrap(), b"[mysqld]\n");
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 4);
+    }
+
+    #[test]
+    fn read_backup_goes_along_if_it_is_there() {
+        let (approot, home) = (approot("[mysqld]\n"), tempfile::tempdir().unwrap());
+        fs::write(approot.path().join("backup"), "b").unwrap();
+        let layout = Layout::new(home.path());
+        Files::read(approot.path(), &layout)
+            .unwrap()
+            .write()
+            .unwrap();
+        assert_eq!(fs::read(home.path().join("backup")).unwrap(), b"b");
     }
 
     #[test]

@@ -29,13 +29,41 @@ pub fn main<T, E: Explain>(
     program: &Program,
     run: impl FnOnce(&Environment, &mut Report) -> Result<T, E>,
 ) -> ExitCode {
+    let none = |arguments: &[OsString]| match arguments {
+        [] => Ok(()),
+        [first, ..] => Err(Usage {
+            problem: format!("unexpected argument '{}'", first.display()),
+            next: "call it without arguments".to_owned(),
+        }),
+    };
+    main_with(program, "", none, |environment, report, ()| {
+        run(environment, report)
+    })
+}
+
+/// What is wrong with the arguments, and how they should be.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Such as `unexpected argument 'x'`.
+    pub problem: String,
+    /// An imperative without a full stop.
+    pub next: String,
+}
+
+/// [`main`] for a hook that takes arguments, which `parse` understands or refuses; `forms` is what
+/// `--help` shows of them.
+pub fn main_with<A, T, E: Explain>(
+    program: &Program,
+    forms: &str,
+    parse: impl FnOnce(&[OsString]) -> Result<A, Usage>,
+    run: impl FnOnce(&Environment, &mut Report, A) -> Result<T, E>,
+) -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     if let Some(status) = Leash::stage(&arguments) {
         return status.into();
     }
     keep_descriptors();
     let status = match &arguments[..] {
-        [] => run_hook(program, run),
         [only] if only == "--version" || only == "-V" => {
             say(
                 std::io::stdout(),
@@ -45,22 +73,25 @@ pub fn main<T, E: Explain>(
         }
         [only] if only == "--help" || only == "-h" => {
             let text = format!(
-                "Usage: {} [--help | --version]\n\n{}",
+                "Usage: {} [{forms}--help | --version]\n\n{}",
                 program.name, program.about
             );
             say(std::io::stdout(), &text);
             ExitStatus::Ok
         }
-        [first, ..] => {
-            let text = format!(
-                "{name}: error: unexpected argument '{first}'\n  next: call it without arguments; \
-                 '{name} --help' tells what it reads\n",
-                name = program.name,
-                first = first.display(),
-            );
-            say(std::io::stderr(), &text);
-            ExitStatus::Usage
-        }
+        others => match parse(others) {
+            Ok(parsed) => run_hook(program, |environment, report| {
+                run(environment, report, parsed)
+            }),
+            Err(Usage { problem, next }) => {
+                let text = format!(
+                    "{name}: error: {problem}\n  next: {next}; '{name} --help' tells what it reads\n",
+                    name = program.name,
+                );
+                say(std::io::stderr(), &text);
+                ExitStatus::Usage
+            }
+        },
     };
     status.into()
 }

@@ -18,7 +18,7 @@ mod stop;
 
 pub use defect::watch_for_defects;
 pub use descriptors::keep_descriptors;
-pub use entry::{Program, main};
+pub use entry::{Program, Usage, main, main_with};
 pub use environment::{Environment, EnvironmentError, SwitchError};
 pub use executable::Executable;
 pub use exit::ExitStatus;
@@ -26,5 +26,7 @@ pub use failure::{Advice, Explain, Kind, render};
 pub use foreign::{Foreign, escape_controls, is_unsafe};
 pub use inherit::Inherited;
 pub use memory::{MemoryLimit, MemoryLimitError};
-pub use process::{Background, CommandError, Finished, exec, feed, lower_open_files, run};
+pub use process::{
+    Background, CommandError, Finished, exec, feed, lower_open_files, run, run_into,
+};
 pub use report::Report;

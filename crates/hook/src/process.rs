@@ -95,6 +95,20 @@ pub fn run(command: &mut Command, stdin: &[u8]) -> Result<Finished, CommandError
 
 /// [`run`] with what `stdin` yields as the program's standard input, which ends early if it fails.
 pub fn feed(command: &mut Command, stdin: impl Read + Send) -> Result<Finished, CommandError> {
+    feed_to(command, stdin, Stdio::piped())
+}
+
+/// [`run`] without any input, and with `output` as the program's standard output, of which nothing is
+/// kept: for what is larger than memory.
+pub fn run_into(command: &mut Command, output: impl Into<Stdio>) -> Result<Finished, CommandError> {
+    feed_to(command, io::empty(), output.into())
+}
+
+fn feed_to(
+    command: &mut Command,
+    stdin: impl Read + Send,
+    output: Stdio,
+) -> Result<Finished, CommandError> {
     let program = command.get_program().to_owned();
     let talk = |source| CommandError::Talk {
         program: program.clone(),
@@ -108,7 +122,7 @@ pub fn feed(command: &mut Command, stdin: impl Read + Send) -> Result<Finished, 
     let mut child = spawn(command, |command| {
         command
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdout(output)
             .stderr(Stdio::piped());
     })
     .map_err(start)?;
@@ -280,6 +294,24 @@ mod tests {
         let finished = run(&mut sh("cat"), &input).unwrap();
         assert_eq!(finished.stdout.len(), input.len());
         run(&mut sh("exit 0"), &input).unwrap();
+    }
+
+    #[test]
+    fn run_into_writes_to_what_is_given() {
+        let mut file = tempfile::tempfile().unwrap();
+        let finished = run_into(
+            &mut sh("cat; echo out; echo err >&2"),
+            file.try_clone().unwrap(),
+        )
+        .unwrap();
+        assert_eq!(
+            (&finished.stdout[..], &finished.stderr[..]),
+            (&b""[..], &b"err\n"[..])
+        );
+        let mut text = String::new();
+        io::Seek::rewind(&mut file).unwrap();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "out\n");
     }
 
     #[test]

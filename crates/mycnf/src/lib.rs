@@ -54,7 +54,7 @@ pub use seed::{Seed, pack};
 pub use server::{Family, Flavour, ProbeError, SERVER_EXECUTABLES, Series, Server, Version};
 pub use service_accounts::{Secret, ServiceAccounts};
 pub use size::{parse_size, shown_size};
-pub use temporary_server::TemporaryServerError;
+pub use temporary_server::{PrivateServer, TemporaryServerError};
 pub use time_zones::{NoTimeZones, TimeZones};
 pub use transition::{Transition, TransitionError, transition};
 pub use upgrade::{Journal, JournalError, Upgrade, UpgradeError, check_tools};

@@ -33,7 +33,7 @@ const PRIVATE: [&str; 4] = [
 
 /// A running server on the private socket. Dropped, it is killed.
 #[derive(Debug)]
-pub(crate) struct PrivateServer<'a> {
+pub struct PrivateServer<'a> {
     layout: &'a Layout,
     log: PathBuf,
     process: Background,
@@ -41,8 +41,8 @@ pub(crate) struct PrivateServer<'a> {
 
 impl<'a> PrivateServer<'a> {
     /// Starts `server` on `data_dir` with more `arguments`, its messages at the end of `log`, and
-    /// waits until it listens. It answers later.
-    pub(crate) fn start(
+    /// waits until it listens. It answers later. The caller holds the lock.
+    pub fn start(
         server: &Server,
         layout: &'a Layout,
         data_dir: &Path,
@@ -78,7 +78,7 @@ impl<'a> PrivateServer<'a> {
     }
 
     /// Waits until it greets whoever connects, which it does once it has run its init-file.
-    pub(crate) fn wait_for_greeting(&mut self) -> Result<(), TemporaryServerError> {
+    pub fn wait_for_greeting(&mut self) -> Result<(), TemporaryServerError> {
         let socket = self.layout.private_socket();
         let connect = || {
             let stream = UnixStream::connect(&socket).ok()?;
@@ -110,7 +110,7 @@ impl<'a> PrivateServer<'a> {
     }
 
     /// Stops it cleanly.
-    pub(crate) fn stop(self) -> Result<(), TemporaryServerError> {
+    pub fn stop(self) -> Result<(), TemporaryServerError> {
         let log = self.log;
         self.process
             .stop()

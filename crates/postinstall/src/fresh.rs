@@ -33,7 +33,10 @@ impl FreshDatabase<'_> {
         purpose: Purpose,
         report: &mut Report,
     ) -> Result<Option<String>, PrepareError> {
-        let files = FirstRunFile::all(&self.layout.first_run_files())?;
+        let files = match purpose {
+            Purpose::Fill => Vec::new(),
+            Purpose::Later | Purpose::Serve => FirstRunFile::all(&self.layout.first_run_files())?,
+        };
         let (seed, time_zones) = self.seed_and_time_zones()?;
         let initialisation = Initialisation {
             server: self.server,

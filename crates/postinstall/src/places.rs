@@ -114,7 +114,9 @@ impl Places {
         }
         let keeps = option.used == Use::Database && !case.fresh;
         match (option.used, case.purpose) {
-            (Use::Read | Use::ReadDirectory, Purpose::Later) => Some(Problem::NotYetKnown),
+            (Use::Read | Use::ReadDirectory, Purpose::Later | Purpose::Fill) => {
+                Some(Problem::NotYetKnown)
+            }
             (Use::Read | Use::ReadDirectory, Purpose::Serve) => Some(problem),
             (Use::Directory | Use::Database | Use::Write, _) if keeps => Some(problem),
             (Use::Directory | Use::Database | Use::Write, _) => {

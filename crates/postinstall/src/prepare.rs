@@ -62,6 +62,8 @@ pub enum Purpose {
     /// One that starts later; until then the port may be another's, and the platform may be about to
     /// replace `~/data` by the real one, on which the first-run files ran long ago.
     Later,
+    /// A database to be filled from a dump, which has what the first-run files made.
+    Fill,
 }
 
 /// Does what is missing, and nothing twice.

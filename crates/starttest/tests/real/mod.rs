@@ -99,9 +99,18 @@ fn hand_over_dir(dir: &Path) {
     }
 }
 
+/// An executable of ours, of whichever crate's tests these are.
+const OURS: &str = match (
+    option_env!("CARGO_BIN_EXE_starttest"),
+    option_env!("CARGO_BIN_EXE_backup"),
+) {
+    (Some(path), _) | (_, Some(path)) => path,
+    (None, None) => "",
+};
+
 /// A hook of the same build as ours.
 fn executable(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_BIN_EXE_starttest")).with_file_name(name);
+    let path = Path::new(OURS).with_file_name(name);
     let hint =
         "'cargo test --workspace' builds it, as does 'cargo build -p builder -p postinstall'";
     assert!(path.is_file(), "no {}: {hint}", path.display());

@@ -1,0 +1,89 @@
+//! backup: the database of a service as files that can be brought back. Called by the platform for
+//! `dotcloud backup` and `restore`, or by hand in the service.
+
+mod accounts;
+mod check;
+mod dump;
+mod error;
+mod inventory;
+mod manifest;
+mod online;
+mod place;
+mod service;
+mod take;
+mod tree;
+mod verb;
+
+use std::io;
+
+use hook::{Environment, Report};
+
+use dump::Dump;
+use service::Service;
+
+pub use check::CheckError;
+pub use dump::DumpError;
+pub use error::Error;
+pub use manifest::{FileEntry, Manifest, ManifestError, Method, Position};
+pub use place::PlaceError;
+pub use service::ServiceError;
+pub use take::TakeError;
+pub use tree::TreeError;
+pub use verb::{Copy, FORMS, Verb};
+
+/// The text of `--help`.
+pub const ABOUT: &str = "\
+Copies the database of this home directory, and makes a copy the database again.
+
+  take DIR     a copy in DIR, which is empty or not there: of a server that runs by its
+               clone plugin (MySQL from 8.0.17 on), by mariadb-backup, else as SQL; of one
+               that does not run by its files. DIR/manifest.json, written last, names
+               every file with its length and SHA-256
+  check DIR    in a home directory without a database: verifies the copy, places it,
+               upgrades it as starttest would, starts a server on it that nobody else
+               reaches, checks every table and counts every row: DIR/checked.json
+  place DIR    in a home directory without a database: verifies the copy and makes it
+               the database; refuses what this release must not have
+  dump         SQL to standard output: rows, definitions, accounts; never the database
+               'mysql', and not root
+  load         SQL from standard input, until the first statement that fails
+
+check and place leave DIR as it is; with --move its files are moved where they can be.
+
+Reads: HOME, what is in it, and for check and place what postinstall reads.
+
+Examples:
+  ~/backup take ~/copy
+  ~/backup dump > shop.sql
+  ~/backup load < shop.sql
+
+Exit status: 0 done; 1 failed, and the database is as it was; 2 called wrongly; 70 a
+defect of backup.
+";
+
+/// Does what is asked for.
+pub fn run(environment: &Environment, report: &mut Report, verb: Verb) -> Result<(), Error> {
+    let service = Service::find(environment)?;
+    match verb {
+        Verb::Take { directory } => {
+            take::take(&service, &directory, report)?;
+        }
+        Verb::Check(copy) => check::check(environment, &service, &copy, report)?,
+        Verb::Place(copy) => {
+            place::place(environment, &service, &copy, report)?;
+        }
+        Verb::Dump => {
+            let mut connection = service.connect()?.ok_or(Error::NotRunning)?;
+            let out = rustix::io::dup(io::stdout()).map_err(|errno| DumpError::Write {
+                source: errno.into(),
+            })?;
+            Dump::new(&service, &mut connection)?.write(&out.into())?;
+        }
+        Verb::Load => {
+            service.connect()?.ok_or(Error::NotRunning)?;
+            // Not locked: another thread reads it.
+            dump::load(&service, &service.layout.socket(), io::stdin())?;
+        }
+    }
+    Ok(())
+}
