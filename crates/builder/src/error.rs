@@ -209,6 +209,10 @@ fn libraries(error: &LibrariesError) -> Advice {
             Kind::Configuration,
             format!("put the vendor's tarball for Linux on {here} there, push again"),
         ),
+        LibrariesError::Link { .. } => Advice::new(
+            Kind::Environment,
+            "make room on the disk, or make the directory writable for this user, push again",
+        ),
         LibrariesError::Missing { libraries, .. } => Advice::new(
             Kind::Configuration,
             "list the packages that have them under systempackages in dotcloud.yml, push again",

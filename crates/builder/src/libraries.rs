@@ -4,11 +4,12 @@
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use hook::Executable;
 use judge::NoServer;
-use mycnf::{LIBRARY_DIRECTORIES, SERVER_EXECUTABLES};
+use mycnf::{LIBRARY_DIRECTORIES, LINKED_LIBRARIES, RENAMED_LIBRARIES, SERVER_EXECUTABLES};
 use object::read::{Object, ReadCache};
 use thiserror::Error;
 
@@ -19,7 +20,8 @@ const SYSTEM: [&str; 4] = ["/lib", "/usr/lib", "/lib64", "/usr/lib64"];
 const HELPERS: [&str; 2] = ["bin/my_print_defaults", "bin/resolveip"];
 
 /// Checks every server executable below `basedir`, where `tarball` was unpacked, and what its initialiser
-/// runs: nothing that is not for this machine is ever run. Scripts that start a server are judged by what
+/// runs: nothing that is not for this machine is ever run. A library that the system has under another
+/// name is linked into the release. Scripts that start a server are judged by what
 /// they start.
 pub(crate) fn check(basedir: &Path, tarball: &Path) -> Result<(), LibrariesError> {
     let mut missing = BTreeSet::new();
@@ -35,6 +37,7 @@ pub(crate) fn check(basedir: &Path, tarball: &Path) -> Result<(), LibrariesError
             missing.extend(unresolved_libraries(basedir, &path)?);
         }
     }
+    link_renamed(basedir, &mut missing, &system_directories())?;
     all_found(missing, "server")
 }
 
@@ -102,21 +105,47 @@ fn unresolved_libraries(basedir: &Path, path: &Path) -> Result<Vec<String>, Libr
     Ok(unresolved)
 }
 
+/// Links each of `missing` that one of the `directories` has under the name of newer systems into the
+/// release, and takes it out of them.
+fn link_renamed(
+    basedir: &Path,
+    missing: &mut BTreeSet<String>,
+    directories: &[PathBuf],
+) -> Result<(), LibrariesError> {
+    for (name, renamed) in RENAMED_LIBRARIES {
+        let mut places = directories.iter().map(|dir| dir.join(renamed));
+        let Some(there) = places.find(|path| missing.contains(name) && path.is_file()) else {
+            continue;
+        };
+        let dir = basedir.join(LINKED_LIBRARIES);
+        let path = dir.join(name);
+        fs::create_dir_all(dir)
+            .and_then(|()| symlink(there, &path))
+            .map_err(|source| LibrariesError::Link { path, source })?;
+        missing.remove(name);
+    }
+    Ok(())
+}
+
 /// The names of all libraries that the release or the system offers.
 fn available_libraries(basedir: &Path) -> HashSet<String> {
-    let bundled = LIBRARY_DIRECTORIES.iter().map(|dir| basedir.join(dir));
+    let bundled = LIBRARY_DIRECTORIES.iter().chain(&[LINKED_LIBRARIES]);
+    bundled
+        .map(|dir| basedir.join(dir))
+        .chain(system_directories())
+        .filter_map(|dir| fs::read_dir(dir).ok())
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect()
+}
+
+fn system_directories() -> Vec<PathBuf> {
     let system = SYSTEM.iter().map(PathBuf::from).flat_map(|dir| {
         // Debian keeps them below the architecture's triplet.
         let triplet = dir.join(format!("{}-linux-gnu", std::env::consts::ARCH));
         [dir, triplet]
     });
-    bundled
-        .chain(system)
-        .chain(configured_directories())
-        .filter_map(|dir| fs::read_dir(dir).ok())
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .collect()
+    system.chain(configured_directories()).collect()
 }
 
 /// The directories that `/etc/ld.so.conf.d/*.conf` adds (ldconfig(8)).
@@ -166,6 +195,14 @@ pub enum LibrariesError {
         found: &'static str,
         /// This machine's.
         here: &'static str,
+    },
+    /// A library that the system has under another name.
+    #[error("cannot make the link {path}", path = path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
     },
     /// Libraries that neither the tarball nor the system has.
     #[error("the {program} needs {list}, which neither the tarball nor this system has", list = libraries.join(", "))]
@@ -223,6 +260,25 @@ mod tests {
         fs::create_dir_all(dir.path().join("lib/private")).unwrap();
         fs::write(dir.path().join("lib/private/libx.so.9"), "").unwrap();
         check(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn link_renamed_only_what_is_missing_and_there() {
+        let (release, system) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let link = release.path().join("lib/linked/libaio.so.1");
+        let mut missing: BTreeSet<String> = ["libaio.so.1", "libx.so.9"].map(str::to_owned).into();
+        let directories = [PathBuf::from("/nowhere"), system.path().to_owned()];
+        let mut link_all = || {
+            link_renamed(release.path(), &mut missing, &directories).unwrap();
+            missing.len()
+        };
+        assert_eq!(link_all(), 2);
+        assert!(!release.path().join("lib").exists());
+        let there = system.path().join("libaio.so.1t64");
+        fs::write(&there, "").unwrap();
+        assert_eq!(link_all(), 1);
+        assert_eq!(fs::read_link(&link).unwrap(), there);
+        assert_eq!(link_all(), 1, "not missing any more");
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod write;
 
 pub use accepted::Accepted;
 pub use accounts::Accounts;
+pub use command::library_path;
 pub use credentials::{Credentials, CredentialsError, Password, PasswordError};
 pub use data_dir::{
     AccountPlugin, DataDirState, Database, InspectError, Shutdown, account_plugins, inspect,
@@ -38,7 +39,9 @@ pub use data_dir::{
 pub use first_run::{FirstRun, FirstRunError, FirstRunFile, FirstRunFileError};
 pub use initialise::{Initialisation, InitialiseError, RoomError, remove_unfinished};
 pub use layout::Layout;
-pub use libraries::{LIBRARY_DIRECTORIES, is_system_library, package_of};
+pub use libraries::{
+    LIBRARY_DIRECTORIES, LINKED_LIBRARIES, RENAMED_LIBRARIES, is_system_library, package_of,
+};
 pub use lock::{DataLock, LockError};
 pub use lost_plugins::{NATIVE_PASSWORD, has_native_switch, is_lost};
 pub use memory::{Memory, MemoryError, MemoryPlan};

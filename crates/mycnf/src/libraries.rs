@@ -10,6 +10,13 @@ pub const LIBRARY_DIRECTORIES: [&str; 5] = [
     "lib/mysql/private",
 ];
 
+/// Where builder links the libraries that this system has under another name, below the release's top
+/// directory.
+pub const LINKED_LIBRARIES: &str = "lib/linked";
+
+/// Names of libraries that servers ask for, and the name under which newer systems have the very same.
+pub const RENAMED_LIBRARIES: [(&str, &str); 1] = [("libaio.so.1", "libaio.so.1t64")];
+
 /// What every system has: the C library, in its parts.
 const EVERYWHERE: [&str; 9] = [
     "libc.so.6",
@@ -28,8 +35,7 @@ const EVERYWHERE: [&str; 9] = [
 const PACKAGES: [(&str, &str); 25] = [
     (
         "libaio.so.1",
-        "libaio1 (Debian 13 and Ubuntu 24.04 have libaio1t64 instead, whose \
-         libaio.so.1t64 needs a link of this name)",
+        "libaio1, or libaio1t64 from Debian 13 and Ubuntu 24.04 on",
     ),
     ("libaio.so.1t64", "libaio1t64"),
     ("libnuma.so.1", "libnuma1"),

@@ -7,6 +7,8 @@ use std::process::Command;
 use hook::CommandError;
 use thiserror::Error;
 
+use crate::command::library_path;
+
 /// Whose server it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavour {
@@ -153,14 +155,13 @@ impl Server {
     /// Finds the executable below `basedir` and asks it for flavour and version.
     pub fn probe(basedir: &Path) -> Result<Self, ProbeError> {
         let executable = find_executable(basedir)?;
-        let finished = hook::run(
-            Command::new(&executable)
-                .arg("--no-defaults")
-                .arg("--version")
-                .env_clear(),
-            b"",
-        )
-        .map_err(|source| ProbeError::RunServer { source })?;
+        let mut command = Command::new(&executable);
+        command.args(["--no-defaults", "--version"]).env_clear();
+        if let Some(path) = library_path(&executable, None) {
+            command.env("LD_LIBRARY_PATH", path);
+        }
+        let finished =
+            hook::run(&mut command, b"").map_err(|source| ProbeError::RunServer { source })?;
         Self::from_text(basedir, executable, &finished.stdout)
     }
 

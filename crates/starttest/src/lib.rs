@@ -8,6 +8,7 @@ use std::ffi::OsStr;
 use std::os::unix::process::parent_id;
 
 use hook::{Environment, Inherited, Report};
+use mycnf::library_path;
 use postinstall::{Prepared, Purpose, Settings, prepare, server_command};
 
 pub use error::Error;
@@ -62,6 +63,10 @@ pub fn run(environment: &Environment, report: &mut Report) -> Result<Infallible,
         // MySQL from 8.0 on ends itself for RESTART and CLONE (status 16) where whoever would start it
         // again is its parent: supervisord.
         .env("MYSQLD_PARENT_PID", parent_id().to_string());
+    let already = environment.get("LD_LIBRARY_PATH");
+    if let Some(path) = library_path(&server.executable, already) {
+        command.env("LD_LIBRARY_PATH", path);
+    }
     hook::lower_open_files(OPEN_FILES);
     // Open until the server has read it.
     let _sql = match opening_sql {

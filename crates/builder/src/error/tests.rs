@@ -303,6 +303,14 @@ fn library_errors_have_exact_texts() {
         "the server is for aarch64, and this machine is x86_64\n  next: put the vendor's tarball \
          for Linux on x86_64 there, push again",
     );
+    assert_rendered(
+        library(LibrariesError::Link {
+            path: path(),
+            source: source(),
+        }),
+        "cannot make the link /h/x\n  cause: permission denied\n  next: make room on the disk, or make \
+         the directory writable for this user, push again",
+    );
     let libraries = ["libaio.so.1", "libnuma.so.1", "libx.so.9"].map(str::to_owned);
     assert_rendered(
         library(LibrariesError::Missing {
@@ -310,8 +318,8 @@ fn library_errors_have_exact_texts() {
             libraries: libraries.into(),
         }),
         "the server needs libaio.so.1, libnuma.so.1, libx.so.9, which neither the tarball nor this \
-         system has\n  | libaio.so.1: package libaio1 (Debian 13 and Ubuntu 24.04 have \
-         libaio1t64 instead, whose libaio.so.1t64 needs a link of this name)\n  | libnuma.so.1: package libnuma1\n  | libx.so.9: 'apt-file search libx.so.9' \
+         system has\n  | libaio.so.1: package libaio1, or libaio1t64 from Debian 13 and Ubuntu \
+         24.04 on\n  | libnuma.so.1: package libnuma1\n  | libx.so.9: 'apt-file search libx.so.9' \
          names the package\n  next: list the packages that have them under systempackages in \
          dotcloud.yml, push again",
     );
