@@ -91,9 +91,10 @@ bench: ## measure against what one would do instead: repack and builder, first s
 	scripts/bench-ports
 
 .PHONY: check
-check: ## formatting, lints and documentation, all warnings denied
-	@scripts/setup build
+check: ## formatting, lints, licences and documentation, all warnings denied
+	@scripts/setup check
 	cargo fmt --all --check
 	scripts/lints-inherited
 	cargo clippy --quiet --locked --workspace --all-targets -- --deny warnings
+	target/tools/bin/cargo-deny --all-features --log-level error check bans licenses sources
 	RUSTDOCFLAGS="--deny warnings" cargo doc --quiet --locked --workspace --no-deps --document-private-items

@@ -1,5 +1,5 @@
 //! What the service needs at run time, copied from the approot to `~`: the code checkout may not be
-//! there then (contract §6).
+//! there then (platform-contract.md §6).
 
 use std::fs::{self, File};
 use std::io::{self, Write};

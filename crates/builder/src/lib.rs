@@ -1,5 +1,5 @@
 //! builder: from a vendor's tarball and the service's files to a home directory that is ready to be
-//! snapshotted. Run by the dotCloud Builder in the code root (contract §6); `PORT_*` is unknown here.
+//! snapshotted. Run by the dotCloud Builder in the code root (platform-contract.md §6); `PORT_*` is unknown here.
 
 mod ahead;
 mod content;

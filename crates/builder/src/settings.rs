@@ -23,7 +23,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// From the environment; `code_root` is the working directory (contract §6).
+    /// From the environment; `code_root` is the working directory (platform-contract.md §6).
     pub(crate) fn from_environment(
         environment: &Environment,
         code_root: &Path,

@@ -34,7 +34,7 @@ impl Environment {
     }
 
     /// The input `name`: the variable itself, else `SERVICE_CONFIG_<name>`, which is how the
-    /// platform hands over `config:` of dotcloud.yml (contract §4.2). With the variable's name.
+    /// platform hands over `config:` of dotcloud.yml (platform-contract.md §4.2). With the variable's name.
     #[must_use]
     pub fn input(&self, name: &str) -> Option<(&OsStr, String)> {
         let configured = format!("SERVICE_CONFIG_{name}");

@@ -1,5 +1,5 @@
 //! What a data directory is, judged by the servers' own files, read-only. Decides before any
-//! server is started: a server started on another's files damages them (server-facts.md).
+//! server is started: a server started on another's files damages them (server-facts.md, "Which server wrote").
 
 mod evidence;
 mod mysql_log;

@@ -1,4 +1,4 @@
-//! Where everything is in a container's home directory (design.md, section 3). Pure path
+//! Where everything is in a container's home directory. Pure path
 //! arithmetic: nothing here looks at the disk.
 
 use std::path::{Path, PathBuf};

@@ -12,7 +12,7 @@ use crate::size::{GIB, KIB, MIB, exact_size, parse_size, shown_size};
 
 use class::Class;
 
-/// The platform gives memory out in blocks of this size (contract §13).
+/// The platform gives memory out in blocks of this size (platform-contract.md §13).
 const BLOCK: u64 = 32 * MIB;
 
 /// What the page cache and the kernel get of the limit: the executable's own pages must not be

@@ -1,5 +1,5 @@
 //! postinstall: prepares a new container. Run by the dotCloud Deployer once the snapshot is
-//! unpacked and `PORT_*` is known (contract §7, step 14). On a re-push the previous `~/data` is not
+//! unpacked and `PORT_*` is known (platform-contract.md §7). On a re-push the previous `~/data` is not
 //! there yet, and what this makes of it is replaced by the real one.
 
 mod accounts;

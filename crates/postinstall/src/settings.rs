@@ -10,7 +10,7 @@ use crate::accounts::{AccountInputs, AccountsError};
 use crate::memory::MemoryInput;
 use crate::variables::UnreadVariables;
 
-/// Ports of the platform itself, which every environment has (contract §4.3).
+/// Ports of the platform itself, which every environment has (platform-contract.md §4.3).
 const PLATFORM_PORTS: [&str; 2] = ["PORT_SSH", "PORT_HTTP"];
 
 /// Where there are several ports, this one is the database's.

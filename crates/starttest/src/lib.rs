@@ -1,5 +1,5 @@
 //! starttest: becomes the server. Run by supervisord, at the first moment at which the real `~/data`
-//! is there (contract §7, step 16); does again whatever postinstall could only do for an empty one.
+//! is there (platform-contract.md §7); does again whatever postinstall could only do for an empty one.
 
 mod error;
 

@@ -116,7 +116,7 @@ fn first_push(world: &World, server: &Server) {
     assert!(version.starts_with(server.version), "{version}");
     let public = world.public_port(0);
     let bound = world.run("testbed.0", "echo $PORT_TESTBEDDB");
-    assert_ne!(bound, public.to_string(), "contract §4.3");
+    assert_ne!(bound, public.to_string(), "platform-contract.md §4.3");
 
     for password in [None, Some("wrong")] {
         let refused = login(public, "root", password).unwrap_err().to_string();
