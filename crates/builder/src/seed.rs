@@ -120,6 +120,7 @@ fn make_new(
         // Nobody connects, and the build may have a limit of its own.
         memory: Memory::LEAST,
         persisted: &mycnf::Persisted::default(),
+        slow_log: None,
     };
     let mut template = seed.option_file(&path);
     // Thrown away unless complete, and the archive of it is synced.

@@ -153,6 +153,12 @@ impl Layout {
         self.logs().join("error.log")
     }
 
+    /// `~/data/logs/slow.log`, for `MYSQL_SLOW_LOG`.
+    #[must_use]
+    pub fn slow_log(&self) -> PathBuf {
+        self.logs().join("slow.log")
+    }
+
     /// `~/data/logs/initialise.log`, what the server said while the data directory was made.
     #[must_use]
     pub fn initialise_log(&self) -> PathBuf {

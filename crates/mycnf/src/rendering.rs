@@ -1,8 +1,9 @@
 //! From the user's my.cnf to the option file that the server and every client get: what the
 //! platform decides is replaced, what the user left open is filled in, the rest stays as it is.
 
+mod logs;
+
 use std::ffi::OsStr;
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,8 @@ pub struct Settings<'a> {
     pub memory: Memory,
     /// What the database's server reads after the option file.
     pub persisted: &'a Persisted,
+    /// From how many seconds on a statement is slow, if there is to be a log of them.
+    pub slow_log: Option<&'a str>,
 }
 
 impl Settings<'_> {
@@ -138,6 +141,7 @@ pub fn render_my_cnf(
     }
     rendering.fill_paths(settings.layout);
     rendering.fill_safety(settings);
+    rendering.impose_slow_log(settings);
     let memory = rendering.fill_memory(settings);
     rendering.fill_client(settings);
     let overruled = rendering.tell_persisted(settings);
@@ -279,26 +283,6 @@ impl Rendering<'_> {
                 "what the database has; a kill while the server changes it loses the database";
             self.fill(option, option, number.to_string().as_bytes(), why);
         }
-    }
-
-    /// MySQL keeps a binary log by default from 8.0 on, 30 days of it, for replicas that there may never
-    /// be. A database that has one keeps it.
-    fn fill_binary_log(&mut self, layout: &Layout) {
-        let data_dir = self.user_set("datadir").and_then(|found| found.value);
-        let data_dir = data_dir.map_or(layout.data_dir(), |path| OsStr::from_bytes(&path).into());
-        let groups = names(&self.server_groups);
-        let wanted = self.user.options(&groups).any(|option| {
-            let name = String::from_utf8_lossy(&option.name).replace('_', "-");
-            let name = name.strip_prefix("loose-").unwrap_or(&name);
-            WANT_BINARY_LOG.iter().any(|begin| name.starts_with(begin))
-        });
-        if wanted || has_binary_log(&data_dir) {
-            return;
-        }
-        let why = "the binary log would take the disk, 30 days of it: for replicas or recovery to a point \
-                   in time, set log_bin in my.cnf";
-        self.file.set(MAIN_GROUP, "skip-log-bin", b"1", why);
-        self.choose("log-bin", b"off", Origin::Added { why });
     }
 
     /// The X plugin is on by default from 8.0.11, on port 33060 of every interface, for which the
@@ -456,31 +440,6 @@ impl Rendering<'_> {
             origin,
         });
     }
-}
-
-/// Beginnings of options that somebody sets who wants the binary log, or has decided about it.
-const WANT_BINARY_LOG: [&str; 12] = [
-    "log-bin",
-    "skip-log-bin",
-    "disable-log-bin",
-    "binlog-",
-    "server-id",
-    "gtid-",
-    "enforce-gtid",
-    "log-replica-updates",
-    "log-slave-updates",
-    "group-replication",
-    "rpl-",
-    "report-host",
-];
-
-/// Whether there is the index of a binary log that has no path of its own.
-fn has_binary_log(data_dir: &Path) -> bool {
-    let names = fs::read_dir(data_dir).into_iter().flatten().flatten();
-    names.map(|entry| entry.file_name()).any(|name| {
-        let name = name.to_string_lossy();
-        name.ends_with(".index") && !name.contains("relay")
-    })
 }
 
 /// What is persisted, if the server reads it (MySQL from 8.0 on).

@@ -34,6 +34,7 @@ fn render(
             bound: 1 << 30,
         },
         persisted: &mycnf::Persisted::default(),
+        slow_log: None,
     };
     render_my_cnf(&template, &settings).unwrap()
 }
@@ -302,6 +303,7 @@ fn undo_tablespaces(my_cnf: &str, version: Version, names: &[&str]) -> Option<(S
             bound: 1 << 30,
         },
         persisted: &mycnf::Persisted::default(),
+        slow_log: None,
     };
     let choices = render_my_cnf(&template, &settings).unwrap().choices;
     let choice = choices
@@ -383,6 +385,7 @@ fn render_persisted_settings_count_and_are_told() {
                 bound: 1 << 30,
             },
             persisted: &persisted,
+            slow_log: None,
         };
         render_my_cnf(&template, &settings).unwrap()
     };

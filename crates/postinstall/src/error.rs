@@ -66,6 +66,10 @@ impl Explain for SettingsError {
                 Kind::Environment,
                 "mount /proc in the container, as every Linux has it, start again",
             ),
+            Self::SlowLog { .. } => Advice::new(
+                Kind::Configuration,
+                "set it to a number with s or ms, such as 1s, push again",
+            ),
             Self::OneWord { .. } => Advice::new(
                 Kind::Configuration,
                 "set it to one word without spaces, push again",

@@ -9,6 +9,7 @@ mod error;
 mod fresh;
 mod judgement;
 mod locked_out;
+mod logs;
 mod memory;
 mod opening;
 mod places;
@@ -55,6 +56,8 @@ Reads:
   MYSQL_BIND_ADDRESS   the address to bind [default: as my.cnf says, else all]
   MYSQL_MEMORY         the memory to plan for, such as 512M [default: the cgroup's
                        limit; without one half of the machine's, at most 1G]
+  MYSQL_SLOW_LOG       from which time on a statement goes to ~/data/logs/slow.log, such
+                       as 1s or 250ms [default: as my.cnf says]
   MYSQL_REQUIRE_DATA   1: never make a fresh database [default: 0]
   MYSQL_UPGRADE_ANYWAY 1: upgrade a MySQL although accounts are locked out by that, or
                        although it was killed [default: 0]

@@ -23,6 +23,7 @@ use crate::cloned;
 use crate::fresh::FreshDatabase;
 use crate::judgement::{Case, Judgement};
 use crate::locked_out;
+use crate::logs;
 use crate::opening::{AccountsSql, RootPassword};
 use crate::places::{Places, PlacesError};
 use crate::rendering::{self, RenderError};
@@ -50,6 +51,8 @@ pub struct Prepared {
     /// credentials file, at least at the first start. `None` if that is done already, or if there is no
     /// such file.
     pub opening_sql: Option<String>,
+    /// Where the server writes its messages.
+    pub error_log: PathBuf,
     /// Held until dropped, or until the server that inherits it ends.
     pub lock: DataLock,
 }
@@ -95,10 +98,12 @@ pub fn prepare(
     make_directories(&layout, &judgement.places)?;
     let lock = DataLock::acquire(&layout.lock(), LOCK_PATIENCE)?;
     let opening_sql = case.prepare(&judgement, &template, report)?;
+    let error_log = logs::error_log(&case);
     Ok(Prepared {
         layout,
         server,
         opening_sql,
+        error_log,
         lock,
     })
 }
@@ -124,6 +129,7 @@ impl Case<'_> {
             // After the lock: of an orphaned server, which has both, the lock tells the process id.
             check_port(&settings.port)?;
             stale::remove_run_files(layout)?;
+            logs::rotate(self, report);
         }
         stale::discard_unfinished_writes(layout)?;
         let Found { database, password } =
@@ -144,6 +150,7 @@ impl Case<'_> {
                 report.warning(warning);
             }
             if purpose == Purpose::Serve {
+                logs::tell_binary_log(self, report);
                 take_over.act(data_dir, server, layout, report)?;
                 server_keys::set_aside_incomplete(data_dir, server, &rendered.user, report)?;
             }

@@ -12,7 +12,7 @@ use hook::{CommandError, Report};
 use mycnf::{
     Accepted, Flavour, IncludeError, Layout, MemoryError, MemoryPlan, OptionFile, OptionFileError,
     Origin, Persisted, PersistedError, Place, Rendered, Resolved, Server, Version, WriteError,
-    is_private_copy, render_my_cnf, server_groups, write_private,
+    is_private_copy, library_path, render_my_cnf, server_groups, write_private,
 };
 use thiserror::Error;
 
@@ -43,6 +43,7 @@ pub(crate) fn render(
             bind_address: settings.bind_address.as_deref(),
             memory: settings.memory.memory,
             persisted: &persisted,
+            slow_log: settings.slow_log.as_deref(),
         },
     )?;
     rendered
@@ -168,6 +169,9 @@ pub(crate) fn validate(
         .env_clear()
         .env("HOME", layout.home())
         .arg("--validate-config");
+    if let Some(path) = library_path(&server.executable, None) {
+        command.env("LD_LIBRARY_PATH", path);
+    }
     match hook::run(&mut command, b"") {
         Ok(_) => Ok(accepted.map_or(Ok(()), |accepted| accepted.record())?),
         // A server that cannot be run has no opinion; whoever needs it next will tell.
@@ -285,6 +289,7 @@ mod tests {
             bind_address: None,
             memory: Memory::LEAST,
             persisted: &Persisted::default(),
+            slow_log: None,
         };
         render_my_cnf(&file, &settings).unwrap()
     }

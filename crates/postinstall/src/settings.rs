@@ -29,6 +29,8 @@ pub struct Settings {
     pub memory: MemoryInput,
     /// Who may log in.
     pub accounts: AccountInputs,
+    /// `MYSQL_SLOW_LOG`: from how many seconds on a statement goes to the slow log.
+    pub slow_log: Option<String>,
     /// `MYSQL_INITDB_SKIP_TZINFO`: a fresh database has no time zone tables.
     pub skip_time_zones: bool,
     /// `MYSQL_REQUIRE_DATA`: never make a fresh database.
@@ -65,6 +67,7 @@ impl Settings {
             },
             memory: MemoryInput::from_environment(environment)?,
             accounts: AccountInputs::from_environment(environment)?,
+            slow_log: slow_log(environment)?,
             skip_time_zones: environment.switch("MYSQL_INITDB_SKIP_TZINFO")?
                 || environment.switch("MARIADB_INITDB_SKIP_TZINFO")?,
             require_data: environment.switch("MYSQL_REQUIRE_DATA")?,
@@ -118,6 +121,29 @@ fn port(environment: &Environment) -> Result<Port, SettingsError> {
         }),
         _ => Err(SettingsError::PortNumber {
             variable: variable.to_owned(),
+            value: value.to_owned(),
+        }),
+    }
+}
+
+/// `1s`, `250ms`, `0.5s`: in seconds, as the servers take them.
+fn slow_log(environment: &Environment) -> Result<Option<String>, SettingsError> {
+    let Some((value, variable)) = environment.input("MYSQL_SLOW_LOG") else {
+        return Ok(None);
+    };
+    let text = value.to_str().unwrap_or_default();
+    let (number, divisor) = match text.strip_suffix("ms") {
+        Some(number) => (number, 1000.0),
+        None => (text.strip_suffix('s').unwrap_or_default(), 1.0),
+    };
+    let plain = number.bytes().all(|c| c.is_ascii_digit() || c == b'.');
+    match number.parse::<f64>() {
+        // The most that servers take is a year.
+        Ok(number) if plain && number / divisor <= 31_536_000.0 => {
+            Ok(Some((number / divisor).to_string()))
+        }
+        Ok(_) | Err(_) => Err(SettingsError::SlowLog {
+            variable,
             value: value.to_owned(),
         }),
     }
@@ -190,6 +216,14 @@ pub enum SettingsError {
     /// This system tells nothing of its memory.
     #[error(transparent)]
     MemoryLimit(#[from] MemoryLimitError),
+    /// No time.
+    #[error("{variable} is '{value}', which is not a time such as 1s or 250ms", value = value.display())]
+    SlowLog {
+        /// The variable.
+        variable: String,
+        /// Its value.
+        value: OsString,
+    },
     /// White space where none can be.
     #[error("{variable} is '{value}', which is not one word", value = value.display())]
     OneWord {
@@ -305,5 +339,21 @@ mod tests {
         let named = settings(&[("PORT_DB", "1"), ("HOSTNAME", "app-default-db-0")]).unwrap();
         assert_eq!(named.host_name, "app-default-db-0");
         assert!(!settings(&[("PORT_DB", "1")]).unwrap().host_name.is_empty());
+    }
+
+    #[test]
+    fn slow_log_is_a_time() {
+        let read = |value: &str| {
+            let environment: Environment = [("MYSQL_SLOW_LOG", value)].into_iter().collect();
+            slow_log(&environment).map_err(|error| error.to_string())
+        };
+        for (value, seconds) in [("1s", "1"), ("250ms", "0.25"), ("0.5s", "0.5"), ("0s", "0")] {
+            assert_eq!(read(value), Ok(Some(seconds.to_owned())), "{value}");
+        }
+        for value in ["1", "s", "1 s", "-1s", "1e3s", "inf s", "1m", "31536001s"] {
+            let text =
+                format!("MYSQL_SLOW_LOG is '{value}', which is not a time such as 1s or 250ms");
+            assert_eq!(read(value), Err(text));
+        }
     }
 }

@@ -6,7 +6,7 @@ use hook::Environment;
 use thiserror::Error;
 
 /// What we read, without its vendor. Each may begin with `MYSQL_`.
-const READ: [&str; 18] = [
+const READ: [&str; 19] = [
     "ROOT_PASSWORD",
     "ROOT_PASSWORD_FILE",
     "ROOT_HOST",
@@ -25,6 +25,7 @@ const READ: [&str; 18] = [
     "TARBALL",
     "TARBALL_MAX_SIZE",
     "UPGRADE_ANYWAY",
+    "SLOW_LOG",
 ];
 
 /// The first so many of [`READ`] mean the same as `MARIADB_`.
@@ -51,6 +52,7 @@ const SILENT: [&str; 17] = [
     "SKIP_TEST_DB",
 ];
 
+const SLOW_LOG: &str = "set MYSQL_SLOW_LOG=1s (or long_query_time and slow_query_log in my.cnf)";
 const MY_CNF: &str = "set the option in my.cnf";
 const FIRST_RUN: &str = "make the account in a first-run file (hooks/initdb.d/*.sql)";
 const REPLICA: &str =
@@ -96,8 +98,8 @@ const INSTEAD: [(&str, &str); 37] = [
         "set the option below [client] in my.cnf",
     ),
     ("SQL_MODE", "set sql_mode in my.cnf"),
-    ("ENABLE_SLOW_QUERY", "set slow_query_log in my.cnf"),
-    ("LONG_QUERY_TIME", "set long_query_time in my.cnf"),
+    ("ENABLE_SLOW_QUERY", SLOW_LOG),
+    ("LONG_QUERY_TIME", SLOW_LOG),
     (
         "DATA_DIR",
         "the data directory is ~/data/mysqldb, or what my.cnf names below ~/data",

@@ -49,11 +49,12 @@ pub fn run(environment: &Environment, report: &mut Report) -> Result<Infallible,
         layout,
         server,
         opening_sql,
+        error_log,
         lock: _lock,
     } = prepare(&settings, Purpose::Serve, report)?;
     report.bullet(format!(
         "becoming {server}; its log is {}",
-        layout.error_log().display()
+        error_log.display()
     ));
     let mut command = server_command(&layout, &server);
     command

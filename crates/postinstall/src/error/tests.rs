@@ -88,6 +88,12 @@ fn settings_errors_have_exact_texts() {
         "MYSQL_BIND_ADDRESS is 'x y', which is not one word\n  next: set it to one word without \
          spaces, push again",
     );
+    let (variable, value) = ("MYSQL_SLOW_LOG".to_owned(), "1".into());
+    assert_rendered(
+        SettingsError::SlowLog { variable, value },
+        "MYSQL_SLOW_LOG is '1', which is not a time such as 1s or 250ms\n  next: set it to a number \
+         with s or ms, such as 1s, push again",
+    );
     let (variable, value) = ("MYSQL_REQUIRE_DATA".to_owned(), "x y".into());
     assert_rendered(
         SettingsError::Switch(hook::SwitchError { variable, value }),

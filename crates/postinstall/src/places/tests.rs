@@ -31,6 +31,7 @@ fn judged(my_cnf: &str, purpose: Purpose, fresh: bool) -> (Result<Places, String
         bind_address: None,
         memory: Memory::LEAST,
         persisted: &mycnf::Persisted::default(),
+        slow_log: None,
     };
     let environment: Environment = [("HOME", "/tmp"), ("PORT_DB", "1")].into_iter().collect();
     let case = Case {

@@ -1,0 +1,77 @@
+//! The logs that the option file switches on or off: the binary log and that of slow statements.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::{MAIN_GROUP, Origin, Rendering, Settings, names};
+use crate::Layout;
+
+impl Rendering<'_> {
+    /// `MYSQL_SLOW_LOG`; where the file is, the user may say.
+    pub(super) fn impose_slow_log(&mut self, settings: &Settings<'_>) {
+        let Some(seconds) = settings.slow_log else {
+            return;
+        };
+        let why = "from MYSQL_SLOW_LOG";
+        self.impose("slow-query-log", b"1", why);
+        self.impose("long-query-time", seconds.as_bytes(), why);
+        // MariaDB's other name of the same.
+        if self.user_set("log-slow-query-file").is_none() {
+            let path = settings.layout.slow_log();
+            let why = "survives a push, outside the data directory";
+            self.fill(
+                "slow-query-log-file",
+                "slow-query-log-file",
+                path.as_os_str().as_bytes(),
+                why,
+            );
+        }
+    }
+
+    /// MySQL keeps a binary log by default from 8.0 on, 30 days of it, for replicas that there may never
+    /// be. A database that has one keeps it.
+    pub(super) fn fill_binary_log(&mut self, layout: &Layout) {
+        let data_dir = self.user_set("datadir").and_then(|found| found.value);
+        let data_dir = data_dir.map_or(layout.data_dir(), |path| OsStr::from_bytes(&path).into());
+        let groups = names(&self.server_groups);
+        let wanted = self.user.options(&groups).any(|option| {
+            let name = String::from_utf8_lossy(&option.name).replace('_', "-");
+            let name = name.strip_prefix("loose-").unwrap_or(&name);
+            WANT_BINARY_LOG.iter().any(|begin| name.starts_with(begin))
+        });
+        if wanted || has_binary_log(&data_dir) {
+            return;
+        }
+        let why = "the binary log would take the disk, 30 days of it: for replicas or recovery to a point \
+                   in time, set log_bin in my.cnf";
+        self.file.set(MAIN_GROUP, "skip-log-bin", b"1", why);
+        self.choose("log-bin", b"off", Origin::Added { why });
+    }
+}
+
+/// Beginnings of options that somebody sets who wants the binary log, or has decided about it.
+const WANT_BINARY_LOG: [&str; 12] = [
+    "log-bin",
+    "skip-log-bin",
+    "disable-log-bin",
+    "binlog-",
+    "server-id",
+    "gtid-",
+    "enforce-gtid",
+    "log-replica-updates",
+    "log-slave-updates",
+    "group-replication",
+    "rpl-",
+    "report-host",
+];
+
+/// Whether there is the index of a binary log that has no path of its own.
+fn has_binary_log(data_dir: &Path) -> bool {
+    let names = fs::read_dir(data_dir).into_iter().flatten().flatten();
+    names.map(|entry| entry.file_name()).any(|name| {
+        let name = name.to_string_lossy();
+        name.ends_with(".index") && !name.contains("relay")
+    })
+}
