@@ -140,6 +140,7 @@ impl Judge {
                 bind_address: Some("::1"),
                 memory: Memory::LEAST,
                 persisted: &mycnf::Persisted::default(),
+                slow_log: None,
             };
             let rendered = render_my_cnf(&template, &settings).unwrap().file.render();
             write_private(&layout.option_file(), &rendered).unwrap();

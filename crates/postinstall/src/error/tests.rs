@@ -82,6 +82,10 @@ fn settings_errors_have_exact_texts() {
         "the password in MYSQL_ROOT_PASSWORD cannot be used\n  cause: the password is empty\n  \
          next: choose another one, or unset it to get a random one, push again",
     );
+}
+
+#[test]
+fn errors_of_single_settings_have_exact_texts() {
     let (variable, value) = ("MYSQL_BIND_ADDRESS".to_owned(), "x y".into());
     assert_rendered(
         SettingsError::OneWord { variable, value },
