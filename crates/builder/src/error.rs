@@ -123,10 +123,12 @@ fn files(error: &FilesError) -> Advice {
 fn first_run(error: &FirstRunError) -> Advice {
     let configuration = |next: &str| Advice::new(Kind::Configuration, next);
     match error {
-        FirstRunError::File(FirstRunFileError::Name { .. }) => configuration(
-            "name first-run files *.sql, *.sql.gz, *.sql.xz or *.sql.zst, in lower case, move \
+        FirstRunError::File(FirstRunFileError::Name { .. } | FirstRunFileError::Script { .. }) => {
+            configuration(
+                "name first-run files *.sql, *.sql.gz, *.sql.xz or *.sql.zst, in lower case, move \
              everything else elsewhere (no scripts are run), push again",
-        ),
+            )
+        }
         FirstRunError::File(FirstRunFileError::List { .. } | FirstRunFileError::Read { .. }) => {
             Advice::new(
                 Kind::Environment,

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::place::is_vacant;
 use crate::server::{Family, Version};
 use evidence::Evidence;
 
@@ -24,7 +25,7 @@ pub use user_table::{AccountPlugin, account_plugins};
 /// The state of a data directory, before it is known which server is to have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DataDirState {
-    /// There is none, or an empty directory: nothing can be lost.
+    /// There is none, or an empty directory, be it a filesystem's root: nothing can be lost.
     Absent,
     /// A database.
     Database(Database),
@@ -69,7 +70,7 @@ pub fn inspect(path: &Path) -> Result<DataDirState, InspectError> {
         let name = entry.map_err(error)?.file_name();
         names.push(name.to_string_lossy().into_owned());
     }
-    if names.is_empty() {
+    if is_vacant(&names) {
         return Ok(DataDirState::Absent);
     }
     let evidence = Evidence::collect(path).map_err(error)?;

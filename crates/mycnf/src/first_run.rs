@@ -36,39 +36,29 @@ impl FirstRunFile {
     /// The files in `directory`, sorted by the bytes of their names; none if it is not there. Hidden
     /// files, such as `.gitkeep`, do not count.
     pub fn all(directory: &Path) -> Result<Vec<Self>, FirstRunFileError> {
-        let list = |source| FirstRunFileError::List {
+        let Listing { files, strangers } = Listing::of(directory)?;
+        if strangers.is_empty() {
+            return Ok(files);
+        }
+        Err(FirstRunFileError::Name {
             path: directory.to_owned(),
-            source,
-        };
-        let entries = match directory.read_dir() {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(list(error)),
-        };
-        let (mut files, mut strangers) = (Vec::new(), Vec::new());
-        for entry in entries {
-            let name = entry.map_err(list)?.file_name();
-            let name_text = name.to_string_lossy();
-            if name_text.starts_with('.') {
-                continue;
-            }
-            match compression(&name_text) {
-                Some(compression) => files.push(Self {
-                    path: directory.join(&name),
-                    compression,
-                }),
-                None => strangers.push(name_text.into_owned()),
-            }
+            names: strangers,
+        })
+    }
+
+    /// Those in `directory` as whoever starts a container mounts it for the official images, and the names
+    /// of what is left out. Scripts, which those would run, are refused.
+    pub fn mounted(directory: &Path) -> Result<(Vec<Self>, Vec<String>), FirstRunFileError> {
+        let Listing { files, strangers } = Listing::of(directory)?;
+        let is_script = |name: &String| Path::new(name).extension() == Some("sh".as_ref());
+        let (scripts, left_out): (Vec<_>, Vec<_>) = strangers.into_iter().partition(is_script);
+        if scripts.is_empty() {
+            return Ok((files, left_out));
         }
-        if !strangers.is_empty() {
-            strangers.sort();
-            return Err(FirstRunFileError::Name {
-                path: directory.to_owned(),
-                names: strangers,
-            });
-        }
-        files.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(files)
+        Err(FirstRunFileError::Script {
+            path: directory.to_owned(),
+            names: scripts,
+        })
     }
 
     /// Its name, for narration.
@@ -77,7 +67,6 @@ impl FirstRunFile {
         let name = self.path.file_name().unwrap_or_default();
         name.to_string_lossy().into_owned()
     }
-
     /// Its SQL, without a first line that is meant for another client. A compressed file that is damaged
     /// or cut short fails while it is read.
     pub fn open(&self) -> io::Result<Box<dyn Read + Send>> {
@@ -112,6 +101,48 @@ impl FirstRunFile {
     pub(crate) fn unreadable(&self, source: io::Error) -> FirstRunFileError {
         let path = self.path.clone();
         FirstRunFileError::Read { path, source }
+    }
+}
+
+/// What is in a directory of first-run files.
+#[derive(Default)]
+struct Listing {
+    /// Sorted by the bytes of their names.
+    files: Vec<FirstRunFile>,
+    /// The names of everything else but hidden files, sorted.
+    strangers: Vec<String>,
+}
+
+impl Listing {
+    /// Empty if `directory` is not there.
+    fn of(directory: &Path) -> Result<Self, FirstRunFileError> {
+        let list = |source| FirstRunFileError::List {
+            path: directory.to_owned(),
+            source,
+        };
+        let entries = match directory.read_dir() {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(list(error)),
+        };
+        let (mut files, mut strangers) = (Vec::new(), Vec::new());
+        for entry in entries {
+            let name = entry.map_err(list)?.file_name();
+            let name_text = name.to_string_lossy();
+            if name_text.starts_with('.') {
+                continue;
+            }
+            match compression(&name_text) {
+                Some(compression) => files.push(FirstRunFile {
+                    path: directory.join(&name),
+                    compression,
+                }),
+                None => strangers.push(name_text.into_owned()),
+            }
+        }
+        strangers.sort();
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(Self { files, strangers })
     }
 }
 
@@ -169,6 +200,14 @@ pub enum FirstRunFileError {
     /// Names that are not those of first-run files.
     #[error("{path} holds what is not SQL: {list}", path = path.display(), list = names.join(", "))]
     Name {
+        /// The directory of first-run files.
+        path: PathBuf,
+        /// All of them.
+        names: Vec<String>,
+    },
+    /// What the official images would run.
+    #[error("{path} holds scripts, which are not run: {list}", path = path.display(), list = names.join(", "))]
+    Script {
         /// The directory of first-run files.
         path: PathBuf,
         /// All of them.
@@ -289,6 +328,32 @@ mod tests {
                 dir.path().display()
             )
         );
+    }
+
+    #[test]
+    fn mounted_scripts_are_refused_and_others_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["1.sql", "2.sql.bz2", "README"] {
+            write(dir.path(), name, b"");
+        }
+        let (files, left_out) = FirstRunFile::mounted(dir.path()).unwrap();
+        assert_eq!(files[0].name(), "1.sql");
+        assert_eq!(
+            (files.len(), left_out),
+            (1, vec!["2.sql.bz2".into(), "README".into()])
+        );
+        for name in ["b.sh", "a.sh"] {
+            write(dir.path(), name, b"");
+        }
+        assert_eq!(
+            FirstRunFile::mounted(dir.path()).unwrap_err().to_string(),
+            format!(
+                "{} holds scripts, which are not run: a.sh, b.sh",
+                dir.path().display()
+            )
+        );
+        let absent = dir.path().join("absent");
+        assert_eq!(FirstRunFile::mounted(&absent).unwrap(), (vec![], vec![]));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 mod room;
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ use crate::command::{plain_command, with_path};
 use crate::first_run::{FirstRun, FirstRunError, log_errors};
 use crate::layout::Layout;
 use crate::option_file::OptionFile;
+use crate::place;
 use crate::seed::{fill_holes, unpack};
 use crate::server::{Flavour, Server, Version};
 use crate::write::{WriteError, discard_unfinished, write_private};
@@ -62,7 +63,10 @@ impl Initialisation<'_> {
         &self,
         finish: impl FnOnce(&Path) -> Result<(), InitialiseError>,
     ) -> Result<(), InitialiseError> {
-        let unfinished = self.layout.unfinished_data_dir();
+        let unfinished = place::choose(self.layout, self.data_dir).map_err(|source| {
+            let path = self.data_dir.to_owned();
+            InitialiseError::Prepare { path, source }
+        })?;
         let result = self
             .make(&unfinished)
             .and_then(|()| finish(&unfinished))
@@ -90,15 +94,17 @@ impl Initialisation<'_> {
 
     fn make(&self, unfinished: &Path) -> Result<(), InitialiseError> {
         make_anew(unfinished)?;
-        room::check(&self.layout.data())?;
+        room::check(unfinished)?;
         self.remove_log()?;
         self.initialise(unfinished)
     }
 
     fn put_in_place(&self, unfinished: &Path) -> Result<(), InitialiseError> {
-        put_in_place(unfinished, self.data_dir).map_err(|source| InitialiseError::PutInPlace {
-            path: self.data_dir.to_owned(),
-            source,
+        place::put_in_place(unfinished, self.data_dir).map_err(|source| {
+            InitialiseError::PutInPlace {
+                path: self.data_dir.to_owned(),
+                source,
+            }
         })
     }
 
@@ -292,7 +298,7 @@ fn accounts_file(layout: &Layout) -> PathBuf {
 
 /// Removes what a killed initialisation left. Ours by its name, and nobody writes it: we hold the
 /// lock, which every initialiser inherits.
-pub fn remove_unfinished(layout: &Layout) -> Result<bool, InitialiseError> {
+pub fn remove_unfinished(layout: &Layout, data_dir: &Path) -> Result<bool, InitialiseError> {
     let path = accounts_file(layout);
     discard_unfinished(&path)?;
     remove_file_if_there(&path).map_err(|source| InitialiseError::Prepare { path, source })?;
@@ -300,7 +306,8 @@ pub fn remove_unfinished(layout: &Layout) -> Result<bool, InitialiseError> {
         remove_dir_if_there(&path).map_err(|source| InitialiseError::Prepare { path, source })
     };
     remove(layout.option_check_dir())?;
-    remove(layout.unfinished_data_dir())
+    let [beside, inside] = place::all_unfinished(layout, data_dir);
+    Ok(remove(beside)? | remove(inside)?)
 }
 
 fn make_anew(dir: &Path) -> Result<(), InitialiseError> {
@@ -325,15 +332,6 @@ pub(crate) fn remove_file_if_there(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }
-}
-
-fn put_in_place(unfinished: &Path, data_dir: &Path) -> io::Result<()> {
-    // One call for thousands of files; initialisers do not sync all they write.
-    rustix::fs::syncfs(File::open(unfinished)?)?;
-    fs::rename(unfinished, data_dir)?;
-    data_dir
-        .parent()
-        .map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 
 /// No data directory was made; what was begun is under its own name and will be removed.

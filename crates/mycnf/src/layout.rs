@@ -7,13 +7,41 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     home: PathBuf,
+    /// Nothing of the home is ours to write but `~/data` and `~/mysql/run`.
+    sealed: bool,
 }
+
+/// Where the official images look for first-run files, which somebody may mount into ours.
+const MOUNTED_FIRST_RUN_FILES: &str = "/docker-entrypoint-initdb.d";
 
 impl Layout {
     /// The layout below `home`, which must be absolute.
     #[must_use]
     pub fn new(home: impl Into<PathBuf>) -> Self {
-        Self { home: home.into() }
+        Self {
+            home: home.into(),
+            sealed: false,
+        }
+    }
+
+    /// The layout below a `home` that cannot be written, as in a container with a read-only root: what is
+    /// made at every start is in [`Layout::run_dir`], which is a mount point then.
+    #[must_use]
+    pub fn sealed(home: impl Into<PathBuf>) -> Self {
+        Self {
+            home: home.into(),
+            sealed: true,
+        }
+    }
+
+    /// Where a file that is made at every start is: `usual`, from `~`, or by its name in
+    /// [`Layout::run_dir`].
+    fn made_at_start(&self, usual: &str, in_run_dir: &str) -> PathBuf {
+        if self.sealed {
+            self.run_dir().join(in_run_dir)
+        } else {
+            self.home.join(usual)
+        }
     }
 
     /// `~`
@@ -22,10 +50,11 @@ impl Layout {
         &self.home
     }
 
-    /// `~/.my.cnf`, the rendered option file of the server and of every client.
+    /// `~/.my.cnf`, the rendered option file of the server and of every client; `~/mysql/run/my.cnf` of a
+    /// sealed home.
     #[must_use]
     pub fn option_file(&self) -> PathBuf {
-        self.home.join(".my.cnf")
+        self.made_at_start(".my.cnf", "my.cnf")
     }
 
     /// `~/mysql/my.cnf`, the user's option file as it was pushed.
@@ -37,7 +66,7 @@ impl Layout {
     /// `~/mysql/my.cnf.accepted`, a digest of the option file that the server accepted last.
     #[must_use]
     pub fn accepted_options(&self) -> PathBuf {
-        self.home.join("mysql/my.cnf.accepted")
+        self.made_at_start("mysql/my.cnf.accepted", "my.cnf.accepted")
     }
 
     /// `~/mysql/install`, a symbolic link to the current release.
@@ -58,6 +87,12 @@ impl Layout {
         self.home.join("mysql/initdb.d")
     }
 
+    /// `/docker-entrypoint-initdb.d`, first-run SQL of whoever starts the container.
+    #[must_use]
+    pub fn mounted_first_run_files(&self) -> &Path {
+        Path::new(MOUNTED_FIRST_RUN_FILES)
+    }
+
     /// `~/mysql/seed`, initialised data directories, packed.
     #[must_use]
     pub fn seeds(&self) -> PathBuf {
@@ -74,7 +109,7 @@ impl Layout {
     /// directory it shares with others, theirs too.
     #[must_use]
     pub fn tmp_dir(&self) -> PathBuf {
-        self.home.join("mysql/tmp")
+        self.made_at_start("mysql/tmp", "tmp")
     }
 
     /// `~/mysql/tmp/options`, an empty data directory for a server that is only asked about its
@@ -188,6 +223,23 @@ impl Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sealed_only_data_and_the_run_directory_are_written() {
+        let layout = Layout::sealed("/home/dotcloud");
+        let usual = Layout::new("/home/dotcloud");
+        for path in [
+            layout.option_file(),
+            layout.accepted_options(),
+            layout.option_check_dir(),
+            layout.socket(),
+        ] {
+            assert!(path.starts_with(layout.run_dir()), "{}", path.display());
+        }
+        assert_eq!(layout.run_dir(), usual.run_dir());
+        assert_eq!(layout.data(), usual.data());
+        assert_eq!(layout.template(), usual.template());
+    }
 
     #[test]
     fn layout_what_must_not_travel_is_outside_data() {

@@ -16,6 +16,7 @@ mod memory;
 mod opening;
 mod option_file;
 mod persisted;
+mod place;
 mod plain;
 mod rendering;
 mod seed;
@@ -47,10 +48,11 @@ pub use lost_plugins::{NATIVE_PASSWORD, has_native_switch, is_lost};
 pub use memory::{Memory, MemoryError, MemoryPlan};
 pub use opening::Opening;
 pub use option_file::{
-    Flaw, Include, IncludeError, IncludeKind, OptionFile, OptionFileError, Place, Problem,
-    Resolved, SkipReason, Skipped, Value,
+    COMMAND_LINE, CommandLine, CommandLineError, Flaw, Include, IncludeError, IncludeKind,
+    OptionFile, OptionFileError, Place, Problem, Resolved, SkipReason, Skipped, Value,
 };
 pub use persisted::{Persisted, PersistedError};
+pub use place::finish_move;
 pub use plain::first_unusual;
 pub use rendering::{Choice, Origin, Rendered, Settings, render_my_cnf, server_groups};
 pub use seed::{Seed, pack};

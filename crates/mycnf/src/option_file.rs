@@ -2,6 +2,7 @@
 //! Reads a line exactly as the servers do (their `my_print_defaults` is the judge), and refuses what
 //! they refuse or would quietly misread. [`OptionFile::resolve`] follows what it includes.
 
+mod command_line;
 mod edit;
 mod error;
 mod name;
@@ -13,6 +14,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+pub use command_line::{COMMAND_LINE, CommandLine, CommandLineError};
 pub use error::{Flaw, OptionFileError, Problem};
 pub use resolve::{IncludeError, Resolved, SkipReason, Skipped};
 
@@ -28,6 +30,8 @@ pub struct OptionFile {
 struct Line {
     bytes: Vec<u8>,
     meaning: Meaning,
+    /// Which argument of the command line it was, from 1, where it was one.
+    argument: Option<usize>,
 }
 
 /// What the servers see in a line. Ranges are positions in its bytes.
@@ -167,16 +171,27 @@ impl OptionFile {
     }
 
     fn entries(&self) -> impl Iterator<Item = Entry> {
+        self.numbered_entries().map(|(_, entry)| entry)
+    }
+
+    /// Each with its line's index.
+    fn numbered_entries(&self) -> impl Iterator<Item = (usize, Entry)> {
         let mut group: &[u8] = b"";
         self.lines
             .iter()
             .enumerate()
             .filter_map(move |(index, line)| {
-                let place = || Place {
-                    path: self.path.clone(),
-                    line: index + 1,
+                let place = || match line.argument {
+                    Some(number) => Place {
+                        path: COMMAND_LINE.into(),
+                        line: number,
+                    },
+                    None => Place {
+                        path: self.path.clone(),
+                        line: index + 1,
+                    },
                 };
-                match &line.meaning {
+                let entry = match &line.meaning {
                     Meaning::Nothing => None,
                     Meaning::Group(name) => {
                         group = name;
@@ -193,7 +208,8 @@ impl OptionFile {
                         path: path.clone(),
                         place: place(),
                     })),
-                }
+                };
+                entry.map(|entry| (index, entry))
             })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use hook::{Advice, Explain, Kind};
+use hook::{Advice, CommandError, Explain, Kind};
 use mycnf::{
     FirstRunError, FirstRunFileError, IncludeError, InitialiseError, LockError, MemoryError,
     PersistedError, ProbeError, TemporaryServerError,
@@ -108,6 +108,11 @@ fn accounts(error: &AccountsError) -> Advice {
     Advice::new(Kind::Configuration, next)
 }
 
+fn time_zones(source: &CommandError) -> Advice {
+    let next = "set MYSQL_INITDB_SKIP_TZINFO=1 to do without, push again";
+    Advice::new(Kind::Environment, next).detail(source.last_words())
+}
+
 fn variable(error: &VariableError) -> Advice {
     let next = match error {
         VariableError::EmptyPassword { .. } => {
@@ -133,6 +138,7 @@ impl Explain for PrepareError {
             Self::SocketPath { .. } => environment(
                 "use a shorter home directory: with 'dotcloud', set DOTCLOUD_HOME to a short path",
             ),
+            Self::Volume(error) => error.advice(),
             Self::Probe(error) => probe(error),
             Self::MakeDirectory { .. } | Self::Write(_) | Self::Lock(LockError::Open { .. }) => {
                 room_or_rights()
@@ -153,10 +159,7 @@ impl Explain for PrepareError {
                 "set an offset such as '+01:00', or a zone that is in /usr/share/zoneinfo, without \
                  MYSQL_INITDB_SKIP_TZINFO, push again",
             ),
-            Self::ReadTimeZones { source } => {
-                environment("set MYSQL_INITDB_SKIP_TZINFO=1 to do without, push again")
-                    .detail(source.last_words())
-            }
+            Self::ReadTimeZones { source } => time_zones(source),
             Self::Places(_) => configuration(
                 "correct it in my.cnf, or take the option out: what is to last and does not come \
                  with the push belongs below ~/data, by its full path, push again",
@@ -405,6 +408,9 @@ fn first_run_file(error: &FirstRunFileError) -> Advice {
         }
         FirstRunFileError::Name { .. } => {
             "name first-run files *.sql, *.sql.gz, *.sql.xz or *.sql.zst, push again"
+        }
+        FirstRunFileError::Script { .. } => {
+            "put what they do into *.sql files, or take them away, start again"
         }
     };
     Advice::new(Kind::Configuration, next)

@@ -6,6 +6,7 @@ use std::path::Path;
 use hook::Report;
 use mycnf::{FirstRun, FirstRunFile, Initialisation, Layout, OptionFile, Seed, Server};
 
+use crate::judgement::first_run_files;
 use crate::opening::AccountsSql;
 use crate::prepare::{PrepareError, Purpose};
 use crate::time_zone::ZoneTables;
@@ -35,7 +36,7 @@ impl FreshDatabase<'_> {
     ) -> Result<Option<String>, PrepareError> {
         let files = match purpose {
             Purpose::Fill => Vec::new(),
-            Purpose::Later | Purpose::Serve => FirstRunFile::all(&self.layout.first_run_files())?,
+            Purpose::Later | Purpose::Serve => first_run_files(self.layout)?,
         };
         let (seed, time_zones) = self.seed_and_time_zones()?;
         let initialisation = Initialisation {

@@ -44,7 +44,7 @@ impl Case<'_> {
         for warning in &judgement.places.warnings {
             report.warning(warning);
         }
-        self.check_first_run_files()?;
+        self.check_first_run_files(report)?;
         Ok(judgement)
     }
 
@@ -97,13 +97,28 @@ impl Case<'_> {
         }
     }
 
-    /// At the start it would be too late: the old instance will have been stopped.
-    fn check_first_run_files(&self) -> Result<(), FirstRunFileError> {
+    /// Those of a push while the old instance still serves; at the start it would be too late. Those that
+    /// are mounted wherever they are to be run.
+    fn check_first_run_files(&self, report: &mut Report) -> Result<(), FirstRunFileError> {
+        if self.fresh {
+            let mounted = self.layout.mounted_first_run_files();
+            for name in FirstRunFile::mounted(mounted)?.1 {
+                let path = mounted.join(name);
+                report.warning(format!("{} is no SQL: left out", path.display()));
+            }
+        }
         if self.purpose == Purpose::Serve {
             return Ok(());
         }
-        FirstRunFile::all(&self.layout.first_run_files())?
+        first_run_files(self.layout)?
             .iter()
             .try_for_each(FirstRunFile::check)
     }
+}
+
+/// What a fresh database begins with: what was pushed, then what is mounted.
+pub(crate) fn first_run_files(layout: &Layout) -> Result<Vec<FirstRunFile>, FirstRunFileError> {
+    let mut files = FirstRunFile::all(&layout.first_run_files())?;
+    files.extend(FirstRunFile::mounted(layout.mounted_first_run_files())?.0);
+    Ok(files)
 }

@@ -21,6 +21,7 @@ mod stale;
 mod take_over;
 mod time_zone;
 mod variables;
+mod volumes;
 
 use hook::{Environment, Report};
 
@@ -37,6 +38,7 @@ pub use stale::StaleError;
 pub use take_over::TakeOverError;
 pub use time_zone::TimeZoneError;
 pub use variables::{UnreadVariables, VariableError};
+pub use volumes::VolumeError;
 
 /// The text of `--help`.
 pub const ABOUT: &str = "\

@@ -13,7 +13,7 @@ use hook::{CommandError, Report};
 use mycnf::{
     Credentials, CredentialsError, DataDirState, DataLock, FirstRunFileError, InitialiseError,
     InspectError, Journal, Layout, LockError, OptionFile, Password, PasswordError, ProbeError,
-    Server, TemporaryServerError, WriteError, inspect, remove_unfinished,
+    Server, TemporaryServerError, WriteError, finish_move, inspect, remove_unfinished,
 };
 use thiserror::Error;
 
@@ -33,6 +33,7 @@ use crate::stale::{self, StaleError};
 use crate::take_over::{Conditions, TakeOver, TakeOverError};
 use crate::time_zone::TimeZoneError;
 use crate::variables::VariableError;
+use crate::volumes::{self, VolumeError};
 
 /// Longest path of a Unix socket (unix(7): 108 bytes with the closing NUL).
 const SOCKET_PATH_MAX: usize = 107;
@@ -132,13 +133,18 @@ impl Case<'_> {
             logs::rotate(self, report);
         }
         stale::discard_unfinished_writes(layout)?;
+        finish_move(data_dir).map_err(|source| InitialiseError::PutInPlace {
+            path: data_dir.to_owned(),
+            source,
+        })?;
+        volumes::close(layout, data_dir)?;
         let Found { database, password } =
             Found::look(settings, layout, server, data_dir, purpose)?;
         let has_database = database.is_some();
         let root = RootPassword::choose(settings, layout, has_database, password, report)?;
         rendering::write(rendered, settings, layout, report)?;
         rendering::validate(rendered, layout, server)?;
-        if remove_unfinished(layout)? {
+        if remove_unfinished(layout, data_dir)? {
             report.bullet("removed a data directory whose initialisation had not finished");
         }
         let accounts = &judgement.accounts;
@@ -175,8 +181,8 @@ impl Case<'_> {
 }
 
 fn release(settings: &Settings, report: &mut Report) -> Result<(Layout, Server), PrepareError> {
-    let layout = Layout::new(&settings.home);
-    check_socket_path(&layout)?;
+    check_socket_path(&Layout::new(&settings.home))?;
+    let layout = volumes::layout(&settings.home)?;
     let server = Server::stamped(&layout.install())?;
     report.bullet(format!(
         "server {server}, from {}",
@@ -275,6 +281,9 @@ pub enum PrepareError {
         /// Where the socket would be.
         path: PathBuf,
     },
+    /// A home or a volume that we cannot work with.
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
     /// The release is not there or not identified.
     #[error(transparent)]
     Probe(#[from] ProbeError),

@@ -10,9 +10,9 @@ use std::process::Command;
 
 use hook::{CommandError, Report};
 use mycnf::{
-    Accepted, Flavour, IncludeError, Layout, MemoryError, MemoryPlan, OptionFile, OptionFileError,
-    Origin, Persisted, PersistedError, Place, Rendered, Resolved, Server, Version, WriteError,
-    is_private_copy, library_path, render_my_cnf, server_groups, write_private,
+    Accepted, COMMAND_LINE, Flavour, IncludeError, Layout, MemoryError, MemoryPlan, OptionFile,
+    OptionFileError, Origin, Persisted, PersistedError, Place, Rendered, Resolved, Server, Version,
+    WriteError, is_private_copy, library_path, render_my_cnf, server_groups, write_private,
 };
 use thiserror::Error;
 
@@ -30,7 +30,8 @@ pub(crate) fn render(
         path: path.clone(),
         source,
     })?;
-    let template = OptionFile::parse(&path, &bytes)?;
+    let mut template = OptionFile::parse(&path, &bytes)?;
+    template.add_command_line(&settings.command_line);
     let user = template.resolve(layout.home())?;
     let persisted = Persisted::read(&data_dir_of(&user, server, layout)?)?;
     let rendered = render_my_cnf(
@@ -120,6 +121,9 @@ fn tell_memory(plan: &MemoryPlan, settings: &Settings, report: &mut Report) {
 
 /// A line of my.cnf or of a file that it includes, as it is told.
 pub(crate) fn line(place: &Place, layout: &Layout) -> String {
+    if place.path.as_os_str() == COMMAND_LINE {
+        return format!("argument {}", place.line);
+    }
     let name = if place.path == layout.template() {
         "my.cnf".into()
     } else {
@@ -340,6 +344,7 @@ mod tests {
         let told = |path: &Path| origin(&kept(path), &layout);
         assert_eq!(told(&layout.template()), "from my.cnf line 3");
         assert_eq!(told(Path::new("/x/a.cnf")), "from /x/a.cnf line 3");
+        assert_eq!(told(Path::new(COMMAND_LINE)), "from argument 3");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use hook::{Environment, EnvironmentError, MemoryLimitError, SwitchError};
+use mycnf::CommandLine;
 use thiserror::Error;
 
 use crate::accounts::{AccountInputs, AccountsError};
@@ -44,6 +45,8 @@ pub struct Settings {
     pub unread: UnreadVariables,
     /// What the platform calls this service, for commands that we tell.
     pub service: String,
+    /// The server's options besides those of my.cnf.
+    pub command_line: CommandLine,
 }
 
 /// A port and the variable that gave it.
@@ -78,6 +81,7 @@ impl Settings {
                 .get("DOTCLOUD_SERVICE_NAME")
                 .map_or("SERVICE".into(), OsStr::to_string_lossy)
                 .into_owned(),
+            command_line: CommandLine::default(),
         })
     }
 }

@@ -4,14 +4,26 @@
 mod error;
 
 use std::convert::Infallible;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::parent_id;
 
-use hook::{Environment, Inherited, Report};
+use hook::{Environment, Inherited, Report, Usage};
+use mycnf::CommandLine;
 use mycnf::library_path;
 use postinstall::{Prepared, Purpose, Settings, prepare, server_command};
 
 pub use error::Error;
+
+/// What `--help` shows of its arguments.
+pub const FORMS: &str = "--OPTION[=VALUE]... | ";
+
+/// Reads the arguments: options of the server.
+pub fn arguments(arguments: &[OsString]) -> Result<CommandLine, Usage> {
+    CommandLine::parse(arguments).map_err(|error| Usage {
+        problem: error.to_string(),
+        next: error.next().to_owned(),
+    })
+}
 
 /// The text of `--help`.
 pub const ABOUT: &str = "\
@@ -21,6 +33,9 @@ itself by the server, so that TERM reaches it. The lock on the data directory pa
 the server, and so does the SQL that gives root its password (--init-file), through a
 pipe.
 
+Arguments are options of the server (--max-connections=500) that overrule those of
+my.cnf; they are planned for and checked in the same way.
+
 Reads what postinstall reads; see postinstall --help. Nothing of its environment but
 HOME, PATH, USER, LOGNAME, TZ, LANG, LC_*, LD_* and MALLOC_* reaches the server,
 whose TMPDIR is ~/mysql/tmp and MYSQLD_PARENT_PID the process that started starttest.
@@ -29,7 +44,7 @@ Example (supervisord does this):
   HOME=/home/dotcloud PORT_TESTBEDDB=42800 ~/starttest
 
 Exit status: the server's own; before it is started 1 failed, 2 called with
-arguments, 70 a defect of starttest, 126 the server cannot be executed, 127 it is
+what is no option of the server, 70 a defect of starttest, 126 the server cannot be executed, 127 it is
 not there.
 ";
 
@@ -42,8 +57,15 @@ const KEPT_PREFIXES: [&str; 3] = ["LC_", "LD_", "MALLOC_"];
 const OPEN_FILES: u64 = 8192;
 
 /// Prepares the data directory and becomes the server.
-pub fn run(environment: &Environment, report: &mut Report) -> Result<Infallible, Error> {
-    let settings = Settings::from_environment(environment)?;
+pub fn run(
+    environment: &Environment,
+    report: &mut Report,
+    command_line: CommandLine,
+) -> Result<Infallible, Error> {
+    let settings = Settings {
+        command_line,
+        ..Settings::from_environment(environment)?
+    };
     // `lock` stays open: the server inherits it.
     let Prepared {
         layout,

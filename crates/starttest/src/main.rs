@@ -8,5 +8,10 @@ fn main() -> ExitCode {
         version: env!("CARGO_PKG_VERSION"),
         about: starttest::ABOUT,
     };
-    hook::main(&program, starttest::run)
+    hook::main_with(
+        &program,
+        starttest::FORMS,
+        starttest::arguments,
+        starttest::run,
+    )
 }

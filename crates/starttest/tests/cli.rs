@@ -62,8 +62,112 @@ fn running(sandbox: &Sandbox, command: &mut Command) -> (Running, Call) {
 
 #[test]
 fn d8_arguments_are_answered_or_refused() {
-    let example = "HOME=/home/dotcloud PORT_TESTBEDDB=42800 ~/starttest";
-    sandbox::assert_answers(STARTTEST, "starttest", starttest::ABOUT, example);
+    let run = |arguments: &[&str]| {
+        assert_cmd::Command::new(STARTTEST)
+            .env_clear()
+            .args(arguments)
+            .assert()
+    };
+    let version = format!("starttest {}\n", env!("CARGO_PKG_VERSION"));
+    run(&["--version"]).success().stdout(version).stderr("");
+    let help = format!(
+        "Usage: starttest [{}--help | --version]\n\n{}",
+        starttest::FORMS,
+        starttest::ABOUT
+    );
+    run(&["--help"]).success().stdout(help).stderr("");
+}
+
+#[test]
+fn command_line_reaches_the_server_checked_like_my_cnf() {
+    let sandbox = with_database();
+    let mut command = starttest(&sandbox);
+    command.args(["--max-connections=77", "--character-set-server", "latin1"]);
+    let (_server, call) = running(&sandbox, &mut command);
+    let option_file = fs::read_to_string(sandbox.home().join(".my.cnf")).unwrap();
+    for line in ["max-connections = 77\n", "character-set-server = latin1\n"] {
+        assert!(option_file.contains(line), "{option_file}");
+    }
+    assert!(
+        call.arguments
+            .iter()
+            .all(|argument| !argument.contains("77")),
+        "the option file has them: {:?}",
+        call.arguments
+    );
+}
+
+#[test]
+fn command_line_what_is_no_option_is_refused_before_anything_is_written() {
+    let sandbox = with_database();
+    let before = sandbox.listing();
+    for (argument, error, next) in [
+        (
+            "bash",
+            "unexpected argument 'bash'",
+            "give it the server's options only, in their long form (--max-connections=500); no \
+             program to run, no -P",
+        ),
+        (
+            "--port=3307",
+            "the option --port is not taken",
+            "set the PORT_ variable of the service's port, such as PORT_MYSQL=3306",
+        ),
+    ] {
+        let outcome = sandbox.outcome(starttest(&sandbox).arg(argument));
+        assert_eq!(
+            outcome.stderr,
+            format!(
+                "starttest: error: {error}\n  next: {next}; 'starttest --help' tells what it reads\n"
+            )
+        );
+        assert_eq!(outcome.code, Some(2));
+        assert_eq!(sandbox.listing(), before);
+    }
+    sandbox.write("home/refuse", "unknown variable 'max-conections=77'\n");
+    let outcome = sandbox.outcome(starttest(&sandbox).arg("--max-conections=77"));
+    assert_eq!(outcome.code, Some(1));
+    assert!(
+        outcome
+            .stderr
+            .contains("  | unknown variable 'max-conections=77'\n"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn sealed_home_needs_one_directory_besides_data() {
+    let sandbox = with_database();
+    for name in ["record", "init-file"] {
+        sandbox.write(&format!("home/{name}"), "");
+    }
+    let seal = || ["home/mysql", "home"].map(|name| set_mode(&sandbox.path().join(name), 0o555));
+    seal();
+    let before = sandbox.listing();
+    let outcome = sandbox.outcome(&mut starttest(&sandbox));
+    let run = "{dir}/home/mysql/run";
+    let text = format!(
+        "starttest: error: neither {{dir}}/home nor {run} can be written\n  next: make the home directory \
+         writable for this user, or mount a directory at {run} that is (--tmpfs {run}:mode=1777 in \
+         Docker, an emptyDir in Kubernetes), start again\n"
+    );
+    assert!(outcome.stderr.ends_with(&text), "{}", outcome.stderr);
+    assert_eq!(sandbox.listing(), before);
+    set_mode(&sandbox.home().join("mysql"), 0o755);
+    sandbox.write("home/mysql/run/left", "");
+    seal();
+    let (_server, call) = running(&sandbox, &mut starttest(&sandbox));
+    let run = sandbox.home().join("mysql/run");
+    assert_eq!(
+        call.arguments[0],
+        "--defaults-file={dir}/home/mysql/run/my.cnf"
+    );
+    assert!(run.join("tmp").is_dir() && run.join("my.cnf.accepted").is_file());
+    assert!(!sandbox.home().join(".my.cnf").exists());
+    for name in ["home", "home/mysql"] {
+        set_mode(&sandbox.path().join(name), 0o755);
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What each vendor's initialiser is told, and what is left when it fails.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use super::*;
@@ -195,11 +196,11 @@ fn run_data_directory_that_came_meanwhile_is_not_replaced() {
 #[test]
 fn remove_unfinished_tells_whether_there_was_one() {
     let home = Home::mysql_9();
-    assert!(!remove_unfinished(&home.layout).unwrap());
+    assert!(!remove_unfinished(&home.layout, &home.layout.data_dir()).unwrap());
     fs::create_dir(home.layout.unfinished_data_dir()).unwrap();
-    assert!(remove_unfinished(&home.layout).unwrap());
+    assert!(remove_unfinished(&home.layout, &home.layout.data_dir()).unwrap());
     fs::write(home.layout.unfinished_data_dir(), "a file").unwrap();
-    let error = remove_unfinished(&home.layout).unwrap_err();
+    let error = remove_unfinished(&home.layout, &home.layout.data_dir()).unwrap_err();
     let unfinished = home.layout.unfinished_data_dir();
     assert_eq!(
         error.to_string(),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::name::{self, Form};
 use super::parse::MAX_LINE;
-use super::{IncludeKind, Line, Meaning, OptionFile, quote};
+use super::{Entry, IncludeKind, Line, Meaning, OptionFile, in_groups, quote};
 
 impl OptionFile {
     /// Sets `option` in `group` to `value`.
@@ -63,13 +63,19 @@ impl OptionFile {
     }
 
     fn effective_line(&self, group: &str, option: &str) -> Option<(usize, Form)> {
-        self.options(&[group])
-            .filter_map(|found| Some((found.place.line - 1, name::relate(&found.name, option)?)))
+        let options = self
+            .numbered_entries()
+            .filter_map(|(index, entry)| match entry {
+                Entry::Option(found) if in_groups(&found, &[group]) => Some((index, found)),
+                Entry::Option(_) | Entry::Include(_) => None,
+            });
+        options
+            .filter_map(|(index, found)| Some((index, name::relate(&found.name, option)?)))
             .last()
     }
 
     fn replace(&mut self, at: usize, option: &str, value: &[u8], why: &str) {
-        let Line { bytes, meaning } = &mut self.lines[at];
+        let Line { bytes, meaning, .. } = &mut self.lines[at];
         let Meaning::Option { name, value: range } = meaning else {
             return;
         };
@@ -131,7 +137,7 @@ impl OptionFile {
         })
     }
 
-    fn add_group(&mut self, group: &str) {
+    pub(super) fn add_group(&mut self, group: &str) {
         self.separate();
         let mut header = self.line(format!("[{group}]").as_bytes());
         header.meaning = Meaning::Group(group.as_bytes().to_vec());
@@ -148,7 +154,7 @@ impl OptionFile {
     }
 
     /// Only a file's last line can lack its terminator, and only while it is the last.
-    fn end_last_line(&mut self) {
+    pub(super) fn end_last_line(&mut self) {
         let terminator = self.terminator();
         if let Some(last) = self.lines.last_mut()
             && !last.bytes.ends_with(b"\n")
@@ -164,10 +170,11 @@ impl OptionFile {
         self.line(format!("# {text}").as_bytes())
     }
 
-    fn line(&self, text: &[u8]) -> Line {
+    pub(super) fn line(&self, text: &[u8]) -> Line {
         Line {
             bytes: [text, self.terminator()].concat(),
             meaning: Meaning::Nothing,
+            argument: None,
         }
     }
 

@@ -24,6 +24,7 @@ pub(super) fn lines(bytes: &[u8]) -> Result<Vec<Line>, Vec<Problem>> {
                 lines.push(Line {
                     bytes: bytes.to_vec(),
                     meaning,
+                    argument: None,
                 });
             }
             Err((flaw, column)) => {

@@ -43,6 +43,15 @@ fn file_errors_have_exact_texts() {
         "/h/x holds what is not SQL: a.sh, b\n  next: name first-run files *.sql, *.sql.gz, \
          *.sql.xz or *.sql.zst, push again",
     );
+    let script = FirstRunFileError::Script {
+        path: "/docker-entrypoint-initdb.d".into(),
+        names: vec!["a.sh".to_owned()],
+    };
+    assert_rendered(
+        PrepareError::from(script),
+        "/docker-entrypoint-initdb.d holds scripts, which are not run: a.sh\n  next: put what they do \
+         into *.sql files, or take them away, start again",
+    );
     let read = FirstRunFileError::Read {
         path: path(),
         source: source(),

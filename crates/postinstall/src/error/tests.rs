@@ -7,6 +7,7 @@ use hook::{CommandError, EnvironmentError, ExitStatus};
 use mycnf::{Credentials, IncludeError, InspectError, OptionFile, Password, Place, WriteError};
 
 use super::*;
+use crate::volumes::VolumeError;
 
 pub(super) fn path() -> PathBuf {
     "/h/x".into()
@@ -374,5 +375,26 @@ fn initialisation_errors_have_exact_texts() {
             source: source_,
         }),
         &format!("cannot read the system tables' definition /h/x\n  cause: permission denied{cut}"),
+    );
+}
+
+#[test]
+fn sealed_homes_and_volumes_have_exact_texts() {
+    assert_rendered(
+        PrepareError::from(VolumeError::Sealed {
+            home: "/h".into(),
+            run: "/h/mysql/run".into(),
+        }),
+        "neither /h nor /h/mysql/run can be written\n  next: make the home directory writable for this \
+         user, or mount a directory at /h/mysql/run that is (--tmpfs /h/mysql/run:mode=1777 in Docker, \
+         an emptyDir in Kubernetes), start again",
+    );
+    assert_rendered(
+        PrepareError::from(VolumeError::Close {
+            path: path(),
+            source: source(),
+        }),
+        "cannot set the modes of what is ours in /h/x\n  cause: permission denied\n  next: mount a \
+         volume whose files belong to the user that the container runs as, start again",
     );
 }
