@@ -35,12 +35,12 @@ clean: ## undo everything, the database of `make run` included (asks first)
 	@scripts/clean "$(APP)"
 
 .PHONY: hooks
-hooks: ## build the static executables: the hooks into hooks/, dotcloud and repack into target/bin/
+hooks: ## build the static executables: the hooks into hooks/, dotcloud, repack and blink into target/bin/
 	@scripts/setup build
 	RUSTFLAGS="-C target-feature=+crt-static" cargo build --quiet --release --locked --target "$$(rustc -vV | sed -n 's/^host: //p')"
 	mkdir -p target/bin
 	for name in $(HOOKS); do install -m 755 "$(BUILT)/$$name" "hooks/$$name.new"; mv "hooks/$$name.new" "hooks/$$name"; done
-	for name in dotcloud repack; do install -m 755 "$(BUILT)/$$name" "target/bin/$$name.new"; mv "target/bin/$$name.new" "target/bin/$$name"; done
+	for name in blink dotcloud repack; do install -m 755 "$(BUILT)/$$name" "target/bin/$$name.new"; mv "target/bin/$$name.new" "target/bin/$$name"; done
 
 .PHONY: fixtures
 fixtures: ## assemble the real servers that the tests use, below target/fixtures/
@@ -62,6 +62,7 @@ torture: ## the long forms of the tests; repeat one with the seed that it prints
 	MOD_POINTS=200 cargo test --locked -p starttest --test torture -- --nocapture
 	MOD_POINTS=100 cargo test --locked -p starttest --test upgrades killed_at_any_point -- --nocapture
 	MOD_POINTS=200 cargo test --locked -p dotcloud --test servers -- --nocapture killed committed
+	MOD_POINTS=200 cargo test --locked -p blink --test killed -- --nocapture
 	REPACK_BYTES=10000000000 cargo test --locked -p repack --test memory -- --nocapture
 	cargo test --locked -p starttest --test memory -- --ignored
 	cargo test --locked -p dotcloud --test lifecycle -- --ignored ten_pushes

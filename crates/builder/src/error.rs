@@ -51,6 +51,12 @@ impl Explain for Error {
     }
 }
 
+impl Explain for ReleaseError {
+    fn advice(&self) -> Advice {
+        release(self)
+    }
+}
+
 fn settings(error: &SettingsError) -> Advice {
     match error {
         SettingsError::Home(_) => Advice::new(

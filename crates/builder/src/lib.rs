@@ -26,7 +26,7 @@ pub use error::Error;
 pub use files::FilesError;
 pub use first_run::FirstRunError;
 pub use libraries::LibrariesError;
-pub use release::ReleaseError;
+pub use release::{ReleaseError, unpack_release};
 pub use seed::SeedError;
 pub use settings::SettingsError;
 pub use tarball::TarballError;

@@ -54,6 +54,18 @@ pub(crate) fn install(
     result
 }
 
+/// Makes sure that the release of the tarball `path` is unpacked, checked and identified below `layout`, for
+/// whoever builds no service. Gives its name too. The caller holds a lock.
+pub fn unpack_release(
+    path: &Path,
+    layout: &Layout,
+    report: &mut Report,
+) -> Result<(String, Server), ReleaseError> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let tarball = Tarball::find(directory, path.file_name())?;
+    install(&tarball, judge::MAX_SIZE, layout, report)
+}
+
 /// Whether there is a release of that name: of this content, or of another.
 fn is_maybe_there(tarball: &Tarball, releases: &Path) -> bool {
     let prefix = tarball.release_prefix();

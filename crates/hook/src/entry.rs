@@ -96,6 +96,24 @@ pub fn main_with<A, T, E: Explain>(
     status.into()
 }
 
+/// The edge of an executable that is no hook: it has a command line of its own, `run` gets its arguments
+/// without its name. What it starts dies with it, and while that runs a signal is for `run` to look at
+/// ([`crate::stop_signal`]). What whoever started it has open is left as it is.
+pub fn with_arguments(
+    name: &'static str,
+    run: impl FnOnce(Vec<OsString>, &Environment) -> ExitCode,
+) -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if let Some(status) = Leash::stage(&arguments) {
+        return status.into();
+    }
+    watch_for_defects(name);
+    // Without it TERM ends us at once, as it does a program that watches for nothing.
+    let _ = stop::watch();
+    Leash::offer();
+    run(arguments, &Environment::of_process())
+}
+
 fn run_hook<T, E: Explain>(
     program: &Program,
     run: impl FnOnce(&Environment, &mut Report) -> Result<T, E>,

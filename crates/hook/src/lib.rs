@@ -18,7 +18,7 @@ mod stop;
 
 pub use defect::watch_for_defects;
 pub use descriptors::keep_descriptors;
-pub use entry::{Program, Usage, main, main_with};
+pub use entry::{Program, Usage, main, main_with, with_arguments};
 pub use environment::{Environment, EnvironmentError, SwitchError};
 pub use executable::Executable;
 pub use exit::ExitStatus;
@@ -28,5 +28,7 @@ pub use inherit::Inherited;
 pub use memory::{MemoryLimit, MemoryLimitError};
 pub use process::{
     Background, CommandError, Finished, exec, feed, lower_open_files, run, run_into,
+    start_in_foreground,
 };
 pub use report::Report;
+pub use stop::{end_by, signal as stop_signal};

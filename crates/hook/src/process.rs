@@ -178,6 +178,21 @@ fn spawn(command: &mut Command, streams: impl FnOnce(&mut Command)) -> io::Resul
     command.spawn()
 }
 
+/// Starts `command` with our standard streams and in our process group, which a terminal's signals
+/// reach. It sees only the variables that `command` sets, and dies with us; whether it is killed when it
+/// is dropped is for the caller.
+pub fn start_in_foreground(command: &mut Command) -> Result<Child, CommandError> {
+    let mut leashed = Leash::put_on(command);
+    let started = match &mut leashed {
+        Some(leashed) => leashed.spawn(),
+        None => command.spawn(),
+    };
+    started.map_err(|source| CommandError::Start {
+        program: command.get_program().to_owned(),
+        source,
+    })
+}
+
 /// Waits for `child`, and for whatever it started, which shows in `done`: its output has ended.
 fn wait(child: &mut Child, done: impl Fn() -> bool) -> io::Result<ExitStatus> {
     if !stop::is_watched() {

@@ -70,13 +70,14 @@ impl Drop for Busy {
     }
 }
 
-/// The signal that was remembered.
-pub(crate) fn signal() -> Option<i32> {
+/// The signal that was remembered: TERM, INT or HUP that came while a program ran for us.
+#[must_use]
+pub fn signal() -> Option<i32> {
     let number = WATCH.get()?.signal.load(Ordering::SeqCst);
     i32::try_from(number).ok().filter(|number| *number != 0)
 }
 
 /// Ends this process as `signal` would have, so that whoever sent it sees that it did.
-pub(crate) fn end_by(signal: i32) {
+pub fn end_by(signal: i32) {
     let _ = emulate_default_handler(signal);
 }

@@ -61,6 +61,16 @@ impl FirstRunFile {
         })
     }
 
+    /// The file `path` by its name, if that is a first-run file's.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_string_lossy();
+        Some(Self {
+            path: path.to_owned(),
+            compression: compression(&name)?,
+        })
+    }
+
     /// Its name, for narration.
     #[must_use]
     pub fn name(&self) -> String {

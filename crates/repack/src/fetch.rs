@@ -8,6 +8,7 @@ mod download;
 mod error;
 mod glibc;
 mod part;
+mod release;
 mod series;
 mod tarball;
 mod url;
@@ -35,6 +36,7 @@ use self::checksum::Checksum;
 pub(crate) use self::cli::{Fetch, run};
 use self::error::FetchError;
 use self::glibc::Glibc;
+pub use self::release::{NotFetched, Sources, fetch_release};
 use self::vendor::Candidate;
 use self::wanted::Wanted;
 

@@ -38,4 +38,5 @@ mod tree;
 mod wrapper;
 
 pub use cli::main;
+pub use fetch::{NotFetched, Sources, fetch_release};
 pub use nonsense::accepts;

@@ -60,6 +60,12 @@ impl Background {
         }
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// How it ended, if it did.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>, CommandError> {
         self.child.try_wait().map_err(|source| self.lost(source))

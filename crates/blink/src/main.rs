@@ -1,0 +1,7 @@
+//! `blink`: see the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    blink::main()
+}
