@@ -369,6 +369,9 @@ Examples:
     /// Relay a public port to the instance that serves
     #[command(hide = true)]
     Gateway(gateway::Options),
+    /// Have the kernel lead clients past the relays
+    #[command(hide = true)]
+    Shortcuts(gateway::ShortcutOptions),
 }
 
 #[cfg(test)]

@@ -113,10 +113,9 @@ fn check_output() -> Result<(), Error> {
 }
 
 fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
-    if let Verb::Gateway(options) = &cli.verb {
-        return Ok(gateway::serve(options)?);
-    }
     match &cli.verb {
+        Verb::Gateway(options) => return Ok(gateway::serve(options)?),
+        Verb::Shortcuts(options) => return Ok(gateway::serve_shortcuts(options)?),
         // Packagers have no state.
         Verb::Completions { shell } => {
             generate::completions(*shell);
@@ -160,7 +159,9 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
         Verb::Up { no_wait } => up::up(&call, no_wait),
         Verb::Down => down::down(&call),
         Verb::Destroy { service } => destroy::destroy(&call, service.as_ref()),
-        Verb::Gateway(_) | Verb::Completions { .. } | Verb::Man { .. } => Ok(()),
+        Verb::Gateway(_) | Verb::Shortcuts(_) | Verb::Completions { .. } | Verb::Man { .. } => {
+            Ok(())
+        }
     }
 }
 

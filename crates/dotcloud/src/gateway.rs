@@ -7,6 +7,7 @@ mod door;
 mod instance;
 mod pump;
 mod route;
+mod shortcut;
 mod traffic;
 
 #[cfg(test)]
@@ -28,7 +29,8 @@ use thiserror::Error;
 
 use door::{Door, Files};
 pub(crate) use instance::reach;
-pub(crate) use route::{Check, Hold, Route, Target};
+pub(crate) use route::{Check, Hold, Route, Shortcut, Target};
+pub(crate) use shortcut::{Options as ShortcutOptions, serve as serve_shortcuts};
 #[cfg(test)]
 pub(crate) use traffic::Span;
 pub(crate) use traffic::{Amount, Traffic, now};
@@ -135,6 +137,9 @@ fn keep_alive(listener: &TcpListener) {
 pub(crate) enum GatewayError {
     #[error("cannot relay connections")]
     Serve { source: io::Error },
+    /// The relays go on without.
+    #[error("cannot lead clients past the relays")]
+    Shortcuts { source: io::Error },
 }
 
 /// Standard error is the endpoint's log file.

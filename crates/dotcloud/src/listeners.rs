@@ -20,10 +20,17 @@ pub(crate) struct Listener {
 
 /// Every listener of this network namespace that is reached at `address`.
 pub(crate) fn all(address: Ipv4Addr) -> io::Result<Vec<Listener>> {
+    let tables = tables()?;
+    let lines = tables.iter().flat_map(|table| table.lines());
+    Ok(lines.filter_map(|line| parse(line, address)).collect())
+}
+
+/// The kernel's tables of sockets.
+fn tables() -> io::Result<Vec<String>> {
     let mut found = Vec::new();
     for (table, version) in [("/proc/net/tcp", 4), ("/proc/net/tcp6", 6)] {
         match fs::read_to_string(table) {
-            Ok(text) => found.extend(text.lines().filter_map(|line| parse(line, address))),
+            Ok(text) => found.push(text),
             // A machine without the newer protocol.
             Err(error) if version == 6 && error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
@@ -67,18 +74,47 @@ pub(crate) fn is_ours(listeners: &[Listener], number: u16, own: &BTreeSet<u64>) 
     at.any(|listener| ours(&listener))
 }
 
+/// Whether whoever clients of `number` reach belongs to the user `uid`.
+pub(crate) fn is_of(listeners: &[Listener], number: u16, uid: u32) -> bool {
+    reached(listeners, number).is_some_and(|listener| listener.uid == uid)
+}
+
 /// Who it is that listens at `number`, if anybody does.
 pub(crate) fn holder(listeners: &[Listener], number: u16) -> Option<Holder> {
+    let listener = reached(listeners, number)?;
+    Some(Holder {
+        uid: listener.uid,
+        process: owner(listener.inode),
+    })
+}
+
+fn reached(listeners: &[Listener], number: u16) -> Option<&Listener> {
     let at = |exact| {
         listeners
             .iter()
             .find(move |listener| listener.number == number && listener.exact == exact)
     };
-    let listener = at(true).or_else(|| at(false))?;
-    Some(Holder {
-        uid: listener.uid,
-        process: owner(listener.inode),
-    })
+    at(true).or_else(|| at(false))
+}
+
+/// The ports of every connection that both ends of have open, as each end sees them: its own and
+/// its peer's.
+pub(crate) fn connections() -> io::Result<BTreeSet<(u16, u16)>> {
+    let mut found = BTreeSet::new();
+    for table in tables()? {
+        found.extend(table.lines().filter_map(open_connection));
+    }
+    Ok(found)
+}
+
+fn open_connection(line: &str) -> Option<(u16, u16)> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    // Established, or waiting for its own program to close.
+    if !["01", "08"].contains(fields.get(3)?) {
+        return None;
+    }
+    let port = |field: &str| u16::from_str_radix(field.rsplit_once(':')?.1, 16).ok();
+    Some((port(fields.get(1)?)?, port(fields.get(2)?)?))
 }
 
 /// The sockets that the process `pid` has open; none if we may not know.
@@ -145,6 +181,9 @@ mod tests {
             let all = all(LOCAL).unwrap();
             let exact = host.contains("127");
             assert_eq!(is_ours(&all, number, &sockets(ours)), exact, "{host}");
+            let uid = rustix::process::geteuid().as_raw();
+            assert!(is_of(&all, number, uid), "{host}");
+            assert!(!is_of(&all, number, uid + 1), "{host}");
             assert!(!is_ours(&all, number, &BTreeSet::new()), "{host}");
             let holder = holder(&all, number).unwrap();
             assert_eq!(holder.process.as_ref().unwrap().0, ours, "{host}");
@@ -152,6 +191,20 @@ mod tests {
         let free = TcpListener::bind("127.0.0.2:0").unwrap();
         let number = free.local_addr().unwrap().port();
         assert_eq!(holder(&all(LOCAL).unwrap(), number), None);
+    }
+
+    #[test]
+    fn connections_are_those_that_are_open() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let number = listener.local_addr().unwrap().port();
+        let client = std::net::TcpStream::connect(("127.0.0.1", number)).unwrap();
+        let own = client.local_addr().unwrap().port();
+        let found = connections().unwrap();
+        assert!(found.contains(&(own, number)) && found.contains(&(number, own)));
+        drop(client);
+        drop(listener.accept().unwrap());
+        let found = connections().unwrap();
+        assert!(!found.contains(&(own, number)) && !found.contains(&(number, own)));
     }
 
     #[test]

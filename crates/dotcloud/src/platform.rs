@@ -82,6 +82,21 @@ impl Platform {
         Ok(Supervisor::new(self.runtime_of(container)?, container))
     }
 
+    /// The program that changes the kernel's rules, where they may lead clients past the relays: as
+    /// root, unless `DOTCLOUD_SHORTCUTS=off`.
+    pub(crate) fn nft(&self) -> Option<PathBuf> {
+        let off = self.environment.get("DOTCLOUD_SHORTCUTS") == Some("off".as_ref());
+        if off || !self.account.drops() {
+            return None;
+        }
+        // Root's own path may lack it.
+        let path = self.environment.get("PATH").unwrap_or_default();
+        std::env::split_paths(path)
+            .chain(["/usr/sbin".into(), "/sbin".into()])
+            .map(|directory| directory.join("nft"))
+            .find(|program| program.is_absolute() && program.is_file())
+    }
+
     /// supervisord of this machine.
     pub(crate) fn supervisord(&self) -> Result<PathBuf, SupervisorError> {
         supervisor::find(&self.environment)
@@ -110,6 +125,25 @@ impl Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nft_is_for_root_unless_switched_off() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("nft");
+        std::fs::write(&program, "").unwrap();
+        let path = directory.path().to_str().unwrap();
+        let found = |setting| {
+            let pairs = [
+                ("DOTCLOUD_HOME", path),
+                ("PATH", path),
+                ("DOTCLOUD_SHORTCUTS", setting),
+            ];
+            Platform::new(&pairs.into_iter().collect()).unwrap().nft()
+        };
+        let is_root = rustix::process::geteuid().is_root();
+        assert_eq!(found("on"), is_root.then_some(program));
+        assert_eq!(found("off"), None);
+    }
 
     #[test]
     fn limits_come_from_the_environment_or_the_contract() {

@@ -1,6 +1,7 @@
 //! Public endpoints: one supervised gateway per port of every instance, and the route files that
 //! tell each which container serves. A gateway outlives pushes; only its route changes.
 
+mod keeper;
 mod routes;
 mod served;
 
@@ -61,7 +62,9 @@ pub(crate) fn begin(
 ) -> Result<Gateways, WiringError> {
     let paths = platform.store.public(&application.name);
     prepare(platform, &paths)?;
+    routes::prune(&paths, application)?;
     let executable = provide_executable(platform)?;
+    keeper::ensure(platform, &paths, &executable)?;
     let log = &mut DeploymentLog::to_stderr();
     revive::stop_elsewhere(platform, &paths, "gateways", log)?;
     let before = fs::read(paths.config()).unwrap_or_default();
@@ -134,6 +137,7 @@ pub(crate) fn stop(
     log: &mut DeploymentLog,
 ) -> Result<(), WiringError> {
     let paths = platform.store.public(application);
+    keeper::stop(&paths)?;
     Ok(launch::stop(platform, &paths, "gateways", log)?)
 }
 
@@ -158,8 +162,10 @@ pub(crate) fn traffic(
     name: &InstanceName,
     port: &str,
 ) -> Traffic {
-    let state = gateway_state(&platform.store.public(application), name, port);
-    Traffic::read(&gateway::traffic_file(&state)).unwrap_or_default()
+    let paths = platform.store.public(application);
+    let read = |state: &Path| Traffic::read(&gateway::traffic_file(state)).unwrap_or_default();
+    let past = keeper::directory(&paths).join(gateway_name(name, port));
+    read(&gateway_state(&paths, name, port)).with(read(&past))
 }
 
 /// The command line of every gateway; `udp` has none.

@@ -379,6 +379,9 @@ fn port(error: &PortError) -> Advice {
 fn gateway(error: &GatewayError) -> Advice {
     match error {
         GatewayError::Serve { .. } => environment("see why the system refuses it"),
+        GatewayError::Shortcuts { .. } => environment(
+            "nothing has to be done: the relays serve; DOTCLOUD_SHORTCUTS=off has nobody try again",
+        ),
     }
 }
 

@@ -21,6 +21,19 @@ pub(crate) struct Route {
     pub(crate) targets: Vec<Target>,
     #[serde(default)]
     pub(crate) hold: Option<Hold>,
+    /// Where root may have the kernel lead clients past the relay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shortcut: Option<Shortcut>,
+}
+
+/// From a public port to the one target of its route, while both listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Shortcut {
+    pub(crate) public: u16,
+    /// Of the relay that holds the public port.
+    pub(crate) relay: u32,
+    /// Of the instance. Nobody else answers a client, whoever listens in its stead.
+    pub(crate) service: u32,
 }
 
 /// One instance that may serve.
@@ -137,6 +150,11 @@ mod tests {
             hold: Some(Hold {
                 limit: 60,
                 until: 100,
+            }),
+            shortcut: Some(Shortcut {
+                public: 10_000,
+                relay: 61_100,
+                service: 1000,
             }),
         };
         let text = serde_json::to_string(&route).unwrap();

@@ -83,6 +83,7 @@ fn route(listeners: &[&TcpListener]) -> Route {
         token: 1,
         targets: listeners.iter().copied().map(target).collect(),
         hold: None,
+        shortcut: None,
     }
 }
 
@@ -407,10 +408,18 @@ fn serve_waits_for_its_port_and_ends_when_told() {
 }
 
 #[test]
-fn gateway_error_has_exact_text() {
-    let source = io::Error::other("x");
-    assert_eq!(
-        GatewayError::Serve { source }.to_string(),
-        "cannot relay connections"
-    );
+fn gateway_errors_have_exact_texts() {
+    let source = || io::Error::other("x");
+    for (error, text) in [
+        (
+            GatewayError::Serve { source: source() },
+            "cannot relay connections",
+        ),
+        (
+            GatewayError::Shortcuts { source: source() },
+            "cannot lead clients past the relays",
+        ),
+    ] {
+        assert_eq!(error.to_string(), text);
+    }
 }

@@ -44,7 +44,7 @@ impl Counters {
             .saturating_sub(closed)
     }
 
-    fn amount(&self) -> Amount {
+    pub(super) fn amount(&self) -> Amount {
         Amount {
             connections: self.connections.load(Ordering::Relaxed),
             bytes_in: self.bytes[0].load(Ordering::Relaxed),
@@ -109,6 +109,20 @@ impl Traffic {
         serde_json::from_slice(&fs::read(path).ok()?).ok()
     }
 
+    /// With what passed the same port another way.
+    pub(crate) fn with(mut self, other: Self) -> Self {
+        self.open = self.open.saturating_add(other.open);
+        self.total.add(other.total);
+        for (spans, more) in [
+            (&mut self.minutes, other.minutes),
+            (&mut self.hours, other.hours),
+        ] {
+            spans.extend(more);
+            spans.sort_by_key(|span| span.begin);
+        }
+        self
+    }
+
     fn record(&mut self, now: u64, amount: Amount) {
         self.total.add(amount);
         add_span(&mut self.minutes, now - now % 60, amount, MINUTES);
@@ -149,15 +163,23 @@ impl Book {
 
     /// Whether something was counted that is not written yet.
     pub(super) fn is_behind(&self, counters: &Counters) -> bool {
-        counters.amount() != self.counted || counters.open() != self.kept.open
+        self.differs(counters.amount(), counters.open())
+    }
+
+    fn differs(&self, amount: Amount, open: u64) -> bool {
+        amount != self.counted || open != self.kept.open
     }
 
     /// Writes what was counted since the last time, if anything was.
     pub(super) fn write(&mut self, counters: &Counters) -> io::Result<()> {
-        if self.written && !self.is_behind(counters) {
+        self.record(counters.amount(), counters.open())
+    }
+
+    /// The same of what somebody else counts, since this book was opened.
+    pub(super) fn record(&mut self, amount: Amount, open: u64) -> io::Result<()> {
+        if self.written && !self.differs(amount, open) {
             return Ok(());
         }
-        let (amount, open) = (counters.amount(), counters.open());
         let more = amount.since(self.counted);
         self.counted = amount;
         self.kept.open = open;
@@ -212,6 +234,19 @@ mod tests {
         assert_eq!(traffic.hours.last().unwrap().amount, amount(61));
         let size = serde_json::to_vec(&traffic).unwrap().len();
         assert!(size < 128 << 10, "{size}");
+    }
+
+    #[test]
+    fn traffic_of_two_ways_is_summed() {
+        let (mut one, mut other) = (Traffic::default(), Traffic::default());
+        one.record(60, amount(1));
+        one.record(180, amount(2));
+        other.record(120, amount(4));
+        other.open = 3;
+        let both = one.with(other);
+        assert_eq!((both.open, both.total), (3, amount(7)));
+        let begins: Vec<u64> = both.minutes.iter().map(|span| span.begin).collect();
+        assert_eq!(begins, [60, 120, 180]);
     }
 
     #[test]

@@ -1,18 +1,18 @@
 //! The routes of public ports: which instances serve at each, and whether who connects waits. Only we
 //! write them; each gateway obeys as soon as it sees a new one, and says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::{WiringError, gateway_name, gateway_state};
+use super::{WiringError, gateway_name, gateway_state, keeper};
 use crate::application::{Application, Container, Instance, InstanceName, Port};
 use crate::build_file::PortKind;
 use crate::container::Paths;
 use crate::files::{self, FileError};
-use crate::gateway::{self, Check, Hold, Route, Target};
+use crate::gateway::{self, Check, Hold, Route, Shortcut, Target};
 use crate::platform::Platform;
 
 /// For the previous instance to stop; the launch limit is for the next one alone.
@@ -106,7 +106,7 @@ fn write(
     };
     let leaving = (stage == Stage::Leaving).then_some(name.number);
     let token = token();
-    let mut written = Vec::new();
+    let (mut written, mut kept) = (Vec::new(), Vec::new());
     for (&number, instance) in &service.instances {
         let other = InstanceName::new(&name.service, number);
         for port in relayed(instance) {
@@ -118,12 +118,48 @@ fn write(
                 token,
                 targets: targets(&service.instances, number, port, leaving),
                 hold,
+                shortcut: (leaving.is_none() && !is_checked(instance, port))
+                    .then(|| shortcut(platform, &paths, instance.public[port]))
+                    .flatten(),
             };
             replace(&file(&paths, &other, port), &route)?;
-            written.push(gateway::obeyed(&gateway_state(&paths, &other, port)));
+            written.push(gateway_state(&paths, &other, port));
+            kept.push(keeper::directory(&paths).join(gateway_name(&other, port)));
         }
     }
+    // Asked after the routes were written: one that is started now reads them as they are.
+    if keeper::is_there(&paths) {
+        written.append(&mut kept);
+    }
+    let written: Vec<PathBuf> = written.iter().map(|state| gateway::obeyed(state)).collect();
     wait_until_obeyed(&written, token);
+    Ok(())
+}
+
+/// Past the relay of the port `public`, where root may have that.
+fn shortcut(platform: &Platform, paths: &Paths, public: Port) -> Option<Shortcut> {
+    platform.account.drops().then(|| Shortcut {
+        public: public.number,
+        relay: platform.account_of(paths).uid,
+        service: platform.account.uid,
+    })
+}
+
+/// Removes the routes of ports that `application` has not any more: nobody follows or writes them.
+pub(super) fn prune(paths: &Paths, application: &Application) -> Result<(), FileError> {
+    let mut known = BTreeSet::new();
+    for (name, instance) in application.instances() {
+        known.extend(relayed(instance).map(|port| gateway_name(&name, port)));
+    }
+    let directory = directory(paths);
+    let read = |source| files::failed("read", &directory)(source);
+    for entry in fs::read_dir(&directory).map_err(read)? {
+        let entry = entry.map_err(read)?;
+        let is_known = |name: &str| known.contains(name);
+        if !entry.file_name().to_str().is_some_and(is_known) {
+            files::remove(&entry.path())?;
+        }
+    }
     Ok(())
 }
 

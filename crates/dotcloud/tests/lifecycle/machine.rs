@@ -82,7 +82,7 @@ fn try_out(runtime: Runtime) -> Tried {
     }
 }
 
-fn not_tested(what: &str, why: &str) {
+pub(crate) fn not_tested(what: &str, why: &str) {
     let _ = writeln!(
         std::io::stderr(),
         "\n*** NOT TESTED: {what}. This machine has no such thing:\n{why}"

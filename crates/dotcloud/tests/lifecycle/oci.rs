@@ -36,6 +36,8 @@ mod public;
 mod rollback;
 #[path = "scale.rs"]
 mod scale;
+#[path = "shortcuts.rs"]
+mod shortcuts;
 #[path = "side_by_side.rs"]
 mod side_by_side;
 #[path = "up.rs"]

@@ -44,6 +44,8 @@ mod revisions;
 mod rollback;
 #[path = "scale.rs"]
 mod scale;
+#[path = "shortcuts.rs"]
+mod shortcuts;
 #[path = "side_by_side.rs"]
 mod side_by_side;
 #[path = "state.rs"]
