@@ -23,7 +23,7 @@ use crate::seed::{fill_holes, unpack};
 use crate::server::{Flavour, Server, Version};
 use crate::write::{WriteError, discard_unfinished, write_private};
 
-pub use room::RoomError;
+pub use room::{RoomError, is_scarce};
 
 /// The first release with `--initialize` (manual 5.7, section 2.9.1).
 const INITIALIZE: Version = Version::new(5, 7, 6);

@@ -38,7 +38,7 @@ pub use data_dir::{
     last_mysql_shutdown, last_shutdown,
 };
 pub use first_run::{FirstRun, FirstRunError, FirstRunFile, FirstRunFileError};
-pub use initialise::{Initialisation, InitialiseError, RoomError, remove_unfinished};
+pub use initialise::{Initialisation, InitialiseError, RoomError, is_scarce, remove_unfinished};
 pub use layout::Layout;
 pub use libraries::{
     LIBRARY_DIRECTORIES, LINKED_LIBRARIES, RENAMED_LIBRARIES, is_system_library, package_of,

@@ -293,12 +293,14 @@ fn probe(error: &ProbeError) -> Advice {
 }
 
 /// How servers say that the disk is full (ENOSPC is 28).
-const DISK_FULL: [&str; 5] = [
+const DISK_FULL: [&str; 6] = [
     "No space left on device",
     "out of disk space",
     "error 28",
     "errno: 28",
     "Errcode: 28",
+    // Of a table, to whoever writes to it.
+    "' is full",
 ];
 
 const NO_ROOM: &str = "make room on the disk, start again: nothing was left behind that takes any";
@@ -388,6 +390,9 @@ fn opening(error: &TemporaryServerError) -> Advice {
 
 /// What to change when the server refuses the accounts, after its own words.
 fn refused(evidence: &str) -> &'static str {
+    if DISK_FULL.iter().any(|words| evidence.contains(words)) {
+        return "make room on the disk";
+    }
     // ER_NOT_VALID_PASSWORD, and MySQL's of a password that was there before.
     if [" 1819 ", " 3638 "]
         .iter()

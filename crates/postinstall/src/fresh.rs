@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use hook::Report;
-use mycnf::{FirstRun, FirstRunFile, Initialisation, Layout, OptionFile, Seed, Server};
+use mycnf::{FirstRun, FirstRunFile, Initialisation, Layout, OptionFile, Seed, Server, is_scarce};
 
 use crate::judgement::first_run_files;
 use crate::opening::AccountsSql;
@@ -63,7 +63,8 @@ impl FreshDatabase<'_> {
             self.run_files(&initialisation, &files, report)?;
             return Ok(None);
         }
-        if self.sql.is_safe {
+        // A server that finds the disk full while it makes the accounts would let everybody in.
+        if self.sql.is_safe && !is_scarce(&self.layout.data()) {
             initialisation.run()?;
             report.bullet(
                 "initialised: root is locked until the server gives it its password, nobody else \

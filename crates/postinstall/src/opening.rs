@@ -4,7 +4,7 @@
 use hook::Report;
 use mycnf::{
     Accounts, Credentials, Layout, Opening, Password, Rendered, Server, ServiceAccounts,
-    first_unusual, server_groups, write_private,
+    TemporaryServerError, first_unusual, server_groups, write_private,
 };
 
 use crate::accounts::AccountInputs;
@@ -84,6 +84,8 @@ fn write(
 /// The accounts' SQL for this start.
 pub(crate) struct AccountsSql<'a> {
     pub opening: Opening<'a>,
+    /// Root's password alone, for a database that refuses the rest.
+    root_alone: Opening<'a>,
     /// Nothing can refuse it or log it: the server itself may run it, which saves a start.
     pub is_safe: bool,
 }
@@ -117,8 +119,13 @@ impl<'a> AccountsSql<'a> {
         let groups = server_groups(server.flavour, server.version);
         let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
         let is_safe = accounts.are_usual() && first_unusual(&rendered.user, &groups).is_none();
+        let root_alone = Accounts {
+            service: ServiceAccounts::default(),
+            ..accounts
+        };
         Some(Self {
             opening: Opening::new(&accounts, server),
+            root_alone: Opening::new(&root_alone, server),
             is_safe,
         })
     }
@@ -153,14 +160,41 @@ impl<'a> AccountsSql<'a> {
             return Ok(Some(self.opening.sql().to_owned()));
         }
         if root.is_new || !self.opening.is_done(place.data_dir) {
-            self.opening
-                .run(place.server, place.layout, place.data_dir)?;
-            report.bullet("gave root and the accounts their passwords before anybody can connect");
+            self.run(place, report)?;
         }
         if let (true, Some(password)) = (root.is_new, &root.password) {
             write(place.layout, password, WANTED, report)?;
         }
         Ok(None)
+    }
+}
+
+impl AccountsSql<'_> {
+    /// In private. A database that is there goes on with the accounts that it has where it refuses those
+    /// that are asked for besides root: a policy may have become stricter than their passwords are.
+    fn run(&self, place: &Case<'_>, report: &mut Report) -> Result<(), PrepareError> {
+        let Case {
+            server,
+            layout,
+            data_dir,
+            ..
+        } = *place;
+        match self.opening.run(server, layout, data_dir) {
+            Ok(()) => report
+                .bullet("gave root and the accounts their passwords before anybody can connect"),
+            Err(TemporaryServerError::Refused { refusal })
+                if self.opening.sql() != self.root_alone.sql() =>
+            {
+                let refusal = refusal.lines().next().unwrap_or_default();
+                self.root_alone.run(server, layout, data_dir)?;
+                report.warning(format!(
+                    "the server refuses MYSQL_DATABASE, MYSQL_USER or MYSQL_ROOT_HOST as they are \
+                     asked for, and the database goes on without: {refusal}"
+                ));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
     }
 }
 

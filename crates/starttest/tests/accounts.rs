@@ -135,6 +135,50 @@ fn refused_new_password_leaves_the_old_one_valid_and_known() {
     drop(running);
 }
 
+/// A policy came after the password, which the environment still has: it is no reason not to serve.
+#[test]
+fn unchanged_weak_password_of_the_account_stops_no_start() {
+    let altering = "1396  Operation ALTER USER failed";
+    for (server, refusal) in [
+        (Server::MySql9, policy(Server::MySql9).1),
+        (Server::MariaDb, altering),
+    ] {
+        let instance = instance(server, "");
+        let running = instance.start(&mut start(&instance, Some(PASSWORD), Some("app")));
+        instance.connect(PASSWORD);
+        login(&instance, "app", "app").unwrap();
+        stop(running);
+        configure(&instance, policy(server).0);
+        for _ in 0..2 {
+            let running = instance.start(&mut start(&instance, Some(PASSWORD), Some("app")));
+            instance.connect(PASSWORD);
+            login(&instance, "app", "app").unwrap();
+            stop(running);
+            let said = fs::read_to_string(instance.sandbox.path().join("starttest.log")).unwrap();
+            let warning = said.lines().find(|line| {
+                line.starts_with(
+                    "- warning: the server refuses MYSQL_DATABASE, MYSQL_USER or MYSQL_ROOT_HOST as \
+                     they are asked for, and the database goes on without: ",
+                )
+            });
+            assert!(warning.unwrap().contains(refusal), "{said}");
+        }
+        // What is new has to be accepted, whatever else is refused. (MariaDB's root is no matter of its
+        // policies.)
+        if server == Server::MySql9 {
+            let mut command = start(&instance, Some("weak"), Some("app"));
+            assert_failed(&instance.sandbox.outcome(&mut command), &[refusal]);
+        }
+        let running = instance.start(&mut start(
+            &instance,
+            Some("Another-Password-2"),
+            Some("app"),
+        ));
+        instance.connect("Another-Password-2");
+        drop(running);
+    }
+}
+
 /// What an option file can preset, each with the servers that know it.
 const PRESET: [(&str, &[Server]); 22] = [
     ("max_prepared_stmt_count = 0", &ALL),

@@ -161,6 +161,29 @@ fn h1_c5_failing_file_is_told_with_its_line_and_the_next_start_begins_anew() {
 }
 
 #[track_caller]
+/// What my.cnf has for clients is for those of the real server: it neither keeps ours out nor changes
+/// what a file means.
+#[test]
+fn options_of_clients_neither_stop_nor_change_a_file() {
+    for server in SERVERS {
+        let sql =
+            "CREATE TABLE t (s VARCHAR(9) CHARACTER SET utf8mb4);\nINSERT INTO t VALUES ('é😀');\n";
+        let instance = instance(server, &[("1.sql", sql.as_bytes())]);
+        let client = "loose-ssl-mode = VERIFY_CA\nloose-ssl-verify-server-cert\nssl-ca = /nowhere/ca.pem\n\
+                      host = db.example.com\nuser = someone\npassword = wrong\n";
+        let my_cnf = format!(
+            "[mysqld]\n[client]\n{client}[mysql]\ndatabase = shop_development\ninit-command = 'SET \
+             NAMES latin1'\nsafe-updates\nexecute = 'SELECT 1'\n[mariadb-client]\n{client}"
+        );
+        instance.sandbox.write("home/mysql/my.cnf", my_cnf);
+        let running = instance.start(&mut hook(&instance, "starttest"));
+        let mut root = instance.connect(PASSWORD);
+        let stored: Option<String> = root.query_first("SELECT HEX(s) FROM shop.t").unwrap();
+        assert_eq!(stored.as_deref(), Some("C3A9F09F9880"), "{server:?}");
+        drop(running);
+    }
+}
+
 fn assert_no_database(instance: &Instance) {
     for name in ["data/mysqldb", "data/mysqldb.initialising"] {
         assert!(!instance.home().join(name).exists(), "{name}");

@@ -11,6 +11,17 @@ use crate::size::shown_size;
 /// seed does before its holes are filled (14M).
 const LEAST: u64 = 32 << 20;
 
+/// More than any server takes for a fresh database and its first start: with less, the disk may be full
+/// just when the accounts are made.
+const PLENTY: u64 = 512 << 20;
+
+/// Whether the disk below `dir` may be full before a first start is complete.
+#[must_use]
+pub fn is_scarce(dir: &Path) -> bool {
+    let free = statvfs(dir).ok().as_ref().and_then(free);
+    free.is_some_and(|free| free < PLENTY)
+}
+
 /// Looks before a server does: one that finds the disk full while it makes its first files may wait
 /// for room, for ever and without a word (MariaDB's Aria).
 pub(super) fn check(dir: &Path) -> Result<(), RoomError> {

@@ -124,6 +124,16 @@ fn refused_password_of_an_existing_database_has_exact_text() {
              in ~/data/mysql-credentials.cnf"
         ),
     );
+    let refusal = "[ERROR] [MY-000061] [Server] 1114  The table 'user' is full".to_owned();
+    assert_rendered(
+        PrepareError::Opening(TemporaryServerError::Refused {
+            refusal: refusal.clone(),
+        }),
+        &format!(
+            "{REFUSED}\n  | {refusal}\n  next: make room on the disk, start again: root's password \
+             stays the one in ~/data/mysql-credentials.cnf"
+        ),
+    );
 }
 
 #[test]

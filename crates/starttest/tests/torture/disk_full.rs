@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
@@ -84,6 +85,8 @@ fn first(instance: &Instance, lines: &Receiver<String>) -> First {
         let end = if login(instance).is_some() {
             First::Served
         } else if begin.elapsed() > PATIENCE {
+            let open = TcpStream::connect(("127.0.0.1", instance.port)).is_ok();
+            assert!(!open, "it serves, and root cannot log in");
             First::Waits
         } else if let Some(line) = said(Duration::from_millis(20)) {
             assert!(line.starts_with("ended ") && line != "ended 0", "{line}");
@@ -162,7 +165,11 @@ fn sweep(server: Server) {
             // Of starttest, or of the server, which has a log of its own.
             First::Ended if error.is_some() => {
                 assert!(said.contains("next: make room on the disk"), "{said}");
-                let known = ["os error 28", " of room, and a fresh database needs"];
+                let known = [
+                    "error 28",
+                    " of room, and a fresh database needs",
+                    "' is full",
+                ];
                 assert!(known.iter().any(|words| said.contains(words)), "{said}");
             }
             First::Ended | First::Waits => {
