@@ -1,5 +1,12 @@
 //! The executable with real servers: what a command gets, what ends it, what is left.
 
+#[path = "../../repack/tests/cli/server.rs"]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "helpers of another crate's tests"
+)]
+mod server;
 mod world;
 
 use std::fs;
@@ -426,4 +433,33 @@ fn a_cache_is_listed_and_emptied_when_nobody_uses_it() {
          for what is there\n"
     );
     assert_eq!(verb(&["remove", &name]), (Some(1), unknown));
+}
+
+#[test]
+fn a_version_that_is_not_in_the_cache_is_fetched_once() {
+    let world = World::new();
+    let own = world.path().join("cache");
+    let body = fs::read(tarball("mysql-5.6")).unwrap();
+    let vendor = server::Server::well_behaved(&body);
+    let run = |version: &str| {
+        let mut blink = world.bare();
+        blink.env("REPACK_MIRROR", vendor.url("/"));
+        blink.arg("--cache").arg(&own).args([version, "--", "true"]);
+        let output = blink.output().unwrap();
+        (output.status.code(), stderr(&output))
+    };
+    let (status, told) = run("5.6.24");
+    assert_eq!(status, Some(0), "{told}");
+    assert!(told.contains("found MySQL 5.6.24"), "{told}");
+    let asked = vendor.requests().len();
+    assert!(asked > 0);
+    assert_eq!(run("5.6"), (Some(0), String::new()));
+    assert_eq!(vendor.requests().len(), asked);
+    let (status, told) = run("11.4");
+    assert_eq!(status, Some(1));
+    assert_eq!(
+        told,
+        "blink: error: 11.4 is none of MySQL's versions; MariaDB's is called mariadb-11.4\n  next: \
+         name a version that the vendor has released\n"
+    );
 }
