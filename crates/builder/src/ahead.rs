@@ -1,4 +1,4 @@
-//! Inflating in a thread of its own, a bounded number of chunks before whoever uses them. Errors arrive
+//! Reading in a thread of its own, a bounded number of chunks before whoever uses them. Errors arrive
 //! where they happened.
 
 use std::io::{self, BufRead, Read};
@@ -25,7 +25,7 @@ impl Ahead {
         let (full, chunks) = sync_channel(WAITING);
         let (used, empty) = channel();
         thread::Builder::new()
-            .name("inflate".into())
+            .name("read-ahead".into())
             .spawn(move || read_all(reader, &full, &empty))?;
         Ok(Self {
             chunks,
@@ -80,7 +80,7 @@ fn fill(reader: &mut impl Read, chunk: &mut [u8]) -> (usize, io::Result<()>) {
 impl BufRead for Ahead {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.consumed == self.current.len() && !self.ended {
-            let gone = |_| io::Error::other("an inflating thread has ended");
+            let gone = |_| io::Error::other("a reading thread has ended");
             let chunk = self.chunks.recv().map_err(gone)??;
             self.ended = chunk.is_empty();
             // Nobody wants it once the reader has ended.

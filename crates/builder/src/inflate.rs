@@ -48,7 +48,8 @@ pub(crate) fn inflated(
     let unread = |source| UnpackError::read(path, source);
     let file = File::open(path).map_err(unread)?;
     let digest = digest.clone();
-    let mut input = BufReader::with_capacity(CHUNK, Digesting { file, digest });
+    // Reading and digesting take a thread of their own: inflating has enough to do.
+    let mut input = Ahead::start(Digesting { file, digest }).map_err(unread)?;
     let start = input.fill_buf().map_err(unread)?;
     let in_members = members::are_in(start);
     let Some(codec) = NoTarball::judge(path, start)? else {
