@@ -30,7 +30,7 @@ pub(crate) enum Kind {
     },
     /// To another entry's path.
     HardLink(PathBuf),
-    /// To a relative path, which may yet lead anywhere.
+    /// To any path: it may lead anywhere.
     Symlink(PathBuf),
 }
 
@@ -59,9 +59,6 @@ impl Item {
                 Some(target) => Kind::HardLink(target),
                 None => return refuse("is a hard link out of the tarball"),
             },
-            EntryType::Symlink if target.is_absolute() => {
-                return refuse("is a symbolic link to an absolute path");
-            }
             EntryType::Symlink => Kind::Symlink(target),
             EntryType::XGlobalHeader => return Ok(None),
             EntryType::GNUSparse => return refuse("is a sparse file"),

@@ -99,6 +99,13 @@ fn install_new(
         unpacked.files,
         unpacked.bytes / 1_000_000
     ));
+    if let Some(first) = unpacked.left_out.first() {
+        report.bullet(format!(
+            "left out {} symbolic links of the test suite that lead out of the tarball, '{}' first",
+            unpacked.left_out.len(),
+            first.display()
+        ));
+    }
     libraries::check(&unpacked.top, &tarball.path)?;
     let mut server = Server::probe(&unpacked.top)?;
     report.bullet(format!("found {server}, as the server itself says"));

@@ -28,9 +28,15 @@ pub(crate) struct Unpacked {
     pub files: u64,
     /// The content of the files, in bytes.
     pub bytes: u64,
+    /// Symbolic links of a test suite that led out of the top directory: they are not there.
+    pub left_out: Vec<PathBuf>,
     /// The SHA-256 of the tarball, taken on the way.
     pub digest: [u8; 32],
 }
+
+/// Directories of test suites. Their links may lead into the machine that built them; no server follows
+/// any.
+const TEST_SUITES: [&str; 3] = ["mysql-test", "mariadb-test", "mysql-testsuite"];
 
 /// How much unpacking may take.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +56,7 @@ pub(crate) fn unpack(tarball: &Path, into: &Path, limits: Limits) -> Result<Unpa
         top: None,
         parent: PathBuf::new(),
         links: Vec::new(),
+        left_out: Vec::new(),
         files: 0,
         bytes: 0,
         contents: Contents::default(),
@@ -78,6 +85,7 @@ pub(crate) fn unpack(tarball: &Path, into: &Path, limits: Limits) -> Result<Unpa
         top,
         files: tree.files,
         bytes: tree.bytes,
+        left_out: tree.left_out,
         digest: digest.finish(),
     })
 }
@@ -100,6 +108,8 @@ struct Tree<'a> {
     parent: PathBuf,
     /// Symbolic links and their targets, for when all else is there.
     links: Vec<(PathBuf, PathBuf)>,
+    /// Of those, the ones that may not be.
+    left_out: Vec<PathBuf>,
     files: u64,
     bytes: u64,
     /// For what the archive is if it holds no server.
@@ -159,6 +169,9 @@ impl Tree<'_> {
                 }
                 linked => linked.map_err(unwritten),
             },
+            Kind::Symlink(target) if target.is_absolute() => {
+                self.leave_out(path, "is a symbolic link to an absolute path")
+            }
             Kind::Symlink(target) => {
                 self.links.push((path, target));
                 Ok(())
@@ -203,28 +216,35 @@ impl Tree<'_> {
     }
 
     /// Makes the symbolic links, and says where everything is.
-    fn finish(&self) -> Result<PathBuf, UnpackError> {
+    fn finish(&mut self) -> Result<PathBuf, UnpackError> {
         let Some(top) = &self.top else {
             let path = self.tarball.to_owned();
             return Err(UnpackError::Empty { path });
         };
+        let top = self.into.join(top);
         for (path, target) in &self.links {
             symlink(target, self.into.join(path)).map_err(|source| unwritten(path, source))?;
         }
-        let top = self.into.join(top);
         self.check_links(&top)?;
         Ok(top)
     }
 
     /// Now that every link is there: none may lead out of the top directory, by whatever chain.
-    fn check_links(&self, top: &Path) -> Result<(), UnpackError> {
+    fn check_links(&mut self, top: &Path) -> Result<(), UnpackError> {
         let real_top = top
             .canonicalize()
             .map_err(|source| unwritten(top, source))?;
-        for (path, _) in &self.links {
-            match self.into.join(path).canonicalize() {
+        let (suites, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.links)
+            .into_iter()
+            .map(|(path, _)| path)
+            .partition(|path| is_in_test_suite(path));
+        // Those of test suites first: without them, the others dangle that led out through them.
+        for path in suites.into_iter().chain(others) {
+            let full = self.into.join(&path);
+            match full.canonicalize() {
                 Ok(target) if !target.starts_with(&real_top) => {
-                    return Err(refused(path, "is a symbolic link out of the tarball"));
+                    self.leave_out(path.clone(), "is a symbolic link out of the tarball")?;
+                    fs::remove_file(full).map_err(|source| unwritten(&path, source))?;
                 }
                 // A link that dangles leads nowhere, wherever it points.
                 Ok(_) | Err(_) => {}
@@ -233,9 +253,24 @@ impl Tree<'_> {
         Ok(())
     }
 
+    /// Notes that the link `path` is not there, if it is a test suite's; refuses it otherwise.
+    fn leave_out(&mut self, path: PathBuf, why: &'static str) -> Result<(), UnpackError> {
+        if !is_in_test_suite(&path) {
+            return Err(refused(&path, why));
+        }
+        self.left_out.push(path);
+        Ok(())
+    }
+
     fn broken(&self, source: io::Error) -> UnpackError {
         UnpackError::read(self.tarball, source)
     }
+}
+
+/// Whether `path`, which begins with the top directory, is a test suite's.
+fn is_in_test_suite(path: &Path) -> bool {
+    let mut below_top = path.iter().skip(1);
+    below_top.any(|name| TEST_SUITES.iter().any(|suite| name == *suite))
 }
 
 fn create(path: &Path) -> io::Result<File> {

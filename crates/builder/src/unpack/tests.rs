@@ -170,6 +170,40 @@ fn unpack_hostile_entries_are_refused_by_name_and_leave_nothing_outside() {
 }
 
 #[test]
+fn unpack_links_of_a_test_suite_that_lead_out_are_left_out() {
+    let plain = tarball(&[
+        FILE,
+        (EntryType::Symlink, "m-1/mysql-test/std", "/etc"),
+        (EntryType::Symlink, "m-1/mariadb-test/up", "../../.."),
+        (EntryType::Symlink, "m-1/mysql-test/in", "../bin/mysqld"),
+        (EntryType::Symlink, "m-1/through", "mariadb-test/up/m.tar"),
+    ]);
+    for (format, bytes) in packings(&plain) {
+        let (_dir, result) = unpacked(&bytes);
+        let unpacked = result.unwrap();
+        let out = ["m-1/mysql-test/std", "m-1/mariadb-test/up"];
+        assert_eq!(unpacked.left_out, out.map(PathBuf::from), "{format}");
+        let read = |name: &str| fs::read(unpacked.top.join(name));
+        assert_eq!(read("mysql-test/in").unwrap(), b"server", "{format}");
+        for name in ["mysql-test/std", "mariadb-test/up"] {
+            assert!(fs::symlink_metadata(unpacked.top.join(name)).is_err());
+        }
+        read("through").unwrap_err();
+    }
+    // The whole name counts, below the top directory.
+    assert_refused(&[
+        (
+            &[FILE, (EntryType::Symlink, "m-1/mysql-tests/x", "/etc")],
+            "the tarball's entry 'm-1/mysql-tests/x' is a symbolic link to an absolute path",
+        ),
+        (
+            &[(EntryType::Symlink, "mysql-test/x", "/etc")],
+            "the tarball's entry 'mysql-test/x' is a symbolic link to an absolute path",
+        ),
+    ]);
+}
+
+#[test]
 fn unpack_entries_in_the_way_of_others_are_refused() {
     const UP: Row<'static> = (EntryType::Symlink, "m-1/up", "../..");
     let up = "the tarball's entry 'm-1/up' collides with another";
