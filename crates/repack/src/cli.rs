@@ -89,7 +89,7 @@ struct Pack {
     #[arg(long, value_enum)]
     format: Option<Compression>,
 
-    /// Compression, from 1 (fast) to 9 (small), with zst to 19 [default: 3 with zst, else 6]
+    /// Compression, from 1 (fast) to 9 (small), with zst to 12 [default: 3 with zst, else 6]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     level: Option<u32>,
 

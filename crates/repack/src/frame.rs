@@ -19,6 +19,10 @@ const JOB: u32 = 4 << 20;
 const MEMORY: u64 = 44 << 20;
 const MEMORY_PER_THREAD: u64 = 16 << 20;
 
+/// The largest table of matches, as a power of two of its entries: that of level 9. The levels above would
+/// take four times as much.
+const HASH_LOG: u32 = 21;
+
 /// Whether a file that starts like this was written by [`Frame`]: a frame with a checksum, without a
 /// length, and with that window.
 pub(crate) fn is_ours(start: &[u8]) -> bool {
@@ -29,7 +33,7 @@ pub(crate) fn is_ours(start: &[u8]) -> bool {
 pub(crate) struct Frame<W: Write>(Encoder<'static, W>);
 
 impl<W: Write> Frame<W> {
-    /// `level` as zstd has it, 1 to 19.
+    /// `level` as zstd has it, 1 to 12.
     pub(crate) fn new(out: W, level: u32, threads: NonZero<usize>) -> io::Result<Self> {
         let mut encoder = Encoder::new(out, i32::try_from(level).unwrap_or_default())?;
         encoder.include_checksum(true)?;
@@ -38,6 +42,9 @@ impl<W: Write> Frame<W> {
         // One at least: without any, zstd cuts the frame elsewhere.
         encoder.multithread(workers(level, threads))?;
         encoder.set_parameter(CParameter::JobSize(JOB))?;
+        if level > 9 {
+            encoder.set_parameter(CParameter::HashLog(HASH_LOG))?;
+        }
         Ok(Self(encoder))
     }
 
@@ -51,8 +58,7 @@ fn workers(level: u32, threads: NonZero<usize>) -> u32 {
     // Tables of matches, as zstd sizes them, and what is in work.
     let each: u64 = match level {
         0..=8 => 16,
-        9..=12 => 48,
-        _ => 112,
+        _ => 48,
     } << 20;
     let threads = u32::try_from(threads.get()).unwrap_or(1);
     let memory = MEMORY + MEMORY_PER_THREAD * u64::from(threads);
@@ -98,7 +104,7 @@ pub(crate) mod tests {
     #[test]
     fn frame_of_any_number_of_threads_is_the_same_and_inflates() {
         let bytes = sample();
-        for level in [1, 3, 9] {
+        for level in [1, 3, 9, 12] {
             let one = packed(&bytes, level, 1);
             assert!(one.len() < bytes.len() * 6 / 10, "{}", one.len());
             assert!(packed(&bytes, level, 3) == one, "level {level}");
@@ -122,6 +128,6 @@ pub(crate) mod tests {
             [1, 2, 8, 256].map(|threads| workers(3, threads)),
             [1, 2, 8, 256]
         );
-        assert_eq!([1, 9, 12, 19].map(|level| workers(level, 2)), [2, 1, 1, 1]);
+        assert_eq!([1, 8, 9, 12].map(|level| workers(level, 2)), [2, 2, 1, 1]);
     }
 }

@@ -90,9 +90,9 @@ fn peak(process: &Child) -> Option<u64> {
     Some(kibibytes << 10)
 }
 
-/// Runs repack with `format` on a generated tarball and returns its peak.
-fn measure(format: &str, total: u64, kept: u64) -> u64 {
-    let arguments = ["--format", format];
+/// Runs repack with `format` and `level` on a generated tarball and returns its peak.
+fn measure(format: &str, level: u32, total: u64, kept: u64) -> u64 {
+    let arguments = ["--format", format, "--level", &level.to_string()];
     let directory = tempfile::tempdir().unwrap();
     let start = Instant::now();
     let mut process = Command::new(env!("CARGO_BIN_EXE_repack"))
@@ -117,7 +117,7 @@ fn measure(format: &str, total: u64, kept: u64) -> u64 {
     generator.join().unwrap();
     let _ = writeln!(
         io::stderr(),
-        "{format}: {} MB in, {} MB kept, peak {} MiB, {} s",
+        "{format} {level}: {} MB in, {} MB kept, peak {} MiB, {} s",
         total / 1_000_000,
         kept / 1_000_000,
         most / MIB,
@@ -136,11 +136,18 @@ fn total() -> u64 {
 #[test]
 fn memory_of_every_format_is_bounded_whatever_the_size() {
     let total = total();
-    let gz = measure("gz", total, total / 6);
+    let gz = measure("gz", 6, total, total / 6);
     assert!(gz <= BOUND, "gz: {gz}");
-    let zst = measure("zst", total, total / 2);
+    let zst = measure("zst", 3, total, total / 2);
     assert!(zst <= ZST_BOUND, "zst: {zst}");
     // xz is slow; a few times what all threads have in work is enough to fill every queue.
-    let xz = measure("xz", total, 20_000_000 + total / 600);
+    let xz = measure("xz", 6, total, 20_000_000 + total / 600);
     assert!(xz <= BOUND, "xz: {xz}");
+}
+
+/// Just more than the window.
+#[test]
+fn memory_of_the_upmost_level_of_zst_is_bounded() {
+    let zst = measure("zst", 12, 160_000_000, 150_000_000);
+    assert!(zst <= ZST_BOUND, "zst: {zst}");
 }

@@ -87,7 +87,7 @@ fn format_is_what_the_name_says_and_a_contradiction_is_refused() {
             &["-o", "b.tgz", "--level", "10"],
             "--level is 10, and 'gz' has 1 to 9",
         ),
-        (&["--level", "20"], "--level is 20, and 'zst' has 1 to 19"),
+        (&["--level", "13"], "--level is 13, and 'zst' has 1 to 12"),
         (
             &["-o", "b", "--report", "./b"],
             "--output and --report name the same file",
