@@ -197,6 +197,13 @@ mod tests {
                  machine the server is for ('ldd --version' shows it)\n",
             ),
             (
+                FetchError::Curl(CurlError::Start {
+                    source: io::Error::from_raw_os_error(13),
+                }),
+                "cannot run curl\n  cause: permission denied (os error 13)\n  next: install curl \
+                 (apt-get install curl), or download the tarball by hand\n",
+            ),
+            (
                 FetchError::Read {
                     path: "/srv/file".into(),
                     source: io::Error::from_raw_os_error(5),
