@@ -5,6 +5,7 @@ mod evidence;
 mod mysql_log;
 mod redo_log;
 mod shutdown;
+mod tablespace;
 mod user_table;
 
 use std::ffi::OsStr;

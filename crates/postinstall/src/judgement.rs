@@ -44,8 +44,27 @@ impl Case<'_> {
         for warning in &judgement.places.warnings {
             report.warning(warning);
         }
+        self.warn_of_no_accounts(report);
         self.check_first_run_files(report)?;
         Ok(judgement)
+    }
+
+    /// The server obeys, and nobody would be told otherwise.
+    fn warn_of_no_accounts(&self, report: &mut Report) {
+        let Some(found) = self.user_set("skip-grant-tables") else {
+            return;
+        };
+        let value = found.value.unwrap_or_default();
+        if !["0", "OFF", "FALSE"]
+            .iter()
+            .any(|off| value.eq_ignore_ascii_case(off.as_bytes()))
+        {
+            report.warning(format!(
+                "{} sets skip-grant-tables: whoever reaches the server is root, whatever password \
+                 they give; remove it, push again",
+                line(&found.place, self.layout)
+            ));
+        }
     }
 
     fn accounts(&self, report: &mut Report) -> Result<AccountInputs, PrepareError> {

@@ -1,5 +1,6 @@
-//! Accounts of an existing database that nobody can log in as with the release that was pushed, because it
-//! has not their plugin any more: named before an upgrade, which is refused then, and at every start.
+//! Accounts of an existing MySQL that let in nobody, because the release that was pushed has not their
+//! plugin any more, or everybody, because root has no password: named at every start. An upgrade that locks
+//! somebody out is refused.
 
 use hook::Report;
 use mycnf::{
@@ -14,6 +15,13 @@ use crate::take_over::{TakeOver, TakeOverError};
 
 /// How many are worth naming.
 const NAMED: usize = 10;
+
+/// Plugins that let everybody in where they have nothing to compare with.
+const WITH_PASSWORD: [&str; 3] = [
+    "caching_sha2_password",
+    "sha256_password",
+    "mysql_native_password",
+];
 
 /// What the servers keep for themselves, locked anyway.
 const OF_SERVERS: &str = "mysql.";
@@ -48,6 +56,9 @@ pub(crate) fn check(
         }
         return Ok(());
     };
+    if inputs.root_password.is_none() {
+        tell_open_roots(&accounts, report);
+    }
     let accounts: Vec<AccountPlugin> = accounts
         .into_iter()
         .filter(|account| lost(&account.plugin) && !is_brought_over(account, inputs, root_known))
@@ -69,6 +80,21 @@ pub(crate) fn check(
             ));
             Ok(())
         }
+    }
+}
+
+/// Each root that would be given a password if there was one for all.
+fn tell_open_roots(accounts: &[AccountPlugin], report: &mut Report) {
+    let open = accounts.iter().filter(|account| {
+        let is_open = !account.has_secret && !account.is_locked;
+        account.user == "root" && is_open && WITH_PASSWORD.contains(&&*account.plugin)
+    });
+    for AccountPlugin { user, host, .. } in open {
+        report.warning(format!(
+            "'{user}'@'{}' needs no password: whoever reaches the port is root, until you set \
+             MYSQL_ROOT_PASSWORD or drop it",
+            host.escape_debug()
+        ));
     }
 }
 
@@ -103,7 +129,10 @@ pub(crate) fn named(accounts: &[AccountPlugin]) -> String {
     let names: Vec<String> = accounts
         .iter()
         .take(NAMED)
-        .map(|AccountPlugin { user, host, plugin }| {
+        .map(|account| {
+            let AccountPlugin {
+                user, host, plugin, ..
+            } = account;
             let [user, host, plugin] = [user, host, plugin].map(|text| text.escape_debug());
             format!("'{user}'@'{host}' ({plugin})")
         })

@@ -154,6 +154,28 @@ fn variables_of_other_images_are_told_or_refused() {
     assert!(!outcome.stderr.contains("secret-1"));
 }
 
+/// At every start: the server obeys, and nobody would be told otherwise.
+#[test]
+fn skip_grant_tables_is_warned_of() {
+    let sandbox = built();
+    let warning = "- warning: my.cnf line 2 sets skip-grant-tables: whoever reaches the server is root, \
+                   whatever password they give; remove it, push again\n";
+    for (line, warned) in [
+        ("skip-grant-tables", true),
+        ("skip_grant_tables = 1", true),
+        ("skip-grant-tables = OFF", false),
+    ] {
+        sandbox.write("home/mysql/my.cnf", format!("[mysqld]\n{line}\n"));
+        let outcome = sandbox.outcome(&mut postinstall(&sandbox, &[]));
+        assert_eq!(
+            outcome.stderr.contains(warning),
+            warned,
+            "{}",
+            outcome.stderr
+        );
+    }
+}
+
 #[test]
 fn a4_a_second_root_is_refused() {
     refused(&[(

@@ -141,6 +141,36 @@ fn locked_out_accounts_are_named_and_root_and_ours_are_brought_over() {
     drop(running);
 }
 
+/// Whoever may reach the port is told at every start until it has a password.
+#[test]
+fn root_without_a_password_is_named_at_every_start() {
+    let (instance, running, root) = running_with(&[
+        "CREATE USER root@'%' IDENTIFIED BY ''",
+        "CREATE USER root@'10.%' IDENTIFIED BY 'another'",
+        "CREATE USER root@'11.%' IDENTIFIED BY '' ACCOUNT LOCK",
+    ]);
+    drop(root);
+    stop(running);
+    let warning = "- warning: 'root'@'%' needs no password: whoever reaches the port is root, until \
+                   you set MYSQL_ROOT_PASSWORD or drop it\n";
+    for _ in 0..2 {
+        let running = instance.start(&mut instance.hook("starttest"));
+        wait_for("the server", || instance.try_root(Some(PASSWORD)));
+        stop(running);
+        assert!(said(&instance).contains(warning), "{}", said(&instance));
+    }
+    for _ in 0..2 {
+        let running = instance.start(&mut with_password(&instance));
+        drop(instance.connect(PASSWORD));
+        stop(running);
+        assert!(
+            !said(&instance).contains("needs no password"),
+            "{}",
+            said(&instance)
+        );
+    }
+}
+
 #[test]
 fn upgrade_that_locks_accounts_out_is_refused_unless_it_is_wanted() {
     let (instance, running, root) = running_with(&OLD_ACCOUNTS);
@@ -210,14 +240,16 @@ fn k1_killed_mysql_is_not_upgraded_until_it_was_started_once_more() {
 
 /// The server's own answer, sorted as ours.
 fn answer(root: &mut Conn) -> Vec<AccountPlugin> {
-    let query = "SELECT User, Host, plugin FROM mysql.user";
-    let mut accounts: Vec<AccountPlugin> = root
-        .query_map(query, |(user, host, plugin)| AccountPlugin {
-            user,
-            host,
-            plugin,
-        })
-        .unwrap();
+    let query = "SELECT User, Host, plugin, COALESCE(authentication_string, '') <> '', \
+                 account_locked = 'Y' FROM mysql.user";
+    let account = |(user, host, plugin, has_secret, is_locked)| AccountPlugin {
+        user,
+        host,
+        plugin,
+        has_secret,
+        is_locked,
+    };
+    let mut accounts: Vec<AccountPlugin> = root.query_map(query, account).unwrap();
     accounts.sort();
     accounts
 }
@@ -243,6 +275,11 @@ fn account_plugins_are_those_that_the_server_has() {
             2 => root
                 .query_drop(format!("ALTER USER {user} REQUIRE SUBJECT '/CN={number}'"))
                 .unwrap(),
+            3 => {
+                let to =
+                    format!("ALTER USER {user} IDENTIFIED BY '' PASSWORD EXPIRE INTERVAL 9 DAY");
+                root.query_drop(to + " ACCOUNT LOCK").unwrap();
+            }
             _ => {}
         }
     }

@@ -48,6 +48,8 @@ fn refusals_of_mysql_have_exact_texts() {
         user: format!("u{number}"),
         host: "%".to_owned(),
         plugin: "mysql_native_password".to_owned(),
+        has_secret: true,
+        is_locked: false,
     };
     let locked_out = |count, option| TakeOverError::LockedOut {
         path: path(),
