@@ -36,6 +36,8 @@ pub(crate) struct Service {
     pub(crate) postbuild: Option<String>,
     /// `None`: `./postinstall`, if it is there.
     pub(crate) postinstall: Option<String>,
+    /// Copies what the service keeps, and brings it back; `None`: there are no backups.
+    pub(crate) backup: Option<String>,
     /// Program name to command line; never empty.
     pub(crate) programs: BTreeMap<String, String>,
     pub(crate) ports: BTreeMap<String, PortKind>,
@@ -172,6 +174,7 @@ testbed:
   prebuild: rm -f x
   postbuild: 42
   postinstall: ./postinstall
+  backup: ~/backup
   process: ~/starttest
   ports: {testbeddb: tcp, www: http, log: udp}
   systempackages: [libaio-dev, 'libfoo=1.2~3']
@@ -194,6 +197,7 @@ testbed:
         assert_eq!(testbed.prebuild.as_deref(), Some("rm -f x"));
         assert_eq!(testbed.postbuild.as_deref(), Some("42"));
         assert_eq!(testbed.postinstall.as_deref(), Some("./postinstall"));
+        assert_eq!(testbed.backup.as_deref(), Some("~/backup"));
         assert_eq!(testbed.programs["testbed"], "~/starttest");
         assert_eq!(testbed.ports["testbeddb"], PortKind::Tcp);
         assert_eq!(testbed.ports["www"], PortKind::Http);

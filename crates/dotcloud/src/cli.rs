@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use arguments::{
-    Create, Deploy, Dlogs, Env, Form, Logs, Period, Protocol, Push, Run, Status, Upload,
+    Backup, Backups, Create, Deploy, Dlogs, Env, Form, Logs, Period, Protocol, Push, Restore, Run,
+    Status, Upload,
 };
 
 use crate::application::Selection;
@@ -332,6 +333,50 @@ again.
 Example:
   dotcloud down")]
     Down,
+    /// Back up what the services keep, or try a backup out
+    #[command(after_help = "\
+Of every instance whose service has a 'backup' in dotcloud.yml, or of those that
+are named, while it serves. A copy is kept below the state directory,
+deduplicated and compressed by restic, or where --to says: in a restic
+repository of yours, or wherever a command puts the archive that it gets on
+standard input when $BACKUP_ACTION is put, and from where it gives it back when
+that is get; $BACKUP is its name. It counts once it was read back from there.
+
+--verify brings a backup up in a container of its own, has the service's program
+check all of it, and removes that container.
+
+--keep removes what is older than it says, except the last backup that was tried
+out, from restic's repositories; what --to exec: put somewhere stays there.
+
+Examples:
+  dotcloud backup                         everything
+  dotcloud backup db.0
+  dotcloud backup --to restic:sftp:me@host:/srv/backups --password-file ~/.restic
+  dotcloud backup --to 'exec:./archive.sh'
+  dotcloud backup --keep 7d,4w,6m
+  dotcloud backup --verify latest")]
+    Backup(Backup),
+    /// List the backups
+    #[command(after_help = "\
+They are kept when the application is destroyed.
+
+Examples:
+  dotcloud backups
+  dotcloud backups db.0 --json")]
+    Backups(Backups),
+    /// Bring a backup back
+    #[command(after_help = "\
+It is fetched and verified while the instance serves. Then the instance is
+stopped, its ~/data is moved aside, and the backup takes its place. If it does
+not serve with that, it gets its own data back. What gave way is never removed;
+the last line says where it is.
+
+Examples:
+  dotcloud restore db.0 latest
+  dotcloud restore db.0 20261201-120000
+  dotcloud restore db.0 latest --into shop2   to the instance db.0 of another
+                              application")]
+    Restore(Restore),
     /// Destroy the application, or one service, and its data
     #[command(after_help = "\
 ~/data of every instance is removed. This cannot be undone.

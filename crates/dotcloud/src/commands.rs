@@ -1,6 +1,8 @@
 //! From the command line to a verb and back to an exit status.
 
 mod applications;
+mod backup;
+mod backups;
 mod connection;
 mod create;
 mod deploy;
@@ -16,6 +18,7 @@ mod logs;
 mod open;
 mod push;
 mod restart;
+mod restore;
 mod run;
 mod scale;
 mod status;
@@ -158,6 +161,9 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
         Verb::Open { service } => open::open(&call, service.as_ref()),
         Verb::Up { no_wait } => up::up(&call, no_wait),
         Verb::Down => down::down(&call),
+        Verb::Backup(arguments) => backup::backup(&call, &arguments),
+        Verb::Backups(arguments) => backups::backups(&call, &arguments),
+        Verb::Restore(arguments) => restore::restore(&call, &arguments),
         Verb::Destroy { service } => destroy::destroy(&call, service.as_ref()),
         Verb::Gateway(_) | Verb::Shortcuts(_) | Verb::Completions { .. } | Verb::Man { .. } => {
             Ok(())

@@ -9,6 +9,7 @@ use hook::{Advice, CommandError, Explain};
 use thiserror::Error;
 
 use crate::application::{InstanceName, NameError};
+use crate::backup::BackupError;
 use crate::build_file::BuildFileError;
 use crate::commands::PageError;
 use crate::deploy::DeployError;
@@ -103,6 +104,10 @@ pub(crate) enum Error {
     #[error(transparent)]
     Commit(#[from] CommitError),
     #[error(transparent)]
+    Backup(Box<BackupError>),
+    #[error("nothing was restored")]
+    NotRestored,
+    #[error(transparent)]
     Deploy(Box<DeployError>),
     #[error(transparent)]
     Supervisor(#[from] SupervisorError),
@@ -123,6 +128,12 @@ pub(crate) enum Error {
 impl From<DeployError> for Error {
     fn from(error: DeployError) -> Self {
         Self::Deploy(Box::new(error))
+    }
+}
+
+impl From<BackupError> for Error {
+    fn from(error: BackupError) -> Self {
+        Self::Backup(Box::new(error))
     }
 }
 
@@ -193,6 +204,10 @@ mod tests {
             (
                 Error::NotScaled,
                 "dotcloud: error: nothing was scaled\n  next: answer y, or call it with -y\n",
+            ),
+            (
+                Error::NotRestored,
+                "dotcloud: error: nothing was restored\n  next: answer y, or call it with -y\n",
             ),
         ]);
     }

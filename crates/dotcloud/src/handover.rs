@@ -8,6 +8,7 @@ use std::path::Path;
 use thiserror::Error;
 
 use crate::application::{Application, Container, InstanceName, Successor};
+use crate::aside;
 use crate::container::Paths;
 use crate::deployment_log::DeploymentLog;
 use crate::files::{self, FileError};
@@ -64,6 +65,7 @@ pub(crate) fn settle(
 ) -> Result<(), HandoverError> {
     let names: Vec<InstanceName> = application.instances().map(|(name, _)| name).collect();
     for name in names {
+        settle_restore(platform, application, &name, log)?;
         let changes_owner = application
             .instance(&name)
             .is_some_and(|it| matches!(it.successor, Successor::TakingOver { .. }));
@@ -75,6 +77,37 @@ pub(crate) fn settle(
         remove_retired(platform, &Ledger::new(application), &name, log)?;
     }
     Ok(())
+}
+
+/// What a restore that was killed left.
+fn settle_restore(
+    platform: &Platform,
+    application: &Application,
+    name: &InstanceName,
+    log: &mut DeploymentLog,
+) -> Result<(), HandoverError> {
+    let Some(current) = application
+        .instance(name)
+        .and_then(|instance| instance.current.as_ref())
+    else {
+        return Ok(());
+    };
+    let paths = platform
+        .store
+        .container(&application.name, name, current.generation);
+    if !aside::is_unsettled(&paths)? {
+        return Ok(());
+    }
+    log.warning(
+        name,
+        "a restore was interrupted: its data is as it was before, unless the backup served already",
+    );
+    launch::stop(platform, &paths, &name.to_string(), log)?;
+    aside::settle(&paths)?;
+    if !application.down {
+        restart(platform, &paths, name, log)?;
+    }
+    Ok(wiring::point_patiently(platform, application, name)?)
 }
 
 fn settle_one(

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::container::{Paths, Variables};
 use crate::lines::Splitter;
-use crate::runtime::{Call, Runtime, RuntimeError};
+use crate::runtime::{Beside, Call, Runtime, RuntimeError};
 
 /// How often we look whether the hook ended, or has to.
 const TICK: Duration = Duration::from_millis(20);
@@ -67,6 +67,21 @@ pub(crate) fn run(
         runtime.end(container, &mut |_| ())?;
     }
     result
+}
+
+/// The same beside what runs in `container`, which goes on.
+pub(crate) fn run_beside(
+    runtime: &dyn Runtime,
+    container: &Paths,
+    call: &Call<'_>,
+    limit: Duration,
+    stop: &AtomicBool,
+    line: &mut dyn FnMut(&str),
+) -> Result<(), HookError> {
+    let command = match runtime.beside(container, call)? {
+        Beside::Streams(command) | Beside::Terminal(command) | Beside::Joined(command) => command,
+    };
+    run_command(command, limit, stop, line)
 }
 
 /// Runs `command`, which leaves our session by itself, to its end; `stop` and `limit` kill its whole

@@ -8,6 +8,8 @@
 
 mod account;
 mod application;
+mod aside;
+mod backup;
 mod beneath;
 mod build;
 mod build_file;

@@ -117,6 +117,27 @@ impl Store {
         Paths::new(self.directory(application).join("trial"))
     }
 
+    /// Where a backup is tried out.
+    pub(crate) fn scratch(&self, application: &str) -> Paths {
+        Paths::new(self.directory(application).join("scratch"))
+    }
+
+    /// Everything of an application's backups: not below it, so that they outlive it.
+    pub(crate) fn backups(&self, application: &str) -> PathBuf {
+        self.root.join("backups").join(application)
+    }
+
+    /// Waits for the right to change an application's backups; `busy` is called first if that may take
+    /// time.
+    pub(crate) fn lock_backups(
+        &self,
+        application: &str,
+        busy: impl FnOnce(),
+    ) -> Result<Lock, StoreError> {
+        // Cannot be an application's lock: their names have no dots.
+        Lock::take(&self.lock_path(&format!("{application}.backups")), busy)
+    }
+
     /// The supervised gateways of an application.
     pub(crate) fn public(&self, application: &str) -> Paths {
         Paths::new(self.directory(application).join(PUBLIC))

@@ -92,6 +92,7 @@ fn read(entry: Entry<'_, '_>, problems: &mut Problems) -> Option<Service> {
         prebuild: keys.command("prebuild"),
         postbuild: keys.command("postbuild"),
         postinstall: keys.command("postinstall"),
+        backup: keys.command("backup"),
         programs: keys.programs(),
         ports: ports.kinds,
         checks: ports.checks,

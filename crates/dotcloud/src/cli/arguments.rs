@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::application::Selection;
+use crate::backup::Keep;
 use crate::runtime::Choice;
 use crate::since::{self, Since};
 use crate::upload::{Compare, Vcs};
@@ -229,6 +230,50 @@ pub(crate) struct Status {
     pub(crate) wait: Option<Duration>,
     #[command(flatten)]
     pub(crate) form: Form,
+}
+
+/// Arguments of `backup`.
+#[derive(Args, Debug)]
+pub(crate) struct Backup {
+    /// Services or instances; default: all that have backups
+    #[arg(value_name = "SERVICE[.N]")]
+    pub(crate) selections: Vec<Selection>,
+    /// Where to: restic:REPOSITORY or exec:COMMAND; default: this machine
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) to: Option<String>,
+    /// The file with the repository's password
+    #[arg(long, value_name = "FILE", requires = "to")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Then keep one of each of so many days, weeks and months, such as 7d,4w,6m
+    #[arg(long, value_name = "DAYS,WEEKS,MONTHS", conflicts_with = "verify")]
+    pub(crate) keep: Option<Keep>,
+    /// Try out a backup that was made before
+    #[arg(long, value_name = "ID|latest", conflicts_with = "to")]
+    pub(crate) verify: Option<String>,
+}
+
+/// Arguments of `backups`.
+#[derive(Args, Debug)]
+pub(crate) struct Backups {
+    /// Only those of this service, or instance
+    #[arg(value_name = "SERVICE[.N]")]
+    pub(crate) selection: Option<Selection>,
+    #[command(flatten)]
+    pub(crate) form: Form,
+}
+
+/// Arguments of `restore`.
+#[derive(Args, Debug)]
+pub(crate) struct Restore {
+    /// The instance whose backup it is; of a service with one instance, its name will do
+    #[arg(value_name = "SERVICE[.N]")]
+    pub(crate) instance: Selection,
+    /// The backup, of 'dotcloud backups'
+    #[arg(value_name = "ID|latest")]
+    pub(crate) id: String,
+    /// Bring it back in another application, which has the same service
+    #[arg(long, value_name = "APP")]
+    pub(crate) into: Option<String>,
 }
 
 /// Arguments of `run`.

@@ -1,5 +1,6 @@
 //! The advice itself, one function per kind of failure, each exhaustive.
 
+mod backup;
 mod machine;
 mod upload;
 
@@ -75,7 +76,10 @@ pub(super) fn of(error: &Error) -> Advice {
         )),
         Error::NotServing { source, .. } => launch(source),
         Error::StillWaiting { instance, .. } => still_waiting(instance),
-        Error::Declined | Error::NotScaled => configuration("answer y, or call it with -y"),
+        Error::Backup(error) => backup::backup(error),
+        Error::Declined | Error::NotScaled | Error::NotRestored => {
+            configuration("answer y, or call it with -y")
+        }
         Error::NoVerb { .. } => configuration("'dotcloud --help' tells which there are"),
         Error::Signals { .. } | Error::Man { .. } => Advice::new(Kind::Bug, "call it again"),
         Error::Output { .. } => environment(OUTPUT),

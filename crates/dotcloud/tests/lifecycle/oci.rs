@@ -4,6 +4,8 @@ pub(crate) const RUNTIME: crate::world::Runtime = crate::world::Runtime::Oci;
 
 #[path = "apart.rs"]
 mod apart;
+#[path = "backup.rs"]
+mod backup;
 #[path = "crun.rs"]
 mod crun;
 #[path = "data.rs"]

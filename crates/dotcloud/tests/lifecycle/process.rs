@@ -6,6 +6,8 @@ pub(crate) const RUNTIME: crate::world::Runtime = crate::world::Runtime::Process
 mod apart;
 #[path = "apt.rs"]
 mod apt;
+#[path = "backup.rs"]
+mod backup;
 #[path = "choice.rs"]
 mod choice;
 #[path = "data.rs"]

@@ -187,6 +187,11 @@ impl World {
         }
     }
 
+    /// What `--runtime` calls the one of its containers.
+    pub(crate) fn runtime(&self) -> &'static str {
+        self.runtime.name()
+    }
+
     /// Whom `dotcloud` runs as, if not as us.
     pub(crate) fn user(&self) -> Option<u32> {
         self.user

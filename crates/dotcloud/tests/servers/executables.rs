@@ -17,7 +17,8 @@ const LARGEST_REPACK: usize = 5_000_000;
 
 #[test]
 fn hooks_and_repack_are_static_small_and_tell_their_version() {
-    let hooks = ["builder", "postinstall", "starttest"].map(|name| root().join("hooks").join(name));
+    let hooks = ["backup", "builder", "postinstall", "starttest"]
+        .map(|name| root().join("hooks").join(name));
     let repack = root().join("target/bin/repack");
     let limits = hooks.map(|hook| (hook, LARGEST_HOOK));
     for (path, limit) in limits.into_iter().chain([(repack, LARGEST_REPACK)]) {

@@ -8,6 +8,7 @@
     reason = "helpers of tests"
 )]
 
+mod backup;
 mod committed;
 mod executables;
 mod instances;

@@ -98,7 +98,14 @@ impl World {
         let hooks = world.code("hooks");
         fs::create_dir_all(&hooks).unwrap();
         fs::copy(root().join("dotcloud.yml"), world.code("dotcloud.yml")).unwrap();
-        for name in ["builder", "postinstall", "starttest", "my.cnf", "profile"] {
+        for name in [
+            "backup",
+            "builder",
+            "postinstall",
+            "starttest",
+            "my.cnf",
+            "profile",
+        ] {
             let from = root().join("hooks").join(name);
             fs::copy(&from, hooks.join(name))
                 .unwrap_or_else(|e| panic!("{}: {e}; run `make test`", from.display()));

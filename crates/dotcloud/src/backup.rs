@@ -1,0 +1,122 @@
+//! Backups: what a service's own `backup` program makes and understands, kept where nothing of the
+//! service reaches it, read back before it counts, and brought back. The platform knows of a copy what
+//! every copy has: files with lengths and digests.
+
+mod archive;
+mod destination;
+mod elsewhere;
+mod fetch;
+mod manifest;
+mod program;
+mod prune;
+mod record;
+mod restic;
+mod restore;
+mod scratch;
+mod send;
+mod take;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hook::CommandError;
+use thiserror::Error;
+
+use crate::application::InstanceName;
+use crate::build_file::BuildFileError;
+use crate::files::FileError;
+use crate::handover::HandoverError;
+use crate::hook_run::HookError;
+use crate::launch::LaunchError;
+use crate::runtime::RuntimeError;
+use crate::store::StoreError;
+use crate::supervisor::SupervisorError;
+use crate::wiring::WiringError;
+pub(crate) use destination::Destination;
+pub(crate) use program::{line_of, lines_of};
+pub(crate) use prune::{Keep, prune};
+pub(crate) use record::{Record, Records};
+pub(crate) use restore::restore;
+pub(crate) use scratch::verify;
+pub(crate) use send::send;
+pub(crate) use take::take;
+
+/// How long a service's program may take.
+const LIMIT: Duration = Duration::from_hours(24);
+
+/// In a service's home while its program works; hidden, as it is nobody's business.
+const WORK: &str = ".backup";
+
+/// A backup was not made, kept, found, tried or brought back.
+#[derive(Debug, Error)]
+pub(crate) enum BackupError {
+    #[error("{service} has no backups: no 'backup' in its dotcloud.yml")]
+    NoProgram { service: String },
+    #[error("the application '{application}' has no service with a 'backup' in its dotcloud.yml")]
+    Nothing { application: String },
+    #[error("its backup program could not {what} the copy of {instance}")]
+    Program {
+        what: &'static str,
+        instance: InstanceName,
+        source: HookError,
+    },
+    #[error("there is no backup '{id}' of {whom}")]
+    Unknown { id: String, whom: String },
+    #[error("the record {path} is damaged", path = path.display())]
+    Damaged {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
+    #[error("the manifest of the copy cannot be understood")]
+    Manifest { source: serde_json::Error },
+    #[error("{path} of the copy {problem}")]
+    Copy { path: String, problem: &'static str },
+    #[error("cannot read the copy back")]
+    ReadBack { source: std::io::Error },
+    #[error("restic is not installed")]
+    NoRestic { source: std::io::Error },
+    #[error("restic could not {action}")]
+    Restic {
+        action: &'static str,
+        source: Box<CommandError>,
+    },
+    #[error("'{text}' is no place for backups")]
+    Place { text: String },
+    #[error("restic needs a password, which is in no file")]
+    NoPassword,
+    #[error("the command of --to could not {action}")]
+    Command {
+        action: &'static str,
+        status: std::process::ExitStatus,
+    },
+    #[error("cannot run the command of --to")]
+    RunCommand { source: std::io::Error },
+    #[error("{instance} does not serve with what was brought back, and has its own data again")]
+    NotServing {
+        instance: InstanceName,
+        source: Box<LaunchError>,
+    },
+    #[error(transparent)]
+    BuildFile(#[from] BuildFileError),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    #[error(transparent)]
+    Handover(#[from] HandoverError),
+    #[error(transparent)]
+    Wiring(#[from] WiringError),
+    #[error(transparent)]
+    Supervisor(#[from] SupervisorError),
+}
+
+impl BackupError {
+    /// For `map_err`: reading what was sent failed.
+    fn read_back(source: std::io::Error) -> Self {
+        Self::ReadBack { source }
+    }
+}

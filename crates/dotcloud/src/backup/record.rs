@@ -1,0 +1,227 @@
+//! What is known of backups, one file for each: written when the copy was read back from where it is,
+//! so that half a copy is never listed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::BackupError;
+use super::destination::Destination;
+use super::manifest::Manifest;
+use crate::application::InstanceName;
+use crate::files::{self, FileError};
+
+/// A backup.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) id: String,
+    /// Higher for a later one, whatever the clock says.
+    pub(crate) sequence: u64,
+    pub(crate) instance: String,
+    /// When it was begun, in seconds since 1970.
+    pub(crate) taken: i64,
+    pub(crate) destination: Destination,
+    /// What its place calls it.
+    pub(crate) name: String,
+    pub(crate) manifest: Manifest,
+    /// The manifest's own content.
+    pub(crate) manifest_text: String,
+    #[serde(default)]
+    pub(crate) verified: Option<Verified>,
+}
+
+/// What its last trial found.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Verified {
+    /// In seconds since 1970.
+    #[serde(default)]
+    pub(crate) when: i64,
+    /// By what.
+    #[serde(default)]
+    pub(crate) server: String,
+    /// Rows by table, or whatever the service counts.
+    #[serde(default)]
+    pub(crate) rows: BTreeMap<String, u64>,
+}
+
+/// The backups of one application.
+#[derive(Debug)]
+pub(crate) struct Records {
+    directory: PathBuf,
+}
+
+impl Records {
+    /// Those below `directory`, of ours alone.
+    pub(crate) fn open(directory: PathBuf) -> Result<Self, FileError> {
+        let records = Self { directory };
+        for path in [records.list(), records.staging(), records.replaced()] {
+            files::create_directory(&path, 0o700)?;
+        }
+        Ok(records)
+    }
+
+    /// Everything of the application's backups.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Copies on their way.
+    pub(super) fn staging(&self) -> PathBuf {
+        self.directory.join("staging")
+    }
+
+    /// Data that gave way to a backup.
+    pub(super) fn replaced(&self) -> PathBuf {
+        self.directory.join("replaced")
+    }
+
+    fn list(&self) -> PathBuf {
+        self.directory.join("records")
+    }
+
+    /// Every backup, the oldest first.
+    pub(crate) fn all(&self) -> Result<Vec<Record>, BackupError> {
+        let directory = self.list();
+        let mut records: Vec<Record> = Vec::new();
+        for entry in fs::read_dir(&directory).map_err(files::failed("read", &directory))? {
+            let path = entry.map_err(files::failed("read", &directory))?.path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            let text = fs::read(&path).map_err(files::failed("read", &path))?;
+            let record = serde_json::from_slice(&text)
+                .map_err(|source| BackupError::Damaged { path, source })?;
+            records.push(record);
+        }
+        records.sort_by_key(|record| record.sequence);
+        Ok(records)
+    }
+
+    /// The backup `id`, or the latest, of `instance`, if that is said.
+    pub(crate) fn find(
+        &self,
+        id: &str,
+        instance: Option<&InstanceName>,
+    ) -> Result<Record, BackupError> {
+        let whom = instance.map(ToString::to_string);
+        let mut all = self.all()?;
+        all.retain(|record| whom.as_ref().is_none_or(|whom| *whom == record.instance));
+        let found = if id == "latest" {
+            all.pop()
+        } else {
+            all.into_iter().find(|record| record.id == id)
+        };
+        found.ok_or_else(|| BackupError::Unknown {
+            id: id.to_owned(),
+            whom: whom.unwrap_or_else(|| "this application".to_owned()),
+        })
+    }
+
+    /// An id for a backup that begins now, and its place in the sequence.
+    pub(super) fn next(&self, now: jiff::Timestamp) -> Result<(String, u64), BackupError> {
+        let all = self.all()?;
+        let sequence = all.last().map_or(1, |record| record.sequence + 1);
+        let time = now.strftime("%Y%m%d-%H%M%S").to_string();
+        let taken = |id: &str| all.iter().any(|record| record.id == id);
+        let mut id = time.clone();
+        let mut number = 2;
+        while taken(&id) {
+            id = format!("{time}-{number}");
+            number += 1;
+        }
+        Ok((id, sequence))
+    }
+
+    /// Adds a backup, or what is newly known of one.
+    pub(crate) fn save(&self, record: &Record) -> Result<(), BackupError> {
+        let path = self.list().join(format!("{}.json", record.id));
+        let text = serde_json::to_vec_pretty(record).map_err(|source| BackupError::Damaged {
+            path: path.clone(),
+            source,
+        })?;
+        Ok(files::replace(&path, &text, 0o600)?)
+    }
+
+    /// Forgets one that is not there any more.
+    pub(crate) fn forget(&self, record: &Record) -> Result<(), BackupError> {
+        let path = self.list().join(format!("{}.json", record.id));
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(files::failed("remove", &path)(error).into())
+            }
+            Ok(()) | Err(_) => Ok(files::sync_directory(&self.list())?),
+        }
+    }
+
+    /// Removes what a killed backup left. The caller holds the lock.
+    pub(crate) fn clear_staging(&self) -> Result<(), FileError> {
+        files::remove(&self.staging())?;
+        files::create_directory(&self.staging(), 0o700)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(id: &str, sequence: u64, instance: &str) -> Record {
+        Record {
+            id: id.to_owned(),
+            sequence,
+            instance: instance.to_owned(),
+            taken: 0,
+            destination: Destination::Here,
+            name: String::new(),
+            manifest: Manifest {
+                server: String::new(),
+                method: String::new(),
+                files: Vec::new(),
+            },
+            manifest_text: String::new(),
+            verified: None,
+        }
+    }
+
+    #[test]
+    fn find_latest_is_last_in_sequence_whatever_the_clock_says() {
+        let directory = tempfile::tempdir().unwrap();
+        let records = Records::open(directory.path().join("app")).unwrap();
+        let now = "2026-12-01T05:00:00Z".parse().unwrap();
+        assert_eq!(
+            records.next(now).unwrap(),
+            ("20261201-050000".to_owned(), 1)
+        );
+        records.save(&record("20261201-050000", 1, "db.0")).unwrap();
+        records.save(&record("20251201-050000", 2, "db.0")).unwrap();
+        records
+            .save(&record("20271201-050000", 3, "web.0"))
+            .unwrap();
+        fs::write(records.list().join(".new-x"), "{").unwrap();
+        assert_eq!(
+            records.next(now).unwrap(),
+            ("20261201-050000-2".to_owned(), 4)
+        );
+        let instance = InstanceName::new("db", 0);
+        let find = |id: &str| {
+            records
+                .find(id, Some(&instance))
+                .map(|found| found.sequence)
+        };
+        assert_eq!(find("latest").unwrap(), 2);
+        assert_eq!(find("20261201-050000").unwrap(), 1);
+        assert_eq!(
+            find("20271201-050000").unwrap_err().to_string(),
+            "there is no backup '20271201-050000' of db.0"
+        );
+        records
+            .forget(&record("20251201-050000", 2, "db.0"))
+            .unwrap();
+        assert_eq!(find("latest").unwrap(), 1);
+        fs::write(records.list().join("x.json"), "{").unwrap();
+        let error = records.all().unwrap_err().to_string();
+        assert!(error.ends_with("x.json is damaged"), "{error}");
+    }
+}

@@ -1,0 +1,169 @@
+//! restic, which keeps copies: deduplicated, compressed, encrypted, here or wherever it can.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use hook::CommandError;
+use serde::Deserialize;
+
+use super::BackupError;
+use crate::files;
+
+/// Debian's package has it there; a newer one may be elsewhere.
+const PROGRAM: &str = "restic";
+
+/// It runs beside what is copied: rather collect garbage than double what it takes.
+const ECONOMY: (&str, &str) = ("GOGC", "20");
+
+/// A repository.
+#[derive(Debug)]
+pub(super) struct Restic {
+    pub(super) repository: String,
+    pub(super) password_file: PathBuf,
+    /// What it need not ask the repository for again.
+    pub(super) cache: PathBuf,
+}
+
+/// The last line of a backup.
+#[derive(Deserialize)]
+struct Summary {
+    message_type: String,
+    snapshot_id: Option<String>,
+}
+
+/// What is listed.
+#[derive(Deserialize)]
+struct Snapshot {
+    id: String,
+}
+
+impl Restic {
+    /// The repository below `directory`, made if it is not there.
+    pub(super) fn here(directory: &Path) -> Result<Self, BackupError> {
+        let restic = Self {
+            repository: directory.join("restic").display().to_string(),
+            password_file: directory.join("restic.password"),
+            cache: directory.join("cache"),
+        };
+        if files::look(&restic.password_file)?.is_none() {
+            let password = new_password().map_err(files::failed("read", Path::new(RANDOM)))?;
+            files::replace(&restic.password_file, password.as_bytes(), 0o600)?;
+        }
+        Ok(restic)
+    }
+
+    /// Makes the repository if there is none: an unreachable one is an error.
+    pub(super) fn make_if_missing(&self) -> Result<(), BackupError> {
+        let Err(error) = self.run("open the repository", &["cat", "config"], None) else {
+            return Ok(());
+        };
+        let said = match &error {
+            BackupError::Restic { source, .. } => source.last_words().to_owned(),
+            _ => return Err(error),
+        };
+        // What it says of every kind of place that has none.
+        if !said.contains("Is there a repository at the following location?") {
+            return Err(error);
+        }
+        self.run(
+            "make the repository",
+            &["init", "--repository-version", "2"],
+            None,
+        )
+        .map(drop)
+        // Of a place that cannot be reached, that is what is to be known.
+        .map_err(|_| error)
+    }
+
+    /// Keeps what is in `directory`, under `tags`. What it is called there.
+    pub(super) fn backup(&self, directory: &Path, tags: &str) -> Result<String, BackupError> {
+        let arguments = ["backup", ".", "--json", "--host", "dotcloud", "--tag", tags];
+        let said = self.run("send the copy", &arguments, Some(directory))?;
+        let text = String::from_utf8_lossy(&said);
+        text.lines()
+            .filter_map(|line| serde_json::from_str::<Summary>(line).ok())
+            .find(|line| line.message_type == "summary")
+            .and_then(|summary| summary.snapshot_id)
+            .ok_or_else(|| BackupError::read_back(io::Error::other("restic names no snapshot")))
+    }
+
+    /// Begins to read what is called `snapshot`, as a tar archive.
+    pub(super) fn read(&self, snapshot: &str) -> Result<Child, BackupError> {
+        self.command()
+            .args(["dump", snapshot, "/"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(not_started)
+    }
+
+    /// What every copy in it is called.
+    pub(super) fn snapshots(&self) -> Result<Vec<String>, BackupError> {
+        let said = self.run("list what it has", &["snapshots", "--json"], None)?;
+        let found: Vec<Snapshot> =
+            serde_json::from_slice(&said).map_err(|source| BackupError::Manifest { source })?;
+        Ok(found.into_iter().map(|snapshot| snapshot.id).collect())
+    }
+
+    /// Forgets what is called `snapshots`, and whatever only they had.
+    pub(super) fn remove(&self, snapshots: &[String]) -> Result<(), BackupError> {
+        // What a killed one left.
+        self.run("unlock the repository", &["unlock"], None)?;
+        let mut arguments = vec!["forget", "--prune"];
+        arguments.extend(snapshots.iter().map(String::as_str));
+        self.run("remove old copies", &arguments, None).map(drop)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(PROGRAM);
+        // Not as arguments, which others may see: a repository's name may have a password in it.
+        command
+            .env("RESTIC_REPOSITORY", &self.repository)
+            .env("RESTIC_PASSWORD_FILE", &self.password_file)
+            .env("RESTIC_CACHE_DIR", &self.cache)
+            .env_remove("RESTIC_PASSWORD")
+            .env_remove("RESTIC_PASSWORD_COMMAND")
+            .env_remove("RESTIC_REPOSITORY_FILE")
+            .env(ECONOMY.0, ECONOMY.1);
+        command
+    }
+
+    fn run(
+        &self,
+        action: &'static str,
+        arguments: &[&str],
+        directory: Option<&Path>,
+    ) -> Result<Vec<u8>, BackupError> {
+        let mut command = self.command();
+        command.args(arguments);
+        if let Some(directory) = directory {
+            command.current_dir(directory);
+        }
+        match hook::run(&mut command, b"") {
+            Ok(finished) => Ok(finished.stdout),
+            Err(CommandError::Start { source, .. }) => Err(not_started(source)),
+            Err(source) => Err(BackupError::Restic {
+                action,
+                source: Box::new(source),
+            }),
+        }
+    }
+}
+
+fn not_started(source: io::Error) -> BackupError {
+    BackupError::NoRestic { source }
+}
+
+const RANDOM: &str = "/dev/urandom";
+
+fn new_password() -> io::Result<String> {
+    let mut bytes = [0; 32];
+    io::Read::read_exact(&mut std::fs::File::open(RANDOM)?, &mut bytes)?;
+    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
+        use std::fmt::Write as _;
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
+}

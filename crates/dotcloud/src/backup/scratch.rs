@@ -1,0 +1,131 @@
+//! Trying a backup out in a container of its own, made of what the service was built of: nothing that
+//! serves is touched, and nothing stays.
+
+use std::io::Read;
+use std::path::Path;
+
+use super::archive::Target;
+use super::fetch::fetch;
+use super::program::{Program, line_of};
+use super::record::{Record, Records, Verified};
+use super::{BackupError, WORK};
+use crate::application::{Application, InstanceName};
+use crate::beneath::Directory;
+use crate::container::Paths;
+use crate::deployment_log::DeploymentLog;
+use crate::files;
+use crate::platform::Platform;
+use crate::runtime::Runtime;
+use crate::snapshot;
+
+/// What the service's program writes about its trial.
+const RESULT: &str = "checked.json";
+
+/// As much of it as is read.
+const LONGEST: u64 = 64 << 20;
+
+/// Has the service's program try `record` out, and puts what it found on record.
+pub(crate) fn verify(
+    platform: &Platform,
+    application: &Application,
+    instance: &InstanceName,
+    record: &mut Record,
+    records: &Records,
+) -> Result<(), BackupError> {
+    let log = &mut DeploymentLog::to_stderr();
+    let line = line_of(platform, application, instance)?;
+    let scratch = platform.store.scratch(&application.name);
+    discard(platform, &scratch)?;
+    let runtime = platform.choose_runtime(application)?.runtime;
+    let found = make(platform, application, instance, &scratch, &*runtime).and_then(|()| {
+        let work = put(platform, record, records, &scratch)?;
+        scratch.open()?;
+        let program = Program {
+            platform,
+            instance,
+            line: &line,
+            runtime: &*runtime,
+            container: &scratch,
+        };
+        program.run("check", &["check", "--move"], &work, log)?;
+        result(&scratch)
+    });
+    let discarded = discard(platform, &scratch);
+    record.verified = Some(found?);
+    records.save(record)?;
+    discarded
+}
+
+/// A container with nothing in it but what the service was built of.
+fn make(
+    platform: &Platform,
+    application: &Application,
+    instance: &InstanceName,
+    scratch: &Paths,
+    runtime: &dyn Runtime,
+) -> Result<(), BackupError> {
+    let service = application.services.get(&instance.service);
+    let account = platform.account;
+    scratch.create(&account)?;
+    if let Some(name) = service.and_then(|service| service.snapshot.as_ref()) {
+        let archive = platform.store.snapshots(&application.name).join(name);
+        snapshot::unpack(&archive, &scratch.home(), &account, &platform.stop)?;
+    }
+    if let Some(current) = application
+        .instance(instance)
+        .and_then(|found| found.current.as_ref())
+    {
+        let store = &platform.store;
+        let serving = store.container(&application.name, instance, current.generation);
+        scratch.save_variables(&serving.load_variables()?)?;
+    }
+    let memory = service.and_then(|service| service.memory);
+    Ok(runtime.furnish(scratch, &instance.host(&application.name), memory)?)
+}
+
+/// The backup, in the home of a container that is closed.
+fn put(
+    platform: &Platform,
+    record: &Record,
+    records: &Records,
+    container: &Paths,
+) -> Result<std::path::PathBuf, BackupError> {
+    let work = container.home().join(WORK);
+    let account = &platform.account;
+    let home = Directory::open(&container.home()).map_err(files::failed("read", &work))?;
+    let directory = home
+        .make(WORK, account)
+        .and_then(|()| home.directory(WORK))
+        .map_err(files::failed("create", &work))?;
+    let target = Target {
+        directory: &directory,
+        account,
+    };
+    fetch(platform, record, records, Some(target))?;
+    Ok(work)
+}
+
+fn result(scratch: &Paths) -> Result<Verified, BackupError> {
+    let mut text = Vec::new();
+    let below = Path::new("home").join(WORK).join(RESULT);
+    Directory::open(scratch.root())
+        .and_then(|root| root.read(&below))
+        .and_then(|file| file.take(LONGEST).read_to_end(&mut text))
+        .map_err(files::failed("read", &scratch.root().join(&below)))?;
+    let found: Verified =
+        serde_json::from_slice(&text).map_err(|source| BackupError::Manifest { source })?;
+    Ok(Verified {
+        // Ours is the clock that counts.
+        when: jiff::Timestamp::now().as_second(),
+        ..found
+    })
+}
+
+/// Ends whatever runs there, and removes it.
+fn discard(platform: &Platform, scratch: &Paths) -> Result<(), BackupError> {
+    if files::look(scratch.root())?.is_some() {
+        platform.runtime_of(scratch)?.end(scratch, &mut |_| ())?;
+        files::remove(scratch.root())?;
+    }
+    Ok(())
+}

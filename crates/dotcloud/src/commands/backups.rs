@@ -1,0 +1,86 @@
+//! `backups`: what there is to bring back.
+
+use serde_json::{Value, json};
+
+use super::table::table;
+use super::{Call, json as form};
+use crate::application::{InstanceName, Selection};
+use crate::backup::{Record, Records};
+use crate::cli::Backups;
+use crate::console;
+use crate::error::Error;
+
+/// Lists the backups, the oldest first.
+pub(super) fn backups(call: &Call, arguments: &Backups) -> Result<(), Error> {
+    let name = call.application_name()?;
+    let records = Records::open(call.platform.store.backups(&name))?;
+    let mut all = records.all()?;
+    if let Some(selection) = &arguments.selection {
+        all.retain(|record| is_of(record, selection));
+    }
+    if arguments.form.json {
+        let values: Vec<Value> = all.iter().map(value).collect();
+        form::print(&json!(values));
+        return Ok(());
+    }
+    if all.is_empty() {
+        console::info(format!("There is no backup of \"{name}\""));
+        return Ok(());
+    }
+    let mut rows = vec![
+        [
+            "id", "instance", "method", "bytes", "server", "verified", "where",
+        ]
+        .map(str::to_owned),
+    ];
+    rows.extend(all.iter().map(row));
+    for line in table(&rows) {
+        console::print(line);
+    }
+    Ok(())
+}
+
+fn is_of(record: &Record, selection: &Selection) -> bool {
+    let Ok(instance) = record.instance.parse::<Selection>() else {
+        return false;
+    };
+    let number = instance.number.unwrap_or_default();
+    selection.covers(&InstanceName::new(&instance.service, number))
+}
+
+fn row(record: &Record) -> [String; 7] {
+    [
+        record.id.clone(),
+        record.instance.clone(),
+        record.manifest.method.clone(),
+        record.manifest.bytes().to_string(),
+        record.manifest.server.clone(),
+        record
+            .verified
+            .as_ref()
+            .map_or("never".to_owned(), |found| date(found.when)),
+        record.destination.to_string(),
+    ]
+}
+
+/// RFC 3339, in UTC.
+fn date(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| "?".to_owned(), |time| time.to_string())
+}
+
+fn value(record: &Record) -> Value {
+    json!({
+        "id": record.id,
+        "instance": record.instance,
+        "date": date(record.taken),
+        "method": record.manifest.method,
+        "bytes": record.manifest.bytes(),
+        "server": record.manifest.server,
+        "where": record.destination.to_string(),
+        "verified": record.verified.as_ref().map(|found| json!({
+            "date": date(found.when),
+            "server": found.server,
+            "rows": found.rows,
+        })),
+    })
+}

@@ -1,0 +1,448 @@
+//! Backups of a small service whose own program copies its file: where they are, what is refused, what
+//! a restore leaves.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::RUNTIME;
+use crate::world::{BUILD_FILE, World, wait_for};
+
+/// `backup` of the database in miniature.
+const PROGRAM: &str = r#"#!/usr/bin/env python3
+import hashlib, json, os, shutil, sys
+home, verb, copy = os.environ["HOME"], sys.argv[1], sys.argv[-1]
+history = home + "/data/history"
+if os.path.exists(home + "/fail-" + verb):
+    sys.exit("told to fail")
+print("doing", verb, flush=True)
+if verb == "take":
+    os.makedirs(copy + "/data")
+    shutil.copy(history, copy + "/data/history")
+    content = open(copy + "/data/history", "rb").read()
+    entry = {"path": "data/history", "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    manifest = {"format": 1, "server": "miniature 1", "method": "cp", "files": [entry]}
+    json.dump(manifest, open(copy + "/manifest.json", "w"))
+elif verb == "check":
+    rows = len(open(copy + "/data/history").readlines())
+    json.dump({"server": "miniature 1", "rows": {"history": rows}}, open(copy + "/checked.json", "w"))
+elif verb == "place":
+    os.makedirs(home + "/data", exist_ok=True)
+    shutil.move(copy + "/data/history", history)
+"#;
+
+/// The application with that program, deployed.
+fn world() -> Option<World> {
+    let world = World::new(RUNTIME)?;
+    world.write("app/backup", PROGRAM);
+    world.executable("app/backup");
+    world.script(
+        "app/builder",
+        "cp \"$(dirname \"$0\")/server\" \"$(dirname \"$0\")/backup\" ~",
+    );
+    world.write("dotcloud.yml", &format!("{BUILD_FILE}  backup: ~/backup\n"));
+    world.push(0);
+    Some(world)
+}
+
+fn backups(world: &World) -> PathBuf {
+    world.home().join("backups/app")
+}
+
+fn count(world: &World) -> usize {
+    fs::read_dir(backups(world).join("records"))
+        .unwrap()
+        .count()
+}
+
+/// The id in the last line of `backup`.
+fn made(world: &World, words: &[&str]) -> String {
+    let said = world.dotcloud(words).with_status(0).stdout;
+    let line = said
+        .lines()
+        .find(|line| line.contains("==> Backup "))
+        .unwrap();
+    line.split(' ').nth(2).unwrap().to_owned()
+}
+
+#[test]
+fn backup_is_listed_verified_and_brought_back() {
+    let Some(world) = world() else { return };
+    let first = made(&world, &["backup"]);
+    world.run("db.0", "echo later >> ~/data/history");
+    let second = made(&world, &["backup", "db.0"]);
+    assert_ne!(first, second);
+    let listed = world.dotcloud(["backups"]).with_status(0).stdout;
+    for word in [
+        &*first,
+        &*second,
+        "db.0",
+        "cp",
+        "miniature 1",
+        "never",
+        "this machine",
+    ] {
+        assert!(listed.contains(word), "{word}: {listed}");
+    }
+    let said = world
+        .dotcloud(["backup", "--verify", "latest"])
+        .with_status(0);
+    assert!(
+        said.stdout
+            .contains(&format!("Backup {second} is good: 1 tables with ")),
+        "{said:?}"
+    );
+    assert!(!world.state("scratch").exists());
+    let json = world.dotcloud(["backups", "--json"]).with_status(0).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json[0]["verified"], serde_json::Value::Null);
+    assert_eq!(json[1]["verified"]["server"], "miniature 1");
+    assert!(world.ask("db.0").contains("later"));
+    restored(&world, &first);
+}
+
+/// What is in the place of the data afterwards, and where that is.
+fn restored(world: &World, first: &str) {
+    let refused = world
+        .dotcloud(["restore", "-o", "db.0", first])
+        .with_status(1);
+    assert!(
+        refused.stdout.contains("nothing was restored"),
+        "{refused:?}"
+    );
+    let restored = world
+        .dotcloud(["restore", "-y", "db.0", first])
+        .with_status(0);
+    assert!(!world.ask("db.0").contains("later"));
+    let line = restored
+        .stderr
+        .lines()
+        .find(|line| line.contains("kept before"))
+        .unwrap();
+    let path = line
+        .split("is in ")
+        .nth(1)
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap();
+    let kept = fs::read_to_string(Path::new(path).join("history")).unwrap();
+    assert!(kept.contains("later"));
+    assert!(
+        line.ends_with(&format!("'rm -rf {path}' removes it")),
+        "{line}"
+    );
+    // Of a push it is the data as ever.
+    world.push(0);
+    assert!(!world.ask("db.0").contains("later"));
+    world.dotcloud(["destroy", "-y"]).with_status(0);
+    assert_eq!(count(world), 2, "backups outlive their application");
+}
+
+#[test]
+fn backup_of_a_service_without_one_has_exact_text() {
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
+    world.push(0);
+    let advice = "  next: add 'backup: ~/backup', or another program that takes and places copies \
+                  (docs/platform.md), push again\n";
+    for (words, text) in [
+        (
+            &["backup"][..],
+            "the application 'app' has no service with a 'backup' in its dotcloud.yml",
+        ),
+        (
+            &["backup", "db"],
+            "db has no backups: no 'backup' in its dotcloud.yml",
+        ),
+    ] {
+        let said = world.dotcloud(words).with_status(1).stdout;
+        assert_eq!(said, format!("dotcloud: error: {text}\n{advice}"));
+    }
+    let said = world
+        .dotcloud(["restore", "-y", "db", "latest"])
+        .with_status(1)
+        .stdout;
+    let text = "dotcloud: error: there is no backup 'latest' of db.0\n  next: 'dotcloud backups' tells \
+                which there are\n";
+    assert_eq!(said, text);
+}
+
+#[test]
+fn failing_program_leaves_no_backup_and_the_data_as_it_was() {
+    let Some(world) = world() else { return };
+    let id = made(&world, &["backup"]);
+    let before = world.ask("db.0");
+    for (verb, words) in [
+        ("take", &["backup"][..]),
+        ("check", &["backup", "--verify", &id]),
+        ("place", &["restore", "-y", "db", &id]),
+    ] {
+        // The scratch container has what was built.
+        if verb == "check" {
+            world.write(
+                "app/backup",
+                &PROGRAM.replace("home + \"/fail-\" + verb", "\"/\""),
+            );
+            world.push(0);
+        } else {
+            world.run("db.0", &format!("touch ~/fail-{verb}"));
+        }
+        let said = world.dotcloud(words).with_status(1);
+        assert!(
+            said.stdout.contains("told to fail") || said.stderr.contains("told to fail"),
+            "{said:?}"
+        );
+        assert_eq!(count(&world), 1, "{verb}");
+        assert!(world.ask("db.0").starts_with(&before), "{verb}");
+        if verb == "check" {
+            world.write("app/backup", PROGRAM);
+            world.push(0);
+        }
+    }
+    assert_eq!(
+        fs::read_dir(backups(&world).join("staging"))
+            .unwrap()
+            .count(),
+        0
+    );
+    assert!(!world.state("scratch").exists());
+    assert_eq!(
+        fs::read_dir(backups(&world).join("replaced"))
+            .unwrap()
+            .count(),
+        0
+    );
+}
+
+#[test]
+fn backup_elsewhere_is_read_back_before_it_counts() {
+    let Some(world) = world() else { return };
+    let place = world.code("place");
+    fs::create_dir(&place).unwrap();
+    if let Some(user) = world.user() {
+        std::os::unix::fs::chown(&place, Some(user), Some(user)).unwrap();
+    }
+    let good =
+        "exec:case $BACKUP_ACTION in put) cat > place/$BACKUP ;; get) cat place/$BACKUP ;; esac";
+    let id = made(&world, &["backup", "--to", good]);
+    for (bad, text) in [
+        (
+            "exec:case $BACKUP_ACTION in put) cat > /dev/null ;; get) cat place/nothing ;; esac",
+            "the command of --to could not give the copy back",
+        ),
+        ("exec:false", "the command of --to could not take the copy"),
+        (
+            "exec:case $BACKUP_ACTION in put) head -c 100 > place/$BACKUP ;; get) cat place/$BACKUP ;; esac",
+            "cannot read the copy back",
+        ),
+    ] {
+        let said = world
+            .dotcloud(["backup", "--to", bad])
+            .with_status(1)
+            .stdout;
+        assert!(
+            said.starts_with(&format!("dotcloud: error: {text}\n")),
+            "{said}"
+        );
+    }
+    assert_eq!(count(&world), 1);
+    world.run("db.0", "echo later >> ~/data/history");
+    // A flipped byte.
+    let mut archive = fs::read_dir(&place)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let archive = archive
+        .find(|path| path.to_string_lossy().contains(&id))
+        .unwrap();
+    let whole = fs::read(&archive).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    fs::write(&archive, flipped).unwrap();
+    world.dotcloud(["restore", "-y", "db", &id]).with_status(1);
+    assert!(world.ask("db.0").contains("later"));
+    fs::write(&archive, whole).unwrap();
+    world.dotcloud(["restore", "-y", "db", &id]).with_status(0);
+    assert!(!world.ask("db.0").contains("later"));
+}
+
+#[test]
+fn backup_to_a_restic_repository_of_the_users() {
+    let Some(world) = world() else { return };
+    let password = world.code("password");
+    fs::write(&password, "it's \"$\\ &\n").unwrap();
+    let repository = world.code("repository");
+    let repository = format!("restic:{}", repository.display());
+    let words = ["backup", "--to", &repository, "--password-file", "password"];
+    let id = made(&world, &words);
+    // What is there already is not sent again.
+    made(&world, &words);
+    fs::write(world.code("wrong"), "wrong\n").unwrap();
+    let words = ["backup", "--to", &repository, "--password-file", "wrong"];
+    let said = world.dotcloud(words).with_status(1).stdout;
+    assert!(said.contains("wrong password or no key found"), "{said}");
+    let words = [
+        "backup",
+        "--to",
+        "restic:/proc/nowhere",
+        "--password-file",
+        "password",
+    ];
+    let said = world.dotcloud(words).with_status(1).stdout;
+    assert!(
+        said.starts_with("dotcloud: error: restic could not open the repository\n"),
+        "{said}"
+    );
+    assert_eq!(count(&world), 2);
+    world.run("db.0", "echo later >> ~/data/history");
+    world.dotcloud(["restore", "-y", "db", &id]).with_status(0);
+    assert!(!world.ask("db.0").contains("later"));
+    world.dotcloud(["backup", "--verify", &id]).with_status(0);
+}
+
+#[test]
+fn backup_keeps_the_last_of_a_day_and_the_last_that_was_tried_out() {
+    let Some(world) = world() else { return };
+    let first = made(&world, &["backup"]);
+    world
+        .dotcloud(["backup", "--verify", &first])
+        .with_status(0);
+    made(&world, &["backup"]);
+    let last = made(&world, &["backup", "--keep", "1d"]);
+    let json = world.dotcloud(["backups", "--json"]).with_status(0).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let ids: Vec<&str> = json
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids, [&first, &last]);
+    for id in [&first, &last] {
+        world.dotcloud(["backup", "--verify", id]).with_status(0);
+    }
+    let said = world
+        .dotcloud(["backup", "--keep", "7y"])
+        .with_status(1)
+        .stderr;
+    assert!(
+        said.contains("says no numbers of days, weeks and months"),
+        "{said}"
+    );
+}
+
+#[test]
+fn restore_into_another_application() {
+    let Some(world) = world() else { return };
+    world.run("db.0", "echo mine >> ~/data/history");
+    made(&world, &["backup"]);
+    world
+        .dotcloud(["create", "-o", "other", "--runtime", world.runtime()])
+        .with_status(0);
+    world.dotcloud(["push", "-A", "other"]).with_status(0);
+    world
+        .dotcloud(["restore", "-y", "db", "latest", "--into", "other"])
+        .with_status(0);
+    let said = world
+        .dotcloud(["run", "-A", "other", "db", "cat ~/data/history"])
+        .with_status(0);
+    assert!(said.stdout.contains("mine"), "{said:?}");
+    world
+        .dotcloud(["destroy", "-y", "-A", "other"])
+        .with_status(0);
+}
+
+#[test]
+fn restore_that_is_killed_goes_back_or_on() {
+    let Some(world) = world() else { return };
+    let id = made(&world, &["backup"]);
+    world.run("db.0", "echo later >> ~/data/history");
+    let mut whole = 0;
+    for point in 0..10 {
+        let mut child = world.command(["restore", "-y", "db", &id]).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(400 + 300 * point));
+        let _ = child.kill();
+        let _ = child.wait();
+        world.dotcloud(["restart", "db.0"]).with_status(0);
+        let history = wait_for("the service", || {
+            let text = world.ask("db.0");
+            (!text.is_empty()).then_some(text)
+        });
+        if !history.contains("later") {
+            whole += 1;
+            let replaced = backups(&world).join("replaced");
+            let newest = fs::read_dir(replaced)
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+                .max();
+            let kept = fs::read_to_string(newest.unwrap().join("history")).unwrap();
+            assert!(kept.contains("started"), "{kept}");
+            world.run("db.0", "echo later >> ~/data/history");
+        }
+    }
+    println!("{whole} of 10 were complete");
+    world.dotcloud(["restore", "-y", "db", &id]).with_status(0);
+    assert!(!world.ask("db.0").contains("later"));
+}
+
+#[test]
+fn backup_that_is_killed_is_not_listed() {
+    let Some(world) = world() else { return };
+    let id = made(&world, &["backup"]);
+    for point in 0..10 {
+        let mut child = world.command(["backup"]).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(100 + 300 * point));
+        let _ = child.kill();
+        let _ = child.wait();
+        assert!(world.ask("db.0").contains("started"));
+    }
+    let last = made(&world, &["backup"]);
+    assert_eq!(
+        fs::read_dir(backups(&world).join("staging"))
+            .unwrap()
+            .count(),
+        0
+    );
+    for id in [&id, &last] {
+        world.dotcloud(["backup", "--verify", id]).with_status(0);
+    }
+    // Whatever is listed is whole.
+    let json = world.dotcloud(["backups", "--json"]).with_status(0).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    for record in json.as_array().unwrap() {
+        let id = record["id"].as_str().unwrap();
+        world.dotcloud(["restore", "-y", "db", id]).with_status(0);
+    }
+}
+
+#[test]
+fn backup_without_restic_has_exact_text() {
+    let Some(world) = world() else { return };
+    let empty = world.code("empty");
+    fs::create_dir(&empty).unwrap();
+    let mut command: Command = world.command(["backup"]);
+    // What the platform itself needs, and no restic.
+    for name in [
+        "runc",
+        "crun",
+        "unshare",
+        "setpriv",
+        "systemd-run",
+        "sh",
+        "bash",
+        "python3",
+    ] {
+        let found = ["/usr/bin", "/usr/sbin", "/bin"].map(|dir| Path::new(dir).join(name));
+        if let Some(path) = found.iter().find(|path| path.exists()) {
+            std::os::unix::fs::symlink(path, empty.join(name)).unwrap();
+        }
+    }
+    let output = command.env("PATH", &empty).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let text = "dotcloud: error: restic is not installed\n  cause: no such file or directory (os error \
+                2)\n  next: install it ('apt-get install restic' as root), call it again; --to \
+                'exec:COMMAND' does without\n";
+    assert_eq!(said, text);
+    assert_eq!(count(&world), 0);
+}

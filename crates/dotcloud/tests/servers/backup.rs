@@ -1,0 +1,123 @@
+//! Real servers backed up while they serve, and brought back: every row of the copy, and none after it.
+
+use mysql::prelude::Queryable;
+
+use crate::world::{World, column, tarball};
+
+fn rows(world: &World) -> Vec<String> {
+    column(&mut world.connect(0), "SELECT i FROM shop.t ORDER BY i")
+}
+
+fn fill(world: &World) {
+    let mut root = world.connect(0);
+    root.query_drop("CREATE DATABASE shop").unwrap();
+    root.query_drop("CREATE TABLE shop.t (i INT PRIMARY KEY) ENGINE=InnoDB")
+        .unwrap();
+    root.query_drop("INSERT INTO shop.t VALUES (1), (2)")
+        .unwrap();
+}
+
+fn method(world: &World) -> String {
+    let json = world.dotcloud(["backups", "--json"]).with_status(0).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let last = json.as_array().unwrap().last().unwrap();
+    last["method"].as_str().unwrap().to_owned()
+}
+
+/// While it serves; tried out; brought back, with root's password of then.
+fn backed_up_and_brought_back(world: &World, expected: &str) {
+    world.push(0);
+    fill(world);
+    let password = world.password(0);
+    world.dotcloud(["backup"]).with_status(0);
+    assert_eq!(method(world), expected);
+    let good = world
+        .dotcloud(["backup", "--verify", "latest"])
+        .with_status(0);
+    assert!(
+        good.stdout.contains("is good: 1 tables with 2 rows"),
+        "{}",
+        good.all()
+    );
+    let mut root = world.connect(0);
+    root.query_drop("INSERT INTO shop.t VALUES (3)").unwrap();
+    drop(root);
+    let restored = world
+        .dotcloud(["restore", "-y", "testbed", "latest"])
+        .with_status(0);
+    assert_eq!(rows(world), ["1", "2"], "{}", restored.all());
+    assert_eq!(world.password(0), password);
+    // As ever, and it is the next push's.
+    world.push(0);
+    assert_eq!(rows(world), ["1", "2"]);
+}
+
+#[test]
+fn mysql_9_is_backed_up_and_brought_back() {
+    backed_up_and_brought_back(&World::new("mysql-9"), "clone");
+}
+
+#[test]
+fn mariadb_is_backed_up_and_brought_back() {
+    backed_up_and_brought_back(&World::new("mariadb"), "mariadb-backup");
+}
+
+#[test]
+fn mariadb_in_containers_is_backed_up_and_brought_back() {
+    if let Some(world) = World::in_containers("mariadb") {
+        backed_up_and_brought_back(&world, "mariadb-backup");
+    }
+}
+
+#[test]
+fn mysql_5_6_is_backed_up_while_it_is_down() {
+    let world = World::new("mysql-5.6");
+    world.push(0);
+    fill(&world);
+    // Its fixture brings no dumper.
+    let refused = world.dotcloud(["backup"]).with_status(1);
+    assert!(
+        refused.all().contains("no bin/mysqldump"),
+        "{}",
+        refused.all()
+    );
+    world.dotcloud(["down"]).with_status(0);
+    world.dotcloud(["backup"]).with_status(0);
+    assert_eq!(method(&world), "cold");
+    world.dotcloud(["up", "-A", "app"]).with_status(0);
+    let mut root = world.connect(0);
+    root.query_drop("DROP TABLE shop.t").unwrap();
+    drop(root);
+    world
+        .dotcloud(["restore", "-y", "testbed", "latest"])
+        .with_status(0);
+    assert_eq!(rows(&world), ["1", "2"]);
+}
+
+#[test]
+fn older_release_does_not_get_a_newer_ones_backup() {
+    let world = World::new("mariadb-11");
+    world.push(0);
+    fill(&world);
+    world.dotcloud(["down"]).with_status(0);
+    world.dotcloud(["backup"]).with_status(0);
+    assert_eq!(method(&world), "cold");
+    world.dotcloud(["destroy", "-y"]).with_status(0);
+    // As on a new machine: the application is gone, its backups are not.
+    let hooks = world.code("hooks");
+    let (newer, older) = (tarball("mariadb-11"), tarball("mariadb"));
+    std::fs::remove_file(hooks.join(newer.file_name().unwrap())).unwrap();
+    std::fs::copy(&older, hooks.join(older.file_name().unwrap())).unwrap();
+    world.dotcloud(["create", "app", "-y"]).with_status(0);
+    world.push(0);
+    let mut root = world.connect(0);
+    root.query_drop("CREATE DATABASE mine").unwrap();
+    drop(root);
+    let refused = world
+        .dotcloud(["restore", "-y", "testbed", "latest"])
+        .with_status(1);
+    let said = "is of MariaDB 11.8.9, which is newer than the server, MariaDB 10.11.19";
+    assert!(refused.all().contains(said), "{}", refused.all());
+    let mine = column(&mut world.connect(0), "SHOW DATABASES LIKE 'mine'");
+    assert_eq!(mine, ["mine"]);
+}
