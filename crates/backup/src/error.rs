@@ -26,13 +26,25 @@ pub enum Error {
     Take(#[from] TakeError),
     /// The copy is no good.
     #[error(transparent)]
-    Check(#[from] CheckError),
+    Check(Box<CheckError>),
     /// The copy did not become the database.
     #[error(transparent)]
-    Place(#[from] PlaceError),
+    Place(Box<PlaceError>),
     /// There is no dump, or it could not be loaded.
     #[error(transparent)]
     Dump(#[from] DumpError),
+}
+
+impl From<CheckError> for Error {
+    fn from(error: CheckError) -> Self {
+        Self::Check(Box::new(error))
+    }
+}
+
+impl From<PlaceError> for Error {
+    fn from(error: PlaceError) -> Self {
+        Self::Place(Box::new(error))
+    }
 }
 
 impl Explain for Error {
