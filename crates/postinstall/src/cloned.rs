@@ -5,11 +5,35 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
+use hook::Report;
+use mycnf::{Layout, Password};
+
+use crate::accounts::AccountInputs;
+
 /// What the clone plugin leaves in the data directory.
 const TRACES: [&str; 2] = ["#clone/#view_status", "#clone/#status_recovery"];
 
+/// The password `written` in the credentials file, if it counts: not where another one's accounts are to
+/// be given a password, which is then written anew. Where they are not, that is told.
+pub(crate) fn known(
+    data_dir: &Path,
+    layout: &Layout,
+    inputs: &AccountInputs,
+    written: Option<Password>,
+    report: &mut Report,
+) -> Option<Password> {
+    let Some(warning) = warning(data_dir, &layout.credentials()) else {
+        return written;
+    };
+    if inputs.root_password.is_some() {
+        return None;
+    }
+    report.warning(warning);
+    written
+}
+
 /// The warning, if so.
-pub(crate) fn warning(data_dir: &Path, credentials: &Path) -> Option<String> {
+fn warning(data_dir: &Path, credentials: &Path) -> Option<String> {
     let cloned = TRACES
         .iter()
         .filter_map(|name| changed(&data_dir.join(name)))

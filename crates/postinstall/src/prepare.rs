@@ -141,6 +141,7 @@ impl Case<'_> {
         let Found { database, password } =
             Found::look(settings, layout, server, data_dir, purpose)?;
         let has_database = database.is_some();
+        let password = cloned::known(data_dir, layout, &judgement.accounts, password, report);
         let root = RootPassword::choose(settings, layout, has_database, password, report)?;
         rendering::write(rendered, settings, layout, report)?;
         rendering::validate(rendered, layout, server)?;
@@ -151,10 +152,6 @@ impl Case<'_> {
         let sql = AccountsSql::new(accounts, &settings.host_name, &root, server, rendered);
         if let Some(take_over) = database {
             report.bullet(format!("kept the data directory {}", data_dir.display()));
-            let warning = cloned::warning(data_dir, &layout.credentials());
-            if let (Some(warning), None) = (warning, &accounts.root_password) {
-                report.warning(warning);
-            }
             if purpose == Purpose::Serve {
                 logs::tell_binary_log(self, report);
                 take_over.act(data_dir, server, layout, report)?;

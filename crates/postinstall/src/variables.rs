@@ -126,6 +126,26 @@ const INSTEAD: [(&str, &str); 37] = [
     ("AIO", "set innodb_use_native_aio in my.cnf"),
 ];
 
+/// What Percona's and linuxserver's images read under names of their own.
+const WITHOUT_VENDOR: [(&str, &str); 4] = [
+    (
+        "INIT_ROCKSDB",
+        "set plugin_load_add = ha_rocksdb.so in my.cnf",
+    ),
+    (
+        "INIT_TOKUDB",
+        "TokuDB is in no release of today; use InnoDB or RocksDB",
+    ),
+    (
+        "REMOTE_SQL",
+        "put the files into hooks/initdb.d, from where a fresh database gets them",
+    ),
+    ("CLI_OPTS", MY_CNF),
+];
+
+/// linuxserver's way of naming a file with the value.
+const FILE_PREFIX: &str = "FILE__";
+
 /// What makes it likely that the rest of the name is a server's option (as other images take them).
 const OPTION_BEGINNINGS: [&str; 9] = [
     "INNODB_", "MAX_", "MIN_", "FT_", "BINLOG_", "SQL_", "LOG_", "AUDIT_", "GTID_",
@@ -181,6 +201,9 @@ impl UnreadVariables {
                 found.empty_password(name, &value, password.as_deref());
             }
             let Some((vendor, input)) = split(bare) else {
+                let instead = instead_without_vendor(bare);
+                let told = instead.map(|instead| format!("{name} is not read: {instead}"));
+                found.told.extend(told);
                 continue;
             };
             if EMPTY_PASSWORD.contains(&input) {
@@ -261,6 +284,14 @@ fn is_read(vendor: &str, input: &str) -> bool {
 
 /// MariaDB's image takes these; [`crate::accounts`] tells what becomes of them.
 const HASHES: [&str; 2] = ["ROOT_PASSWORD_HASH", "PASSWORD_HASH"];
+
+fn instead_without_vendor(name: &str) -> Option<String> {
+    if let Some(rest) = name.strip_prefix(FILE_PREFIX) {
+        return split(rest).map(|_| format!("set {rest}_FILE to the name of that file"));
+    }
+    let (_, instead) = WITHOUT_VENDOR.iter().find(|(own, _)| *own == name)?;
+    Some((*instead).to_owned())
+}
 
 fn instead_of(vendor: &str, input: &str) -> String {
     if let Some((_, instead)) = INSTEAD.iter().find(|(name, _)| *name == input) {

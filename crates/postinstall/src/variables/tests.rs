@@ -60,6 +60,30 @@ fn of_each_unread_variable_is_told_once_with_what_to_use_instead() {
     }
 }
 
+/// Percona's and linuxserver's, whose names have no vendor of ours.
+#[test]
+fn of_what_other_images_call_otherwise_is_told() {
+    for (name, text) in [
+        (
+            "FILE__MYSQL_ROOT_PASSWORD",
+            "set MYSQL_ROOT_PASSWORD_FILE to the name of that file",
+        ),
+        (
+            "REMOTE_SQL",
+            "put the files into hooks/initdb.d, from where a fresh database gets them",
+        ),
+        ("CLI_OPTS", "set the option in my.cnf"),
+        (
+            "INIT_ROCKSDB",
+            "set plugin_load_add = ha_rocksdb.so in my.cnf",
+        ),
+    ] {
+        let expected = format!("{name} is not read: {text}");
+        assert_eq!(unread(&[(name, "x")]).warnings(true), [expected]);
+    }
+    assert!(unread(&[("FILE__TZ", "x")]).warnings(true).is_empty());
+}
+
 #[test]
 fn of_what_is_read_or_not_meant_for_us_is_not_told() {
     for name in READ.iter().chain(&SILENT).chain(&HASHES) {
