@@ -3,6 +3,7 @@
 //! every copy has: files with lengths and digests.
 
 mod archive;
+mod catalogue;
 mod destination;
 mod elsewhere;
 mod fetch;
@@ -32,10 +33,11 @@ use crate::runtime::RuntimeError;
 use crate::store::StoreError;
 use crate::supervisor::SupervisorError;
 use crate::wiring::WiringError;
+pub(crate) use catalogue::catalogue;
 pub(crate) use destination::Destination;
 pub(crate) use program::{line_of, lines_of};
 pub(crate) use prune::{Keep, prune};
-pub(crate) use record::{Record, Records};
+pub(crate) use record::{Failure, Record, Records, pick};
 pub(crate) use restore::restore;
 pub(crate) use scratch::verify;
 pub(crate) use send::send;
@@ -62,6 +64,11 @@ pub(crate) enum BackupError {
     },
     #[error("there is no backup '{id}' of {whom}")]
     Unknown { id: String, whom: String },
+    #[error("there is no backup of the application '{application}' in {repository}")]
+    Empty {
+        application: String,
+        repository: String,
+    },
     #[error("the record {path} is damaged", path = path.display())]
     Damaged {
         path: PathBuf,

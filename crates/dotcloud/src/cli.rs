@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use arguments::{
-    Backup, Backups, Create, Deploy, Dlogs, Env, Form, Logs, Period, Protocol, Push, Restore, Run,
-    Status, Upload,
+    Backup, Backups, Create, Deploy, Dlogs, Env, Form, Logs, Origin, Period, Protocol, Push,
+    Restore, Run, Status, Upload,
 };
 
 use crate::application::Selection;
@@ -362,7 +362,9 @@ They are kept when the application is destroyed.
 
 Examples:
   dotcloud backups
-  dotcloud backups db.0 --json")]
+  dotcloud backups db.0 --json
+  dotcloud backups --from restic:/srv/backups --password-file ~/.restic
+                              what another machine sent there")]
     Backups(Backups),
     /// Bring a backup back
     #[command(after_help = "\
@@ -375,7 +377,9 @@ Examples:
   dotcloud restore db.0 latest
   dotcloud restore db.0 20261201-120000
   dotcloud restore db.0 latest --into shop2   to the instance db.0 of another
-                              application")]
+                              application
+  dotcloud restore db.0 latest --from restic:/srv/backups --password-file ~/.restic
+                              what another machine sent there")]
     Restore(Restore),
     /// Destroy the application, or one service, and its data
     #[command(after_help = "\

@@ -1,6 +1,7 @@
 //! From the command line to a verb and back to an exit status.
 
 mod applications;
+mod backed_up;
 mod backup;
 mod backups;
 mod connection;

@@ -49,6 +49,13 @@ impl Destination {
     }
 }
 
+impl Destination {
+    /// A repository's name without a password.
+    pub(super) fn masked(repository: &str) -> String {
+        masked(repository)
+    }
+}
+
 impl fmt::Display for Destination {
     /// Without any password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -85,7 +85,7 @@ pub(crate) fn prune(
     let restic = fetch::repository(destination, records)?;
     let mut names: BTreeSet<String> = old.iter().map(|record| record.name.clone()).collect();
     if *destination == Destination::Here {
-        names.extend(restic.snapshots()?);
+        names.extend(restic.snapshots()?.into_iter().map(|found| found.id));
         for record in records.all()? {
             if record.destination == Destination::Here {
                 names.retain(|name| !name.starts_with(&record.name));

@@ -47,6 +47,33 @@ pub(crate) struct Verified {
     pub(crate) rows: BTreeMap<String, u64>,
 }
 
+/// A backup that failed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    /// In seconds since 1970.
+    pub(crate) when: i64,
+    pub(crate) why: String,
+}
+
+/// The one of `all` that is called `id`, or the latest, of `instance`, if that is said.
+pub(crate) fn pick(
+    mut all: Vec<Record>,
+    id: &str,
+    instance: Option<&InstanceName>,
+) -> Result<Record, BackupError> {
+    let whom = instance.map(ToString::to_string);
+    all.retain(|record| whom.as_ref().is_none_or(|whom| *whom == record.instance));
+    let found = if id == "latest" {
+        all.pop()
+    } else {
+        all.into_iter().find(|record| record.id == id)
+    };
+    found.ok_or_else(|| BackupError::Unknown {
+        id: id.to_owned(),
+        whom: whom.unwrap_or_else(|| "this application".to_owned()),
+    })
+}
+
 /// The backups of one application.
 #[derive(Debug)]
 pub(crate) struct Records {
@@ -106,18 +133,34 @@ impl Records {
         id: &str,
         instance: Option<&InstanceName>,
     ) -> Result<Record, BackupError> {
-        let whom = instance.map(ToString::to_string);
-        let mut all = self.all()?;
-        all.retain(|record| whom.as_ref().is_none_or(|whom| *whom == record.instance));
-        let found = if id == "latest" {
-            all.pop()
-        } else {
-            all.into_iter().find(|record| record.id == id)
+        pick(self.all()?, id, instance)
+    }
+
+    /// What went wrong when `instance` was backed up last, if anything did.
+    pub(crate) fn failure(&self, instance: &InstanceName) -> Option<Failure> {
+        let text = fs::read(self.failure_path(instance)).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    /// Notes how a backup of `instance` ended.
+    pub(crate) fn note(
+        &self,
+        instance: &InstanceName,
+        failure: Option<&Failure>,
+    ) -> Result<(), BackupError> {
+        let path = self.failure_path(instance);
+        let Some(failure) = failure else {
+            return Ok(files::remove(&path)?);
         };
-        found.ok_or_else(|| BackupError::Unknown {
-            id: id.to_owned(),
-            whom: whom.unwrap_or_else(|| "this application".to_owned()),
-        })
+        let text = serde_json::to_vec_pretty(failure).map_err(|source| BackupError::Damaged {
+            path: path.clone(),
+            source,
+        })?;
+        Ok(files::replace(&path, &text, 0o600)?)
+    }
+
+    fn failure_path(&self, instance: &InstanceName) -> PathBuf {
+        self.directory.join(format!("{instance}.failure"))
     }
 
     /// An id for a backup that begins now, and its place in the sequence.

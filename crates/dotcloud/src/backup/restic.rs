@@ -34,8 +34,21 @@ struct Summary {
 
 /// What is listed.
 #[derive(Deserialize)]
-struct Snapshot {
-    id: String,
+pub(super) struct Snapshot {
+    pub(super) id: String,
+    /// RFC 3339.
+    pub(super) time: String,
+    #[serde(default)]
+    tags: Vec<String>,
+}
+
+impl Snapshot {
+    /// The value of our tag `name`.
+    pub(super) fn tag(&self, name: &str) -> Option<&str> {
+        self.tags
+            .iter()
+            .find_map(|tag| tag.strip_prefix(name)?.strip_prefix('='))
+    }
 }
 
 impl Restic {
@@ -99,12 +112,15 @@ impl Restic {
             .map_err(not_started)
     }
 
-    /// What every copy in it is called.
-    pub(super) fn snapshots(&self) -> Result<Vec<String>, BackupError> {
+    /// Every copy in it.
+    pub(super) fn snapshots(&self) -> Result<Vec<Snapshot>, BackupError> {
         let said = self.run("list what it has", &["snapshots", "--json"], None)?;
-        let found: Vec<Snapshot> =
-            serde_json::from_slice(&said).map_err(|source| BackupError::Manifest { source })?;
-        Ok(found.into_iter().map(|snapshot| snapshot.id).collect())
+        serde_json::from_slice(&said).map_err(|source| BackupError::Manifest { source })
+    }
+
+    /// A small file of what is called `snapshot`.
+    pub(super) fn file(&self, snapshot: &str, name: &str) -> Result<Vec<u8>, BackupError> {
+        self.run("give the copy back", &["dump", snapshot, name], None)
     }
 
     /// Forgets what is called `snapshots`, and whatever only they had.

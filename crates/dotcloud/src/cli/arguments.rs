@@ -259,7 +259,20 @@ pub(crate) struct Backups {
     #[arg(value_name = "SERVICE[.N]")]
     pub(crate) selection: Option<Selection>,
     #[command(flatten)]
+    pub(crate) origin: Origin,
+    #[command(flatten)]
     pub(crate) form: Form,
+}
+
+/// Where backups are that this machine has no records of.
+#[derive(Args, Debug)]
+pub(crate) struct Origin {
+    /// As a repository has them, restic:REPOSITORY, not as this machine knows
+    #[arg(long, value_name = "PLACE", requires = "password_file")]
+    pub(crate) from: Option<String>,
+    /// The file with the repository's password
+    #[arg(long, value_name = "FILE", requires = "from")]
+    pub(crate) password_file: Option<PathBuf>,
 }
 
 /// Arguments of `restore`.
@@ -274,6 +287,8 @@ pub(crate) struct Restore {
     /// Bring it back in another application, which has the same service
     #[arg(long, value_name = "APP")]
     pub(crate) into: Option<String>,
+    #[command(flatten)]
+    pub(crate) origin: Origin,
 }
 
 /// Arguments of `run`.

@@ -2,7 +2,7 @@
 
 use super::{Call, check_service};
 use crate::application::{Application, InstanceName};
-use crate::backup::{self, BackupError, Destination, Record, Records};
+use crate::backup::{self, BackupError, Destination, Failure, Record, Records};
 use crate::cli::Backup;
 use crate::console;
 use crate::deployment_log::DeploymentLog;
@@ -32,7 +32,9 @@ pub(super) fn backup(call: &Call, arguments: &Backup) -> Result<(), Error> {
     }
     let instances = instances(call, &application, arguments)?;
     for instance in instances {
-        one(call, &name, &instance, destination.clone(), &records)?;
+        let done = one(call, &name, &instance, destination.clone(), &records);
+        note(&instance, &records, &done)?;
+        done?;
         if let Some(keep) = arguments.keep {
             let removed = backup::prune(&records, &instance, &destination, keep)?;
             console::info(format!("Removed {removed} older backup(s) of {instance}"));
@@ -82,6 +84,23 @@ fn instances(
         }
     }
     Ok(found)
+}
+
+/// For `info`, which is to show that the last one failed.
+fn note(
+    instance: &InstanceName,
+    records: &Records,
+    done: &Result<(), Error>,
+) -> Result<(), BackupError> {
+    let failure = done.as_ref().err().map(|error| Failure {
+        when: jiff::Timestamp::now().as_second(),
+        why: error.to_string(),
+    });
+    match records.note(instance, failure.as_ref()) {
+        // Why it failed is the more important of the two.
+        Err(_) if failure.is_some() => Ok(()),
+        noted => noted,
+    }
 }
 
 fn one(

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::table::table;
 use super::{Call, json as form};
 use crate::application::{InstanceName, Selection};
-use crate::backup::{Record, Records};
-use crate::cli::Backups;
+use crate::backup::{self, Destination, Record, Records};
+use crate::cli::{Backups, Origin};
 use crate::console;
 use crate::error::Error;
 
@@ -14,7 +14,7 @@ use crate::error::Error;
 pub(super) fn backups(call: &Call, arguments: &Backups) -> Result<(), Error> {
     let name = call.application_name()?;
     let records = Records::open(call.platform.store.backups(&name))?;
-    let mut all = records.all()?;
+    let mut all = all(call, &name, &arguments.origin, &records)?;
     if let Some(selection) = &arguments.selection {
         all.retain(|record| is_of(record, selection));
     }
@@ -38,6 +38,24 @@ pub(super) fn backups(call: &Call, arguments: &Backups) -> Result<(), Error> {
         console::print(line);
     }
     Ok(())
+}
+
+/// Those that this machine knows of, or those that a repository has.
+pub(super) fn all(
+    call: &Call,
+    application: &str,
+    origin: &Origin,
+    records: &Records,
+) -> Result<Vec<Record>, Error> {
+    let Some(from) = origin.from.as_deref() else {
+        return Ok(records.all()?);
+    };
+    let password_file = origin
+        .password_file
+        .as_ref()
+        .map(|path| call.directory.join(path));
+    let destination = Destination::parse(Some(from), password_file.as_deref())?;
+    Ok(backup::catalogue(&destination, records, application)?)
 }
 
 fn is_of(record: &Record, selection: &Selection) -> bool {
@@ -64,7 +82,7 @@ fn row(record: &Record) -> [String; 7] {
 }
 
 /// RFC 3339, in UTC.
-fn date(seconds: i64) -> String {
+pub(super) fn date(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).map_or_else(|_| "?".to_owned(), |time| time.to_string())
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::table::table;
-use super::{Call, check_service, json, traffic};
+use super::{Call, backed_up, check_service, json, traffic};
 use crate::application::{Application, Instance, InstanceName, PUBLIC_HOST, Selection, Service};
 use crate::build_file::PortKind;
 use crate::cli::Form;
@@ -124,6 +124,13 @@ fn show_instance(call: &Call, application: &Application, name: &InstanceName, in
         console::print("ports:");
         for (port, url) in ports {
             console::print(format!("  {port}: {url}"));
+        }
+    }
+    let backups = backed_up::lines(call, application, name);
+    if !backups.is_empty() {
+        console::print("backups:");
+        for line in backups {
+            console::print(format!("  {line}"));
         }
     }
     let traffic = traffic::of_instance(call, application, name);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Call, info, traffic};
+use super::{Call, backed_up, info, traffic};
 use crate::application::{Application, Instance, InstanceName, Service};
 use crate::console;
 
@@ -99,6 +99,7 @@ fn instance(
         "revision": current.map(|container| &container.revision),
         "urls": urls,
         "traffic": traffic,
+        "backup": backed_up::value(call, application, name),
     })
 }
 

@@ -1,7 +1,7 @@
 //! `restore`: an instance gets back what it kept when a backup was made.
 
 use super::backup::lock_backups;
-use super::{Call, one_instance};
+use super::{Call, backups, one_instance};
 use crate::application::InstanceName;
 use crate::backup::{self, Records};
 use crate::cli::Restore;
@@ -20,7 +20,8 @@ pub(super) fn restore(call: &Call, arguments: &Restore) -> Result<(), Error> {
     let instance = one_instance(&platform.store.load(target)?, &arguments.instance)?;
     // Of another application it may be gone; its backups are not.
     let whose = InstanceName::new(&instance.service, instance.number);
-    let record = records.find(&arguments.id, Some(&whose))?;
+    let all = backups::all(call, &source, &arguments.origin, &records)?;
+    let record = backup::pick(all, &arguments.id, Some(&whose))?;
     let question = format!(
         "Put backup {} in the place of what {instance} of \"{target}\" keeps?",
         record.id

@@ -299,6 +299,68 @@ fn backup_to_a_restic_repository_of_the_users() {
     world.dotcloud(["restore", "-y", "db", &id]).with_status(0);
     assert!(!world.ask("db.0").contains("later"));
     world.dotcloud(["backup", "--verify", &id]).with_status(0);
+    brought_to_another_machine(&world, &repository);
+}
+
+/// Which knows nothing but the repository.
+fn brought_to_another_machine(world: &World, repository: &str) {
+    let place = ["--from", repository, "--password-file", "password"];
+    world.run("db.0", "echo mine >> ~/data/history");
+    let words = ["backup", "--to", repository, "--password-file", "password"];
+    let id = made(world, &words);
+    world.dotcloud(["destroy", "-y"]).with_status(0);
+    fs::remove_dir_all(backups(world)).unwrap();
+    world
+        .dotcloud(["create", "-y", "app", "--runtime", world.runtime()])
+        .with_status(0);
+    world.push(0);
+    assert!(!world.ask("db.0").contains("mine"));
+    let listed = world
+        .dotcloud([&["backups"][..], &place].concat())
+        .with_status(0);
+    assert!(listed.stdout.contains(&id), "{listed:?}");
+    let words = [&["restore", "-y", "db", "latest"][..], &place].concat();
+    world.dotcloud(words).with_status(0);
+    assert!(world.ask("db.0").contains("mine"));
+    let said = world
+        .dotcloud([&["backups", "-A", "other"][..], &place].concat())
+        .with_status(1);
+    let text = "there is no backup of the application 'other' in ";
+    assert!(said.stdout.contains(text), "{said:?}");
+}
+
+#[test]
+fn info_tells_of_the_last_backup_and_of_a_failure() {
+    let Some(world) = world() else { return };
+    let info = || world.dotcloud(["info", "db"]).with_status(0).stdout;
+    assert!(!info().contains("backups:"));
+    made(&world, &["backup"]);
+    let told = info();
+    assert!(told.contains("backups:\n  last backup "), "{told}");
+    assert!(told.contains(" s ago, tried out never\n"), "{told}");
+    world.run("db.0", "touch ~/fail-take");
+    world.dotcloud(["backup"]).with_status(1);
+    let told = info();
+    assert!(told.contains("  THE LAST ONE FAILED "), "{told}");
+    let json = world
+        .dotcloud(["info", "db", "--json"])
+        .with_status(0)
+        .stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let failed = json["instances"][0]["backup"]["failed"]["error"]
+        .as_str()
+        .unwrap();
+    assert_eq!(failed, "its backup program could not make the copy of db.0");
+    world.run("db.0", "rm ~/fail-take");
+    made(&world, &["backup"]);
+    world
+        .dotcloud(["backup", "--verify", "latest"])
+        .with_status(0);
+    let told = info();
+    assert!(
+        !told.contains("FAILED") && !told.contains("never"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -53,6 +53,7 @@ fn json_has_stable_fields() {
             "runtime": "process",
             "revision": revision,
             "urls": { "db": url },
+            "backup": null,
         }],
     });
     assert_eq!(info(&world, &["info", "db"]), service);

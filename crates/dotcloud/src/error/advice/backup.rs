@@ -19,6 +19,10 @@ pub(super) fn backup(error: &BackupError) -> Advice {
             _ => environment(PROGRAM),
         },
         BackupError::Unknown { .. } => configuration("'dotcloud backups' tells which there are"),
+        BackupError::Empty { .. } => configuration(
+            "name the application as it was called then, -A APP, or another repository; 'restic \
+             snapshots' tells what is in it",
+        ),
         BackupError::Damaged { .. } => environment(
             "move that file away: the backup itself may be whole, but nothing is known of it",
         ),
@@ -92,13 +96,21 @@ mod tests {
         say(
             BackupError::Program {
                 what: "make",
-                instance: instance.clone(),
+                instance,
                 source: HookError::Fail {
                     status: ExitStatus::from_raw(256),
                 },
             },
             "its backup program could not make the copy of db.0\n  cause: it ended with exit status: \
              1\n  next: do what it says above, call it again; what serves was not touched",
+        );
+        say(
+            BackupError::Empty {
+                application: "shop".to_owned(),
+                repository: "/srv/r".to_owned(),
+            },
+            "there is no backup of the application 'shop' in /srv/r\n  next: name the application as it \
+             was called then, -A APP, or another repository; 'restic snapshots' tells what is in it",
         );
         let damaged = serde_json::from_str::<u8>("x").unwrap_err();
         say(
@@ -122,6 +134,11 @@ mod tests {
             "cannot read the copy back\n  cause: x\n  next: see to it that there is room and that the \
              place of the backups can be reached, call it again",
         );
+    }
+
+    #[test]
+    fn backup_errors_about_the_place_and_the_service_have_exact_texts() {
+        let instance = crate::application::InstanceName::new("db", 0);
         say(
             BackupError::Place {
                 text: "ftp:h".to_owned(),
