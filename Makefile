@@ -18,7 +18,7 @@ HOOKS = builder postinstall starttest backup
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
 
 .PHONY: run
 run: ## put a real MySQL behind a push: SERVER=mysql-9|mariadb|mysql-5.6, or TARBALL=/path/to/vendor.tar.xz
@@ -90,6 +90,12 @@ bench: ## measure against what one would do instead: repack and builder, first s
 	scripts/bench-first-start
 	scripts/bench-dotcloud
 	scripts/bench-ports
+
+.PHONY: bench-blink
+bench-blink: ## measure blink against pytest-mysql and mysql-memory-server: a quiet machine, bars as ratios
+	@scripts/setup bench
+	$(MAKE) --no-print-directory hooks
+	scripts/bench-blink
 
 .PHONY: check
 check: ## formatting, lints, licences and documentation, all warnings denied

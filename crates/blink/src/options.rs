@@ -104,6 +104,8 @@ fn common(path: &Path, server: &Server) -> OptionFile {
     }
     for (option, value) in [
         ("innodb-buffer-pool-size", "64M"),
+        // The default of 9.x is touched wholly at the start.
+        ("innodb-log-buffer-size", "4M"),
         ("max-allowed-packet", "64M"),
         // Eight servers at once use up what the system has.
         ("loose-innodb-use-native-aio", "OFF"),

@@ -38,7 +38,7 @@ impl Release {
         };
         let named = wanted.as_os_str().as_bytes().contains(&b'/');
         if wanted.is_dir() {
-            return in_directory(wanted);
+            return in_directory(wanted, cache);
         }
         if named || wanted.is_file() {
             return of_tarball(wanted, cache, report);
@@ -156,7 +156,7 @@ fn of_tarball(tarball: &Path, cache: &Cache, report: &mut Report) -> Result<Rele
 }
 
 /// The server in `directory`: a release, or the home directory of a service.
-fn in_directory(directory: &Path) -> Result<Release, FindError> {
+fn in_directory(directory: &Path, cache: &Cache) -> Result<Release, FindError> {
     let read = |source| FindError::Read {
         path: directory.to_owned(),
         source,
@@ -175,6 +175,11 @@ fn in_directory(directory: &Path) -> Result<Release, FindError> {
         Err(error) => return Err(error.into()),
     };
     let name = basedir.file_name().unwrap_or_default().to_string_lossy();
+    let releases = cache.layout().releases().canonicalize().ok();
+    if basedir.parent() == releases.as_deref() {
+        let id = name.into_owned();
+        return Ok(Release { id, server });
+    }
     let mark = fingerprint(&server.executable)?;
     Ok(Release {
         id: format!("{name}-{}", &mark[..12]),
