@@ -3,12 +3,13 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use hook::Environment;
 use mycnf::Layout;
 use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::process::geteuid;
 use thiserror::Error;
 
 use crate::place::Places;
@@ -49,10 +50,17 @@ impl Cache {
             .or_else(|| Some(absolute("HOME")?.join(".cache")))
             .map(|path| path.join("blink"));
         match usual.map(Self::at) {
-            Some(Ok(cache)) => Ok(cache),
+            // Not what another user filled, whose HOME we have: programs are run from there.
+            Some(Ok(cache)) if cache.is_ours() => Ok(cache),
             // A home directory that is read-only, or not there.
-            Some(Err(_)) | None => Self::at(places.disk().join("cache")),
+            Some(Ok(_) | Err(_)) | None => Self::at(places.disk().join("cache")),
         }
+    }
+
+    /// Whether nobody else may put anything there.
+    fn is_ours(&self) -> bool {
+        fs::metadata(&self.root)
+            .is_ok_and(|found| found.uid() == geteuid().as_raw() && found.mode() & 0o022 == 0)
     }
 
     fn at(root: PathBuf) -> Result<Self, CacheError> {
@@ -191,6 +199,8 @@ pub(crate) enum CacheError {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn places(dir: &Path) -> Places {
@@ -213,6 +223,11 @@ mod tests {
         assert_eq!(open(&both), cache.join("blink"));
         let private = places.disk().join("cache");
         assert_eq!(open(&[]), private);
+        let theirs = dir.path().join("theirs");
+        fs::create_dir_all(theirs.join(".cache/blink")).unwrap();
+        let open_to_all = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(theirs.join(".cache/blink"), open_to_all).unwrap();
+        assert_eq!(open(&[("HOME", &theirs)]), private);
         // Not even root writes there.
         assert_eq!(open(&[("HOME", Path::new("/proc"))]), private);
     }

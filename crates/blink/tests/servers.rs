@@ -1,24 +1,15 @@
-//! The executable with real servers: what a command gets, what ends it, what is left.
+//! The executable with real servers: what a command gets, and what it begins with.
 
-#[path = "../../repack/tests/cli/server.rs"]
-#[allow(
-    dead_code,
-    clippy::unwrap_used,
-    reason = "helpers of another crate's tests"
-)]
-mod server;
 mod world;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use mysql::prelude::Queryable;
 
 use world::{
-    SERVERS, Staying, World, cache, connect, connect_by_socket, homes_below, is_running, one,
-    stderr, stdout, tarball, try_connect, wait_until,
+    SERVERS, Staying, World, connect, connect_by_socket, one, stderr, stdout, tarball, try_connect,
 };
 
 #[test]
@@ -230,60 +221,6 @@ fn durable_takes_no_shortcut() {
 }
 
 #[test]
-fn a_deep_tmpdir_a_read_only_home_and_none() {
-    let world = World::new();
-    let deep = world.path().join("d".repeat(150));
-    fs::create_dir(&deep).unwrap();
-    for home in [None, Some("/proc")] {
-        let mut blink = world.bare();
-        blink
-            .env("TMPDIR", &deep)
-            .arg("--durable")
-            .arg(tarball("mysql-5.6"));
-        blink.envs(home.map(|home| ("HOME", home)));
-        let running = Staying::start(&mut blink, 1);
-        let socket = running.server()["socket"].as_str().unwrap().to_owned();
-        assert!(socket.len() <= 107, "{socket}");
-        one(&mut connect_by_socket(running.server()), "SELECT 'x'");
-        assert_eq!(homes_below(&deep).len(), 1);
-        running.signal("-TERM");
-        wait_until("it removed its directory", || homes_below(&deep).is_empty());
-        assert!(!std::path::Path::new(&socket).exists());
-    }
-    let kept = fs::read_dir(&deep).unwrap().next().unwrap().unwrap().path();
-    assert!(kept.join("cache/seeds").is_dir(), "private, below TMPDIR");
-}
-
-#[test]
-fn an_ordinary_user_needs_no_more_than_root() {
-    if !rustix::process::geteuid().is_root() {
-        // Every other test was that user.
-        return;
-    }
-    let world = World::new();
-    let (blink, copy) = (world.path().join("blink"), world.path().join("m.tar.gz"));
-    fs::copy(world::BLINK, &blink).unwrap();
-    fs::copy(tarball("mysql-5.6"), &copy).unwrap();
-    fs::set_permissions(world.path(), fs::Permissions::from_mode(0o777)).unwrap();
-    let mut command = Command::new(&blink);
-    command
-        .env_clear()
-        .env("TMPDIR", world.path())
-        .uid(54_321)
-        .gid(54_321)
-        .stdin(Stdio::null())
-        .arg(&copy)
-        .args([
-            "--",
-            "/bin/sh",
-            "-c",
-            "id -u; ps -o uid= -C mysqld | grep -c 54321",
-        ]);
-    let output = command.output().unwrap();
-    assert_eq!(stdout(&output), "54321\n1\n", "{}", stderr(&output));
-}
-
-#[test]
 fn no_password_is_in_an_argument() {
     let world = World::new();
     let running = Staying::start(world.blink().arg(tarball("mysql-9")), 1);
@@ -297,169 +234,4 @@ fn no_password_is_in_an_argument() {
         let text = fs::read_to_string(world.homes()[0].join(entry)).unwrap();
         assert!(!text.contains(password.as_str().unwrap()), "{text}");
     }
-}
-
-#[test]
-fn a_killed_blink_takes_its_server_along_and_the_next_run_its_directory() {
-    for server in SERVERS {
-        let world = World::new();
-        let mut running = Staying::start(world.blink().arg(tarball(server)), 1);
-        let pid = running.server()["pid"].as_u64().unwrap();
-        assert!(is_running(pid));
-        running.process.kill().unwrap();
-        running.process.wait().unwrap();
-        assert_eq!(world.homes().len(), 1, "nobody removed it");
-        let mut next = world.blink();
-        assert!(
-            next.arg(tarball(server))
-                .args(["--", "true"])
-                .status()
-                .unwrap()
-                .success()
-        );
-        assert!(!is_running(pid));
-        assert!(world.homes().is_empty());
-    }
-}
-
-#[test]
-fn a_killed_blink_takes_its_command_along() {
-    let world = World::new();
-    let mut blink = world.blink();
-    blink
-        .arg(tarball("mysql-5.6"))
-        .args(["--", "sh", "-c", "echo $$; exec sleep 1000"]);
-    let mut blink = blink.stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    let mut stdout = std::io::BufReader::new(blink.stdout.take().unwrap());
-    std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
-    let pid = line.trim().parse().unwrap();
-    assert!(is_running(pid));
-    blink.kill().unwrap();
-    blink.wait().unwrap();
-    wait_until("the command is gone", || !is_running(pid));
-}
-
-#[test]
-fn it_ends_with_whoever_started_it() {
-    let world = World::new();
-    let mut blink = world.blink();
-    blink.arg(tarball("mysql-5.6"));
-    let mut parent = Command::new("sh");
-    parent
-        .args(["-c", "\"$@\" & sleep 1000", "sh"])
-        .arg(blink.get_program());
-    parent.args(blink.get_args()).stdin(Stdio::null());
-    let mut parent = parent.stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    let mut stdout = std::io::BufReader::new(parent.stdout.take().unwrap());
-    std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
-    assert!(line.starts_with("DATABASE_URL="), "{line}");
-    let sleep = format!("/proc/{0}/task/{0}/children", parent.id());
-    let children = fs::read_to_string(sleep).unwrap();
-    parent.kill().unwrap();
-    parent.wait().unwrap();
-    wait_until("it removed its directory", || world.homes().is_empty());
-    for child in children.split_whitespace() {
-        let _ = Command::new("kill")
-            .arg(child)
-            .stderr(Stdio::null())
-            .status();
-    }
-}
-
-#[test]
-fn the_home_of_a_service_and_a_version_in_the_cache_are_releases() {
-    let world = World::new();
-    let run = |release: &std::path::Path| {
-        let mut blink = world.blink();
-        blink.arg(release).args(["--", "true"]);
-        blink.output().unwrap()
-    };
-    assert!(run(&tarball("mysql-5.6")).status.success());
-    assert!(run("5.6".as_ref()).status.success());
-    assert!(run("mysql-5.6.24".as_ref()).status.success());
-    let releases = cache().join("mysql/releases");
-    let mut releases = fs::read_dir(releases).unwrap().flatten();
-    let release = releases
-        .find(|entry| entry.file_name().to_string_lossy().contains("mysql-5.6"))
-        .unwrap()
-        .path();
-    fs::create_dir(world.path().join("mysql")).unwrap();
-    std::os::unix::fs::symlink(release, world.path().join("mysql/install")).unwrap();
-    assert!(run(world.path()).status.success());
-}
-
-#[test]
-fn a_cache_is_listed_and_emptied_when_nobody_uses_it() {
-    let world = World::new();
-    let own = world.path().join("cache");
-    let mut blink = world.bare();
-    blink.arg("--cache").arg(&own).arg(tarball("mysql-5.6"));
-    let mut running = Staying::start(&mut blink, 1);
-    let verb = |words: &[&str]| {
-        let output = world
-            .bare()
-            .args(words)
-            .arg("--cache")
-            .arg(&own)
-            .output()
-            .unwrap();
-        (output.status.code(), stdout(&output) + &stderr(&output))
-    };
-    let (_, list) = verb(&["list", "--json"]);
-    let list: serde_json::Value = serde_json::from_str(&list).unwrap();
-    assert_eq!(list["releases"][0]["server"], "MySQL 5.6.24");
-    let name = list["releases"][0]["name"].as_str().unwrap().to_owned();
-    let table = verb(&["list"]);
-    assert_eq!(
-        table,
-        (Some(0), format!("release  MySQL 5.6.24         {name}\n"))
-    );
-    let used = format!(
-        "blink: error: others are using the cache {}\n  next: end the other runs of blink first\n",
-        own.display()
-    );
-    assert_eq!(verb(&["remove", &name]), (Some(1), used));
-    running.signal("-TERM");
-    running.process.wait().unwrap();
-    assert_eq!(
-        verb(&["remove", &name]),
-        (Some(0), format!("- removed {name}\n"))
-    );
-    assert_eq!(verb(&["list"]), (Some(0), String::new()));
-    let unknown = format!(
-        "blink: error: the cache has neither a release nor a seed '{name}'\n  next: see 'blink list' \
-         for what is there\n"
-    );
-    assert_eq!(verb(&["remove", &name]), (Some(1), unknown));
-}
-
-#[test]
-fn a_version_that_is_not_in_the_cache_is_fetched_once() {
-    let world = World::new();
-    let own = world.path().join("cache");
-    let body = fs::read(tarball("mysql-5.6")).unwrap();
-    let vendor = server::Server::well_behaved(&body);
-    let run = |version: &str| {
-        let mut blink = world.bare();
-        blink.env("REPACK_MIRROR", vendor.url("/"));
-        blink.arg("--cache").arg(&own).args([version, "--", "true"]);
-        let output = blink.output().unwrap();
-        (output.status.code(), stderr(&output))
-    };
-    let (status, told) = run("5.6.24");
-    assert_eq!(status, Some(0), "{told}");
-    assert!(told.contains("found MySQL 5.6.24"), "{told}");
-    let asked = vendor.requests().len();
-    assert!(asked > 0);
-    assert_eq!(run("5.6"), (Some(0), String::new()));
-    assert_eq!(vendor.requests().len(), asked);
-    let (status, told) = run("11.4");
-    assert_eq!(status, Some(1));
-    assert_eq!(
-        told,
-        "blink: error: 11.4 is none of MySQL's versions; MariaDB's is called mariadb-11.4\n  next: \
-         name a version that the vendor has released\n"
-    );
 }
