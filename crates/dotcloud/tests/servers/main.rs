@@ -18,6 +18,7 @@ mod make_run;
 #[path = "../../../hook/tests/points/mod.rs"]
 mod points;
 mod pruned;
+mod text;
 mod world;
 #[path = "../../../starttest/tests/real/writer.rs"]
 mod writer;

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use mysql::prelude::Queryable;
 
+use crate::text;
 use crate::world::{World, column, eventually, login, tarball};
 
 const ROWS: u32 = 10_000;
@@ -102,6 +103,7 @@ fn main_job(world: &World, server: &Server) {
     } else {
         command_through_the_containers_name(world);
     }
+    text::is_stored_as_it_was_sent(world, server.has_mysqladmin);
     insert_rows(world);
     second_push(world, server);
     killed_server_comes_back(world);
