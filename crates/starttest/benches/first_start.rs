@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use mysql::prelude::Queryable;
 use mysql::{Conn, OptsBuilder};
-use real::{Instance, Running, SERVERS, Server, release};
+use real::{Instance, Kind, Running, SERVERS, Server, release};
 
 const PASSWORD: &str = "known";
 const POLL: Duration = Duration::from_millis(2);
@@ -157,9 +157,9 @@ impl Bench {
     }
 
     fn accounts(&self) -> Vec<String> {
-        let set = match self.server {
-            Server::MySql56 => format!("SET PASSWORD FOR root@localhost = PASSWORD('{PASSWORD}')"),
-            Server::MariaDb | Server::MariaDb11 | Server::MySql9 => {
+        let set = match self.server.kind() {
+            Kind::MySql56 => format!("SET PASSWORD FOR root@localhost = PASSWORD('{PASSWORD}')"),
+            Kind::MariaDb | Kind::MySql57 | Kind::MySql8 => {
                 format!("ALTER USER root@localhost IDENTIFIED BY '{PASSWORD}'")
             }
         };
@@ -180,12 +180,12 @@ impl Bench {
 
     fn initialise(&self) {
         let dir = self.data_dir();
-        match self.server {
-            Server::MySql9 => {
+        match self.server.kind() {
+            Kind::MySql57 | Kind::MySql8 => {
                 let mut server = self.mysqld();
                 self.succeed(server.arg("--initialize-insecure"), None);
             }
-            Server::MariaDb | Server::MariaDb11 => {
+            Kind::MariaDb => {
                 let script = release(self.server).join("scripts/mariadb-install-db");
                 let mut script = self.with_option_file(&script);
                 script
@@ -196,7 +196,7 @@ impl Bench {
                 self.succeed(&mut script, None);
             }
             // Its mysql_install_db, which this tarball lacks: two servers, one after the other.
-            Server::MySql56 => {
+            Kind::MySql56 => {
                 fs::create_dir_all(dir.join("mysql")).unwrap();
                 self.instance.sandbox.hand_over();
                 for files in [

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use mysql::prelude::Queryable;
 use mysql::{Conn, OptsBuilder};
-use real::{Instance, Running, Server};
+use real::{Instance, Kind, Running, Server};
 use sandbox::{Outcome, walk};
 
 const PASSWORD: &str = "Geheim-99-geheim";
@@ -66,12 +66,12 @@ fn assert_failed(outcome: &Outcome, lines: &[&str]) {
 
 /// A policy that each has, and how it says so.
 fn policy(server: Server) -> (&'static str, &'static str) {
-    match server {
-        Server::MariaDb | Server::MariaDb11 => (
+    match server.kind() {
+        Kind::MariaDb => (
             "plugin-load-add = simple_password_check",
             "1819  Your password does not satisfy the current policy requirements",
         ),
-        Server::MySql56 | Server::MySql9 => (
+        Kind::MySql56 | Kind::MySql57 | Kind::MySql8 => (
             "plugin-load-add = validate_password.so",
             "1819  Your password does not satisfy the current policy requirements",
         ),
@@ -265,18 +265,18 @@ fn preset_options_change_nothing_and_no_log_gets_a_password() {
 
 /// Accounts of an adopted database, by what makes them.
 fn adopted_roots(server: Server) -> Vec<&'static str> {
-    match server {
-        Server::MySql9 => vec![
+    match server.kind() {
+        Kind::MySql57 | Kind::MySql8 => vec![
             "CREATE USER root@'%' IDENTIFIED BY ''",
             "CREATE USER root@'10.0.0.%' IDENTIFIED WITH mysql_no_login",
             "CREATE USER root@'127.0.0.1' IDENTIFIED BY 'another'",
             "ALTER USER root@localhost IDENTIFIED WITH auth_socket",
         ],
-        Server::MySql56 => vec![
+        Kind::MySql56 => vec![
             "GRANT ALL ON *.* TO root@'%'",
             "GRANT ALL ON *.* TO root@'10.0.0.%' IDENTIFIED BY 'another'",
         ],
-        Server::MariaDb | Server::MariaDb11 => vec![
+        Kind::MariaDb => vec![
             "CREATE USER root@'%' IDENTIFIED BY ''",
             "CREATE USER root@'10.0.0.%' IDENTIFIED VIA mysql_native_password USING '' OR \
              unix_socket",
@@ -290,7 +290,7 @@ fn root_password_is_given_to_every_root() {
     for server in ALL {
         let options = match server {
             Server::MySql9 => "plugin-load-add=auth_socket.so\nplugin-load-add=mysql_no_login.so",
-            Server::MySql56 | Server::MariaDb | Server::MariaDb11 => "",
+            _ => "",
         };
         let instance = instance(server, options);
         let running = instance.start(&mut start(&instance, Some("first"), None));
@@ -304,16 +304,16 @@ fn root_password_is_given_to_every_root() {
 
         let running = instance.start(&mut start(&instance, Some(PASSWORD), None));
         let mut root = instance.connect(PASSWORD);
-        let open = match server {
-            Server::MySql9 => {
+        let open = match server.kind() {
+            Kind::MySql57 | Kind::MySql8 => {
                 "SELECT Host FROM mysql.user WHERE User='root' AND (authentication_string='' OR \
                  plugin<>'caching_sha2_password')"
             }
-            Server::MySql56 => {
+            Kind::MySql56 => {
                 "SELECT Host FROM mysql.user WHERE User='root' AND \
                  Password<>(SELECT Password FROM mysql.user WHERE User='root' AND Host='localhost')"
             }
-            Server::MariaDb | Server::MariaDb11 => {
+            Kind::MariaDb => {
                 "SELECT Host FROM mysql.global_priv WHERE User='root' AND (JSON_EXISTS(Priv, \
                  '$.auth_or') OR JSON_VALUE(Priv, '$.authentication_string')<>(SELECT \
                  JSON_VALUE(Priv, '$.authentication_string') FROM mysql.global_priv WHERE \

@@ -26,12 +26,20 @@ pub struct Sweep {
 impl Sweep {
     /// One point for every `share` of `MOD_POINTS`. Tells the seed.
     pub fn new(name: &str, share: u32) -> Self {
-        let points = setting("MOD_POINTS").map_or(USUAL, |n| u32::try_from(n).unwrap());
+        Self::of(name, asked().unwrap_or(USUAL) / share)
+    }
+
+    /// As many points as `MOD_POINTS` says, else `usual`. Tells the seed.
+    pub fn usually(name: &str, usual: u32) -> Self {
+        Self::of(name, asked().unwrap_or(usual))
+    }
+
+    fn of(name: &str, points: u32) -> Self {
         let seed = setting("MOD_SEED").unwrap_or_else(|| RandomState::new().hash_one(name));
         let sweep = Self {
             name: name.to_owned(),
             seed,
-            points: (points / share).max(1),
+            points: points.max(1),
         };
         // Not captured by the test harness.
         let _ = writeln!(io::stderr(), "{sweep}");
@@ -114,6 +122,10 @@ fn mix(seed: u64, index: u32) -> u64 {
     let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)
+}
+
+fn asked() -> Option<u32> {
+    setting("MOD_POINTS").map(|points| u32::try_from(points).unwrap())
 }
 
 #[expect(

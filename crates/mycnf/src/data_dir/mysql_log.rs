@@ -1,6 +1,6 @@
-//! Whether the redo log of MySQL from 5.7.9 on is logically empty, as a clean shutdown leaves it, and
-//! which release made it. The format is described in the server's log0log.h (5.7) and log0constants.h
-//! (8.0); a server that is to upgrade the log asks the same of it.
+//! Whether the redo log of MySQL from 5.7.9 on, or of MariaDB from 10.2 to 10.7, is logically empty, as a
+//! clean shutdown leaves it, and which release made it. The format is described in the server's log0log.h
+//! (MySQL 5.7, MariaDB) and log0constants.h (8.0); a server that is to upgrade the log asks the same of it.
 
 use std::fs::{self, File};
 use std::io;
@@ -20,14 +20,18 @@ const CHECKPOINTS: [usize; 2] = [512, 1536];
 /// From 8.0.30 on: files with a position of their own. The formats before are of files in a circle, as
 /// large as each other, with their place in the checkpoint.
 const FORMAT_OF_8_0_30: u32 = 6;
-const FORMATS: [u32; 6] = [1, 2, 3, 4, 5, FORMAT_OF_8_0_30];
+pub(super) const MYSQL: &[u32] = &[1, 2, 3, 4, 5, FORMAT_OF_8_0_30];
 
-/// What the newest checkpoint says of how the last server ended, and the release that made the log.
-pub(super) fn shutdown(dir: &Path) -> io::Result<(Shutdown, Option<Version>)> {
+/// Of MariaDB 10.2, 10.3, 10.4 and 10.5, all in one circle of blocks; encrypted ones have other numbers.
+pub(super) const MARIADB: &[u32] = &[1, 103, 104, 0x5048_5953];
+
+/// What the newest checkpoint says of how the last server ended, and the release that made the log, if that
+/// is in one of `formats`.
+pub(super) fn shutdown(dir: &Path, formats: &[u32]) -> io::Result<(Shutdown, Option<Version>)> {
     let files = log_files(dir)?;
     let mut newest: Option<(u64, Option<Version>, Place<'_>)> = None;
     for file in &files {
-        let Some(header) = Header::read(file)? else {
+        let Some(header) = Header::read(file, formats)? else {
             continue;
         };
         for (lsn, offset) in header.checkpoints() {
@@ -97,15 +101,15 @@ fn log_files(dir: &Path) -> io::Result<Vec<File>> {
 struct Header(Vec<u8>);
 
 impl Header {
-    /// `None` if it is in another format.
-    fn read(file: &File) -> io::Result<Option<Self>> {
+    /// `None` if it is in none of `formats`.
+    fn read(file: &File, formats: &[u32]) -> io::Result<Option<Self>> {
         let mut bytes = vec![0; usize::try_from(HEADER).unwrap_or_default()];
         match file.read_exact_at(&mut bytes, 0) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             result => result?,
         }
         let header = Self(bytes);
-        Ok(FORMATS.contains(&header.format()).then_some(header))
+        Ok(formats.contains(&header.format()).then_some(header))
     }
 
     fn format(&self) -> u32 {
@@ -172,7 +176,7 @@ mod tests {
     }
 
     fn ended(dir: &Path) -> Shutdown {
-        shutdown(dir).unwrap().0
+        shutdown(dir, MYSQL).unwrap().0
     }
 
     /// In a circle of two files the checkpoint of the first may be a place in the second.
@@ -191,7 +195,7 @@ mod tests {
             block(&mut second, 7 * 512, lsn, used);
             write(1, &second);
             let version = Some(Version::new(8, 0, 15));
-            assert_eq!(shutdown(dir.path()).unwrap(), (expected, version));
+            assert_eq!(shutdown(dir.path(), MYSQL).unwrap(), (expected, version));
         }
         write(1, &vec![0; first.len()]);
         assert_eq!(ended(dir.path()), Shutdown::Unknown, "another block");
@@ -221,5 +225,21 @@ mod tests {
         block(&mut newest, HEADER + 3 * 512, lsn, 300);
         fs::write(redo.join("#ib_redo8"), newest).unwrap();
         assert_eq!(ended(dir.path()), Shutdown::Unclean);
+    }
+
+    #[test]
+    fn shutdown_of_mariadb_before_10_8_is_told_the_same_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let lsn = 90 * 512 + 100;
+        let mut bytes = header(0x5048_5953, 8192, 512, lsn, HEADER + 512 + 100);
+        bytes[16..31].copy_from_slice(b"MariaDB 10.5.29");
+        for (used, expected) in [(100, Shutdown::Clean), (300, Shutdown::Unclean)] {
+            block(&mut bytes, HEADER + 512, lsn, used);
+            fs::write(dir.path().join("ib_logfile0"), &bytes).unwrap();
+            let version = Some(Version::new(10, 5, 29));
+            let ended = shutdown(dir.path(), MARIADB).unwrap();
+            assert_eq!(ended, (expected, version));
+            assert_eq!(shutdown(dir.path(), MYSQL).unwrap().0, Shutdown::Unknown);
+        }
     }
 }

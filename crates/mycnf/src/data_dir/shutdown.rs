@@ -17,13 +17,13 @@ pub enum Shutdown {
     /// There is something to recover.
     Unclean,
     /// The logs are not where they usually are, or in a format we do not know (InnoDB's of before
-    /// MariaDB 10.8 and MySQL 5.7.9, or encrypted).
+    /// MariaDB 10.2 and MySQL 5.7.9, or encrypted).
     Unknown,
 }
 
 /// Looks at InnoDB's log in MySQL's data directory `dir`. With the release that made the log.
 pub fn last_mysql_shutdown(dir: &Path) -> Result<(Shutdown, Option<Version>), InspectError> {
-    mysql_log::shutdown(dir).map_err(|source| InspectError {
+    mysql_log::shutdown(dir, mysql_log::MYSQL).map_err(|source| InspectError {
         path: dir.to_owned(),
         source,
     })
@@ -33,7 +33,14 @@ pub fn last_mysql_shutdown(dir: &Path) -> Result<(Shutdown, Option<Version>), In
 pub fn last_shutdown(dir: &Path) -> Result<Shutdown, InspectError> {
     let fail = |path: PathBuf| |source| InspectError { path, source };
     let innodb_log = dir.join("ib_logfile0");
-    let innodb = redo_log::shutdown(&innodb_log).map_err(fail(innodb_log))?;
+    let innodb = match redo_log::shutdown(&innodb_log).map_err(fail(innodb_log))? {
+        // Before 10.8 it was as MySQL's.
+        Shutdown::Unknown => {
+            let known = mysql_log::shutdown(dir, mysql_log::MARIADB);
+            known.map_err(fail(dir.to_owned()))?.0
+        }
+        known => known,
+    };
     let aria = aria(dir).map_err(fail(dir.to_owned()))?;
     Ok(match (innodb, aria) {
         (Shutdown::Clean, Shutdown::Clean) => Shutdown::Clean,

@@ -2,11 +2,14 @@
 //! target/tmp, and every test gets a home directory of its own that links to the release.
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     clippy::unwrap_used,
     clippy::panic,
     reason = "no test file uses all of it; clippy's allowance for tests does not reach helpers"
 )]
+
+mod table;
 
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
@@ -20,47 +23,21 @@ use mysql::{Conn, OptsBuilder};
 
 use crate::sandbox::{Sandbox, hand_over, unprivileged, wait_for};
 
-/// A server that `make test` assembles.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Server {
-    MariaDb,
-    MySql56,
-    MySql9,
-    /// What data of the other one is upgraded to.
-    MariaDb11,
-}
-
-/// Those that differ.
-pub const SERVERS: [Server; 3] = [Server::MariaDb, Server::MySql56, Server::MySql9];
+pub use table::{EVERY, Kind, SERVERS, Server, on_others, others};
 
 impl Server {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::MariaDb => "mariadb",
-            Self::MySql56 => "mysql-5.6",
-            Self::MySql9 => "mysql-9",
-            Self::MariaDb11 => "mariadb-11",
-        }
-    }
-
     pub fn tarball(self) -> PathBuf {
-        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/fixtures");
-        fs::read_dir(fixtures.join(self.name()))
-            .into_iter()
-            .flatten()
-            .map(|entry| entry.unwrap().path())
-            .find(|path| path.to_string_lossy().contains(".tar."))
-            .unwrap_or_else(|| {
-                panic!(
-                    "no tarball in target/fixtures/{}: run 'make test', which assembles it",
-                    self.name()
-                )
-            })
+        self.assembled().unwrap_or_else(|| {
+            panic!(
+                "no tarball in target/fixtures/{}: run 'make test', which assembles it",
+                self.name()
+            )
+        })
     }
 
     /// A home directory that builder made, in which there is only the server and what it needs.
     pub fn built_home(self) -> &'static Path {
-        static HOMES: [OnceLock<PathBuf>; 4] = [const { OnceLock::new() }; 4];
+        static HOMES: [OnceLock<PathBuf>; EVERY.len()] = [const { OnceLock::new() }; EVERY.len()];
         HOMES[self as usize].get_or_init(|| {
             let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(self.name());
             let (home, approot) = (place.join("home"), place.join("code/hooks"));
@@ -177,13 +154,13 @@ impl Instance {
         hand_over(&self.home());
     }
 
-    /// For MySQL 5.6, whose fixture brings no client: a release of this instance's own, with a client
+    /// For the fixtures of MySQL that bring no client: a release of this instance's own, with a client
     /// that starts MariaDB's. (Its seed is that of the real one, whose name it keeps.)
     pub fn lend_client(&self, server: Server) {
-        if server != Server::MySql56 {
+        let release = release(server);
+        if release.join("bin/mysql").exists() {
             return;
         }
-        let release = release(server);
         let own = self
             .home()
             .join("mysql/releases")

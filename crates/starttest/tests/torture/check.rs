@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use mysql::prelude::Queryable;
 use mysql::{Conn, OptsBuilder};
 
-use crate::real::{Instance, Running, SERVERS, Server};
+use crate::real::{Instance, Kind, Running, SERVERS, Server};
 use crate::sandbox::wait_for;
 
 pub(crate) const PASSWORD: &str = "it's known";
@@ -76,13 +76,13 @@ pub(crate) fn start_and_check(server: Server, instance: &Instance) -> (Running, 
     assert_eq!(count(&mut root, "mysql.user WHERE User = ''"), 0);
     let test = "information_schema.schemata WHERE schema_name LIKE 'test%'";
     assert_eq!(count(&mut root, test), 0);
-    let locked = match server {
-        Server::MariaDb | Server::MariaDb11 => {
+    let locked = match server.kind() {
+        Kind::MariaDb => {
             "mysql.global_priv WHERE User = 'root' AND \
              JSON_VALUE(Priv, '$.authentication_string') NOT RLIKE '^\\\\*[0-9A-F]{40}$'"
         }
-        Server::MySql56 => "mysql.user WHERE NOT Password RLIKE '^\\\\*[0-9A-F]{40}$'",
-        Server::MySql9 => "mysql.user WHERE User = 'root' AND account_locked <> 'N'",
+        Kind::MySql56 => "mysql.user WHERE NOT Password RLIKE '^\\\\*[0-9A-F]{40}$'",
+        Kind::MySql57 | Kind::MySql8 => "mysql.user WHERE User = 'root' AND account_locked <> 'N'",
     };
     assert_eq!(count(&mut root, locked), 0, "every root has the password");
     if server == Server::MySql9 {

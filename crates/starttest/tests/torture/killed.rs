@@ -10,7 +10,7 @@ use mysql::prelude::Queryable;
 
 use crate::check::{hook, start, start_and_check};
 use crate::points::{Point, Sweep};
-use crate::real::{Instance, Server};
+use crate::real::{Instance, Server, others};
 use crate::sandbox::wait_for;
 
 /// How many of a server's points are tried at a time: servers mostly wait.
@@ -89,9 +89,9 @@ fn plan(point: &Point) -> (bool, Victim) {
     (point.index % 5 != 4, victim)
 }
 
-fn first_start(server: Server) {
+fn first_start(server: Server, usual: u32) {
     let [vendors, seeds] = [false, true].map(|seed| Durations::measure(server, seed));
-    Sweep::new(&format!("first start of {server:?} killed"), 1).each(THREADS, |point| {
+    Sweep::usually(&format!("first start of {server:?} killed"), usual).each(THREADS, |point| {
         let (seed, victim) = plan(point);
         let durations = if seed { &seeds } else { &vendors };
         let instance = container(server, seed);
@@ -111,17 +111,24 @@ fn first_start(server: Server) {
 
 #[test]
 fn g1_first_start_killed_anywhere_ends_complete_mariadb() {
-    first_start(Server::MariaDb);
+    first_start(Server::MariaDb, 20);
 }
 
 #[test]
 fn g1_first_start_killed_anywhere_ends_complete_mysql_5_6() {
-    first_start(Server::MySql56);
+    first_start(Server::MySql56, 20);
 }
 
 #[test]
 fn g1_first_start_killed_anywhere_ends_complete_mysql_9() {
-    first_start(Server::MySql9);
+    first_start(Server::MySql9, 20);
+}
+
+#[test]
+fn g1_first_start_killed_anywhere_ends_complete_every_other_series() {
+    for server in others() {
+        first_start(server, 5);
+    }
 }
 
 /// A database with rows, one more for every point, while hooks and servers are killed.
@@ -165,4 +172,11 @@ fn e3_later_start_killed_anywhere_keeps_every_row_mysql_5_6() {
 #[test]
 fn e3_later_start_killed_anywhere_keeps_every_row_mysql_9() {
     later_start(Server::MySql9);
+}
+
+#[test]
+fn e3_later_start_killed_anywhere_keeps_every_row_every_other_series() {
+    for server in others() {
+        later_start(server);
+    }
 }

@@ -8,7 +8,7 @@ use mysql::prelude::Queryable;
 use mysql::{Conn, OptsBuilder};
 
 use crate::check::{PASSWORD, assert_closed, hook, on_each, start};
-use crate::real::{Instance, Server};
+use crate::real::{Instance, Kind, Server};
 use crate::sandbox::wait_for;
 
 /// A container whose my.cnf says `options` too.
@@ -37,10 +37,10 @@ fn d1_d2_d3_d4_d7_first_start_under_hostile_options_is_complete_and_not_in_the_b
                            collation-server = latin1_german2_ci\nsql_mode = \
                            ANSI_QUOTES,NO_BACKSLASH_ESCAPES,ONLY_FULL_GROUP_BY,NO_ZERO_DATE"
             .to_owned();
-        match server {
-            Server::MariaDb | Server::MariaDb11 => options += "\nenforce-storage-engine = InnoDB",
-            Server::MySql9 => options += "\nrequire-secure-transport = 1",
-            Server::MySql56 => {}
+        match server.kind() {
+            Kind::MariaDb => options += "\nenforce-storage-engine = InnoDB",
+            Kind::MySql8 => options += "\nrequire-secure-transport = 1",
+            Kind::MySql56 | Kind::MySql57 => {}
         }
         let instance = container(server, &options);
         let running = instance.start(&mut with_accounts(&instance));
@@ -86,12 +86,12 @@ fn socket_login(instance: &Instance, user: &str) -> mysql::Result<Conn> {
     Conn::new(options.socket(socket.to_str()))
 }
 
-/// What refuses a weak password. 5.6 comes without.
+/// What refuses a weak password. 5.6 and 5.7 come without.
 fn password_policy(server: Server) -> Option<&'static str> {
-    match server {
-        Server::MariaDb | Server::MariaDb11 => Some("plugin-load-add = simple_password_check"),
-        Server::MySql9 => Some("plugin-load-add = validate_password.so"),
-        Server::MySql56 => None,
+    match server.kind() {
+        Kind::MariaDb => Some("plugin-load-add = simple_password_check"),
+        Kind::MySql8 => Some("plugin-load-add = validate_password.so"),
+        Kind::MySql56 | Kind::MySql57 => None,
     }
 }
 
