@@ -61,9 +61,16 @@ Exit status: 0 done; 1 failed, and the database is as it was; 2 called wrongly; 
 defect of backup.
 ";
 
+/// How much less of the processor than others a copy asks for, and the programs that make it.
+const NICE: i32 = 10;
+
 /// Does what is asked for.
 pub fn run(environment: &Environment, report: &mut Report, verb: Verb) -> Result<(), Error> {
     let service = Service::find(environment)?;
+    if matches!(verb, Verb::Take { .. } | Verb::Dump) {
+        // What serves comes first. Where it may not be had, it goes on as it is.
+        let _ = rustix::process::nice(NICE);
+    }
     match verb {
         Verb::Take { directory } => {
             take::take(&service, &directory, report)?;

@@ -57,6 +57,14 @@ pub(crate) fn clone(
         connection
             .query_drop("INSTALL PLUGIN clone SONAME 'mysql_clone.so'")
             .map_err(plugin)?;
+        // One thread, and clients hardly notice; as it is, sixteen of them take every core. Gone with the
+        // plugin.
+        for setting in [
+            "clone_autotune_concurrency = OFF",
+            "clone_max_concurrency = 1",
+        ] {
+            let _ = connection.query_drop(format!("SET GLOBAL {setting}"));
+        }
     }
     let path = target
         .to_string_lossy()

@@ -92,7 +92,7 @@ fn bring(
     records: &Records,
     paths: &Paths,
 ) -> Result<(), BackupError> {
-    let account = &platform.account;
+    let account = &platform.runtime_of(paths)?.account();
     let path = paths.root().join(FETCHED);
     files::remove(&path)?;
     files::create_directory(&path, 0o700)?;

@@ -2,13 +2,14 @@
 //! serves is touched, and nothing stays.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::archive::Target;
 use super::fetch::fetch;
 use super::program::{Program, line_of};
 use super::record::{Record, Records, Verified};
 use super::{BackupError, WORK};
+use crate::account::Account;
 use crate::application::{Application, InstanceName};
 use crate::beneath::Directory;
 use crate::container::Paths;
@@ -38,7 +39,7 @@ pub(crate) fn verify(
     discard(platform, &scratch)?;
     let runtime = platform.choose_runtime(application)?.runtime;
     let found = make(platform, application, instance, &scratch, &*runtime).and_then(|()| {
-        let work = put(platform, record, records, &scratch)?;
+        let work = put(platform, record, records, &scratch, &runtime.account())?;
         scratch.open()?;
         let program = Program {
             platform,
@@ -65,7 +66,7 @@ fn make(
     runtime: &dyn Runtime,
 ) -> Result<(), BackupError> {
     let service = application.services.get(&instance.service);
-    let account = platform.account;
+    let account = runtime.account();
     scratch.create(&account)?;
     if let Some(name) = service.and_then(|service| service.snapshot.as_ref()) {
         let archive = platform.store.snapshots(&application.name).join(name);
@@ -89,9 +90,9 @@ fn put(
     record: &Record,
     records: &Records,
     container: &Paths,
-) -> Result<std::path::PathBuf, BackupError> {
+    account: &Account,
+) -> Result<PathBuf, BackupError> {
     let work = container.home().join(WORK);
-    let account = &platform.account;
     let home = Directory::open(&container.home()).map_err(files::failed("read", &work))?;
     let directory = home
         .make(WORK, account)
