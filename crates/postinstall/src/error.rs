@@ -308,6 +308,11 @@ const NO_ROOM: &str = "make room on the disk, start again: nothing was left behi
 fn initialise(error: &InitialiseError) -> Advice {
     let advice = |next: &str| Advice::new(Kind::Environment, next);
     match error {
+        InitialiseError::PutInPlace { source, .. }
+            if source.kind() == io::ErrorKind::NotADirectory =>
+        {
+            advice("let ~/data be the link or the mount point, not what is in it; start again")
+        }
         InitialiseError::Prepare { .. }
         | InitialiseError::PrepareAccounts { .. }
         | InitialiseError::PutInPlace { .. } => {

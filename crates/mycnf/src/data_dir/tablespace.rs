@@ -4,7 +4,7 @@
 //! pages; one tree of them holds a description of every table in it (SDI: JSON).
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -25,15 +25,18 @@ pub(super) const PAGE_INDEX: u16 = 17_855;
 const INFIMUM: usize = 99;
 const SUPREMUM: usize = 112;
 
-/// Its two bits of a record's first byte of bits: it is not there any more.
+/// A bit five bytes before a record: it is deleted, and not yet purged.
 const DELETED: u8 = 0x20;
 
 /// No page.
 const NONE: u32 = u32::MAX;
 
-/// More than any tree of these tables is deep, and more pages than it has at a level.
+/// More levels than any tree of these tables has, and more leaves, so that a damaged one has an end.
 const MOST_LEVELS: usize = 10;
-const MOST_PAGES: usize = 100_000;
+const MOST_PAGES: usize = 10_000;
+
+/// Longer than any description of a table.
+const LONGEST_DESCRIPTION: u64 = 16 << 20;
 
 /// The file of one or more tables.
 pub(super) struct Tablespace {
@@ -109,7 +112,8 @@ impl Tablespace {
             }
             return self.each_leaf(at, |page| {
                 let mut at = INFIMUM;
-                loop {
+                // No record is shorter than its own five bytes.
+                for _ in 0..page.len() / 5 {
                     at = next_record(page, at)?;
                     if at == SUPREMUM {
                         return Some(());
@@ -118,6 +122,7 @@ impl Tablespace {
                         each(Record { page, at })?;
                     }
                 }
+                None
             });
         }
         None
@@ -157,7 +162,8 @@ fn description(record: Record<'_>) -> Option<Vec<u8>> {
     let begin = at + HEAD + 8;
     let compressed = page.get(begin..begin + length)?;
     let mut text = Vec::new();
-    io::Read::read_to_end(&mut ZlibDecoder::new(compressed), &mut text).ok()?;
+    let mut inflated = ZlibDecoder::new(compressed).take(LONGEST_DESCRIPTION);
+    inflated.read_to_end(&mut text).ok()?;
     Some(text)
 }
 

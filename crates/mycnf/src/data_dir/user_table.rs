@@ -197,6 +197,11 @@ mod tests {
         circle[3 * 16_384 + 65] = 1;
         circle[3 * 16_384 + 98] = 101;
         circle[3 * 16_384 + 200 + 12 + 3] = 3;
+        let mut chain = page(0, PAGE_SDI);
+        // From the one before the first to two that lead to each other.
+        chain[3 * 16_384 + 98] = 101;
+        chain[3 * 16_384 + 199] = 50;
+        chain[3 * 16_384 + 248..][..2].copy_from_slice(&(-50_i16).to_be_bytes());
         for (bytes, reason) in [
             (vec![], "empty"),
             (vec![0xff; 70_000], "nonsense"),
@@ -204,7 +209,8 @@ mod tests {
             (page(0, PAGE_SDI), "no records"),
             (page(1 << 13, PAGE_SDI), "encrypted"),
             (page(9 << 6, PAGE_SDI), "no size of a page"),
-            (circle, "a circle"),
+            (circle, "a circle of levels"),
+            (chain, "a circle of records"),
         ] {
             fs::write(dir.path().join("mysql.ibd"), bytes).unwrap();
             assert_eq!(account_plugins(dir.path()), None, "{reason}");

@@ -360,6 +360,14 @@ fn initialisation_errors_have_exact_texts() {
         }),
         &format!("cannot put /h/x in place{room}"),
     );
+    assert_rendered(
+        initialise(InitialiseError::PutInPlace {
+            path: path(),
+            source: io::ErrorKind::NotADirectory.into(),
+        }),
+        "cannot put /h/x in place\n  cause: not a directory\n  next: let ~/data be the link or the \
+         mount point, not what is in it; start again",
+    );
     let wanted = "scripts/mariadb-install-db";
     assert_rendered(
         initialise(InitialiseError::FindInitialiser {
