@@ -26,6 +26,8 @@ struct Checked<'a> {
     when: u64,
     /// By which server.
     server: String,
+    /// The transactions in it, as MySQL names them; none where it does not.
+    gtid: String,
     /// Rows by table.
     rows: &'a BTreeMap<String, u64>,
 }
@@ -51,6 +53,7 @@ pub(crate) fn check(
     let tables = inventory::tables(&mut connection).map_err(ask)?;
     check_tables(&mut connection, &tables)?;
     let rows = inventory::rows(&mut connection, &tables).map_err(ask)?;
+    let gtid = inventory::variable(&mut connection, "gtid_executed").map_err(ask)?;
     drop(connection);
     running.stop()?;
     compare(&manifest, &rows)?;
@@ -59,6 +62,7 @@ pub(crate) fn check(
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs()),
         server: service.server.to_string(),
+        gtid: gtid.unwrap_or_default(),
         rows: &rows,
     };
     let text = serde_json::to_vec_pretty(&result).unwrap_or_default();

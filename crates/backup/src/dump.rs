@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::accounts::{self, AccountSql};
 use crate::inventory;
+use crate::manifest::Position;
 use crate::service::{Service, ServiceError};
 
 /// Under their present and their earlier names.
@@ -44,6 +45,8 @@ pub(crate) struct Dump<'a> {
     program: PathBuf,
     databases: Vec<String>,
     accounts: AccountSql,
+    /// The dumper can tell the position without a lock on all tables.
+    tells_position: bool,
 }
 
 impl<'a> Dump<'a> {
@@ -57,9 +60,11 @@ impl<'a> Dump<'a> {
         let ask = |source| DumpError::Ask {
             source: Box::new(source),
         };
+        let mariadb = service.server.flavour == Flavour::MariaDb;
         Ok(Self {
             service,
             program,
+            tells_position: mariadb && inventory::has_binary_log(connection).map_err(ask)?,
             databases: inventory::databases(connection).map_err(ask)?,
             accounts: accounts::read(connection, &service.server).map_err(ask)?,
         })
@@ -91,6 +96,10 @@ impl<'a> Dump<'a> {
         let socket = self.service.layout.socket();
         let mut command = client_command(self.service, &self.program, options, &socket);
         command.args(OPTIONS);
+        if self.tells_position {
+            // As a comment.
+            command.arg("--master-data=2");
+        }
         if self.service.server.flavour != Flavour::MariaDb {
             // Whoever loads it has transactions of their own.
             command.arg("--set-gtid-purged=OFF");
@@ -149,6 +158,30 @@ pub(crate) fn with_path(option: &str, path: &Path) -> std::ffi::OsString {
     let mut argument = std::ffi::OsString::from(option);
     argument.push(path);
     argument
+}
+
+/// The position that the dumper noted near the beginning of `path`, if it did.
+pub(crate) fn position_in(path: &Path) -> Option<Position> {
+    let mut head = Vec::new();
+    File::open(path)
+        .ok()?
+        .take(1 << 20)
+        .read_to_end(&mut head)
+        .ok()?;
+    noted_position(&String::from_utf8_lossy(&head))
+}
+
+fn noted_position(text: &str) -> Option<Position> {
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("-- CHANGE MASTER TO MASTER_LOG_FILE='"))?;
+    let (_, rest) = line.split_once("MASTER_LOG_FILE='")?;
+    let (file, rest) = rest.split_once("', MASTER_LOG_POS=")?;
+    Some(Position {
+        file: file.to_owned(),
+        position: rest.trim_end_matches(';').trim().parse().ok()?,
+        gtid: String::new(),
+    })
 }
 
 /// A new file of ours alone.
@@ -211,5 +244,24 @@ impl DumpError {
             Self::Dump { source } | Self::Load { source } => source.last_words(),
             _ => "",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noted_position_is_the_one_of_the_comment() {
+        let text = "-- Position\n\n-- CHANGE MASTER TO MASTER_LOG_FILE='binlog.000002', \
+                    MASTER_LOG_POS=1234;\nCREATE TABLE t";
+        let position = noted_position(text).unwrap();
+        assert_eq!(
+            (&*position.file, position.position),
+            ("binlog.000002", 1234)
+        );
+        assert_eq!(noted_position("CREATE TABLE t"), None);
+        let other = "-- CHANGE MASTER TO MASTER_LOG_FILE='b', MASTER_LOG_POS=x;";
+        assert_eq!(noted_position(other), None);
     }
 }

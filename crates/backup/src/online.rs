@@ -9,7 +9,7 @@ use mysql::Conn;
 use mysql::prelude::Queryable;
 
 use crate::dump::with_path;
-use crate::inventory::{self, position_of};
+use crate::inventory::position_of;
 use crate::manifest::Position;
 use crate::service::Service;
 use crate::take::{DATA, TakeError, read_if_there};
@@ -38,12 +38,13 @@ const TRACES: [&str; 6] = [
 /// server, within one limit.
 const PREPARE_MEMORY: &str = "--use-memory=32M";
 
-/// MySQL's own plugin, which is loaded for this only unless it was loaded already.
+/// MySQL's own plugin, which is loaded for this only unless it was loaded already. It tells nobody the
+/// position of a copy; the server that is started on one knows it.
 pub(crate) fn clone(
     service: &Service,
     connection: &mut Conn,
     directory: &Path,
-) -> Result<Option<Position>, TakeError> {
+) -> Result<(), TakeError> {
     let target = make_parents(service, directory)?;
     let plugin = |source| TakeError::Plugin {
         source: Box::new(source),
@@ -71,10 +72,6 @@ pub(crate) fn clone(
         .replace('\\', "\\\\")
         .replace('\'', "''");
     let cloned = connection.query_drop(format!("CLONE LOCAL DATA DIRECTORY = '{path}'"));
-    let position = match &cloned {
-        Ok(()) => clone_position(connection),
-        Err(_) => None,
-    };
     if active.is_none() {
         // It does no harm where it stays.
         let _ = connection.query_drop("UNINSTALL PLUGIN clone");
@@ -82,25 +79,7 @@ pub(crate) fn clone(
     cloned.map_err(|source| TakeError::Clone {
         source: Box::new(source),
     })?;
-    copy_beside(service, directory, &target)?;
-    Ok(position)
-}
-
-/// Unknown where the performance schema is off.
-fn clone_position(connection: &mut Conn) -> Option<Position> {
-    if !inventory::has_binary_log(connection).ok()? {
-        return None;
-    }
-    let (file, position, gtid): (String, u64, String) = connection
-        .query_first(
-            "SELECT BINLOG_FILE, BINLOG_POSITION, GTID_EXECUTED FROM performance_schema.clone_status",
-        )
-        .ok()??;
-    (!file.is_empty()).then_some(Position {
-        file,
-        position,
-        gtid,
-    })
+    copy_beside(service, directory, &target)
 }
 
 /// MariaDB's tool, `program`.

@@ -122,7 +122,7 @@ fn of_running(
     manifest.frozen = frozen;
     report.bullet(format!("{} runs: {}", service.server, choice.why));
     match choice.method {
-        Method::Clone => manifest.position = online::clone(service, &mut connection, directory)?,
+        Method::Clone => online::clone(service, &mut connection, directory)?,
         Method::MariadbBackup => {
             manifest.position = online::mariadb_backup(service, &choice.program, directory)?;
         }
@@ -132,6 +132,7 @@ fn of_running(
             let path = directory.join(DUMP);
             let file = dump::create(&path).map_err(tree::failed("create", &path))?;
             dump.write(&file)?;
+            manifest.position = dump::position_in(&path);
         }
     }
     Ok(manifest)
