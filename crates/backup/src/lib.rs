@@ -14,7 +14,7 @@ mod take;
 mod tree;
 mod verb;
 
-use std::io;
+use std::io::{self, Write};
 
 use hook::{Environment, Report};
 
@@ -44,6 +44,7 @@ Copies the database of this home directory, and makes a copy the database again.
                reaches, checks every table and counts every row: DIR/checked.json
   place DIR    in a home directory without a database: verifies the copy and makes it
                the database; refuses what this release must not have
+  release      the server's flavour and version, on a line: another may change the data
   dump         SQL to standard output: rows, definitions, accounts; never the database
                'mysql', and not root
   load         SQL from standard input, until the first statement that fails
@@ -78,6 +79,10 @@ pub fn run(environment: &Environment, report: &mut Report, verb: Verb) -> Result
         Verb::Check(copy) => check::check(environment, &service, &copy, report)?,
         Verb::Place(copy) => {
             place::place(environment, &service, &copy, report)?;
+        }
+        Verb::Release => {
+            writeln!(io::stdout(), "{}", service.server)
+                .map_err(|source| DumpError::Write { source })?;
         }
         Verb::Dump => {
             let mut connection = service.connect()?.ok_or(Error::NotRunning)?;

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use hook::Usage;
 
 /// What `--help` shows of the arguments.
-pub const FORMS: &str = "take DIR | check [--move] DIR | place [--move] DIR | dump | load | ";
+pub const FORMS: &str =
+    "take DIR | check [--move] DIR | place [--move] DIR | release | dump | load | ";
 
 /// One task.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub enum Verb {
     Check(Copy),
     /// Makes a copy the database of this home directory, which has none.
     Place(Copy),
+    /// The release, on a line of standard output: another one may change the data for good.
+    Release,
     /// SQL to standard output.
     Dump,
     /// SQL from standard input.
@@ -61,6 +64,7 @@ impl Verb {
             (["check", "--move", _], [_, _, directory]) => Ok(Self::Check(copy(directory, true)?)),
             (["place", _], [_, directory]) => Ok(Self::Place(copy(directory, false)?)),
             (["place", "--move", _], [_, _, directory]) => Ok(Self::Place(copy(directory, true)?)),
+            (["release"], _) => Ok(Self::Release),
             (["dump"], _) => Ok(Self::Dump),
             (["load"], _) => Ok(Self::Load),
             ([], _) => Err(Usage {
@@ -109,6 +113,7 @@ mod tests {
             ("check --move /d", Verb::Check(copy(true))),
             ("place /d", Verb::Place(copy(false))),
             ("place --move /d", Verb::Place(copy(true))),
+            ("release", Verb::Release),
             ("dump", Verb::Dump),
             ("load", Verb::Load),
         ] {

@@ -3,6 +3,7 @@
 //! re-route. Until its old container is stopped an instance keeps serving, whatever fails.
 
 mod builds;
+mod keep;
 mod leaving;
 mod packages;
 mod prepare;
@@ -60,6 +61,29 @@ pub(crate) struct Options {
     pub(crate) reuse: bool,
     /// What cannot be launched gives `~/data` back.
     pub(crate) rollback: bool,
+    /// Whether `~/data` is copied before another release gets it.
+    pub(crate) copy: DataCopy,
+}
+
+/// A copy of `~/data` before another release gets it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum DataCopy {
+    /// If there is room.
+    #[default]
+    Wanted,
+    /// For whoever has one, or cannot wait.
+    Unwanted,
+}
+
+impl DataCopy {
+    /// As `--no-copy` has it.
+    pub(crate) fn unless(no_copy: bool) -> Self {
+        if no_copy {
+            Self::Unwanted
+        } else {
+            Self::Wanted
+        }
+    }
 }
 
 /// Deploys one revision. After a failure every instance that was not reached serves

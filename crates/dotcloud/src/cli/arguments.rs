@@ -137,6 +137,9 @@ pub(crate) struct Push {
     /// Move ~/data back to the old container if the new one does not come up
     #[arg(long)]
     pub(crate) rollback: bool,
+    /// Do not copy ~/data before another release gets it
+    #[arg(long)]
+    pub(crate) no_copy: bool,
     /// What runs its containers from now on; default: as before
     #[arg(long, env = "DOTCLOUD_RUNTIME", value_name = "RUNTIME")]
     pub(crate) runtime: Option<Choice>,
@@ -176,6 +179,9 @@ pub(crate) struct Deploy {
     /// Move ~/data back to the old container if the new one does not come up
     #[arg(long)]
     pub(crate) rollback: bool,
+    /// Do not copy ~/data before another release gets it
+    #[arg(long)]
+    pub(crate) no_copy: bool,
 }
 
 /// Arguments of `dlogs`.

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Call, deployment};
 use crate::cli::{self, Form};
 use crate::console;
-use crate::deploy::Options;
+use crate::deploy::{DataCopy, Options};
 use crate::error::Error;
 use crate::revisions;
 
@@ -39,6 +39,7 @@ pub(super) fn deploy(call: &Call, arguments: &cli::Deploy) -> Result<(), Error> 
         clean: arguments.clean,
         reuse: !arguments.clean,
         rollback: arguments.rollback,
+        copy: DataCopy::unless(arguments.no_copy),
     };
     deployment::run_leniently(call, &mut application, &revision, options);
     Ok(())

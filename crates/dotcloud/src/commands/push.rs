@@ -11,7 +11,7 @@ use crate::application::{Application, check_application_name};
 use crate::build_file::BuildFile;
 use crate::cli;
 use crate::console;
-use crate::deploy::Options;
+use crate::deploy::{DataCopy, Options};
 use crate::error::Error;
 use crate::files;
 use crate::project::{Project, ProjectError};
@@ -39,6 +39,7 @@ pub(super) fn push(call: &Call, arguments: &cli::Push) -> Result<(), Error> {
     let options = Options {
         clean: arguments.clean,
         rollback: arguments.rollback,
+        copy: DataCopy::unless(arguments.no_copy),
         ..Options::default()
     };
     deployment::run(call, &mut application, &revision, options, runtime)

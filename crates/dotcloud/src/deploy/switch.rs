@@ -2,7 +2,7 @@
 //! its data moved; without, both run until the new one serves. What does not come up keeps the data,
 //! or gives it back, as was asked.
 
-use super::{DeployError, Step};
+use super::{DeployError, Step, keep};
 use crate::application::{Container, Successor};
 use crate::container::Paths;
 use crate::files;
@@ -133,6 +133,7 @@ fn move_data(step: &mut Step<'_, '_>, old: &Paths, new: &Paths) -> Result<(), De
             source: Box::new(source),
         });
     }
+    keep::keep(step, old, new);
     step.log.of(name, "Moving ~/data");
     handover::move_data(old, new, name, &mut step.log)?;
     handover::take_over(step.platform, step.ledger, name)?;

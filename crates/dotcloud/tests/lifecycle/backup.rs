@@ -15,6 +15,9 @@ home, verb, copy = os.environ["HOME"], sys.argv[1], sys.argv[-1]
 history = home + "/data/history"
 if os.path.exists(home + "/fail-" + verb):
     sys.exit("told to fail")
+if verb == "release":
+    print("miniature 1")
+    sys.exit()
 print("doing", verb, flush=True)
 if verb == "take":
     os.makedirs(copy + "/data")
@@ -507,4 +510,47 @@ fn backup_without_restic_has_exact_text() {
                 'exec:COMMAND' does without\n";
     assert_eq!(said, text);
     assert_eq!(count(&world), 0);
+}
+
+#[test]
+fn push_of_another_release_copies_the_data_first() {
+    let Some(world) = world() else { return };
+    let copies = || {
+        let found = fs::read_dir(backups(&world).join("before-upgrade"));
+        found.map_or(0, Iterator::count)
+    };
+    world.push(0);
+    assert_eq!(copies(), 0, "the same release");
+    world.run("db.0", "echo mine >> ~/data/history");
+    world.write("app/backup", &PROGRAM.replace("miniature 1", "miniature 2"));
+    let said = world.push(0);
+    assert_eq!(copies(), 1);
+    said.position(
+        "Copying ~/data before miniature 2 gets what is of miniature 1; --no-copy does without",
+    );
+    let line = said
+        .stdout
+        .lines()
+        .find(|line| line.contains("The copy is "))
+        .unwrap();
+    let path = line
+        .split("The copy is ")
+        .nth(1)
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap();
+    let kept = fs::read_to_string(Path::new(path).join("history")).unwrap();
+    assert!(kept.contains("mine") && kept.contains("ended"), "{kept}");
+    assert!(world.ask("db.0").starts_with(&kept));
+    world.write("app/backup", PROGRAM);
+    world.dotcloud(["push", "--no-copy"]).with_status(0);
+    assert_eq!(copies(), 1);
+    // Whoever says nothing is not asked again.
+    world.write(
+        "app/backup",
+        &PROGRAM.replace("print(\"miniature 1\")", "sys.exit(\"what?\")"),
+    );
+    world.push(0);
+    assert_eq!(copies(), 1);
 }

@@ -1,0 +1,150 @@
+//! A copy of `~/data` as it is, made before another release gets it that may change it for good. The
+//! services' own programs tell whether that is so: the platform compares two lines.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::statvfs;
+use thiserror::Error;
+
+use super::{DataCopy, Step};
+use crate::backup;
+use crate::beneath::{Directory, Walk};
+use crate::container::Paths;
+use crate::files::{self, FileError, Target};
+use crate::hook_run;
+use crate::runtime::Runtime;
+
+/// For a program to say one line.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// Of what a copy takes, in tenths.
+const ROOM: u64 = 11;
+
+/// There is no copy; the deployment goes on.
+#[derive(Debug, Error)]
+enum KeepError {
+    #[error("it takes {needed} bytes, and {free} are free")]
+    NoRoom { needed: u64, free: u64 },
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// Makes the copy if the release in `new` is another than that in `old`, neither of which runs. Whatever
+/// goes wrong is told, and no reason to fail.
+pub(super) fn keep(step: &mut Step<'_, '_>, old: &Paths, new: &Paths) {
+    if step.request.options.copy == DataCopy::Unwanted {
+        return;
+    }
+    let Some((from, to)) = releases(step, old, new) else {
+        return;
+    };
+    if from == to {
+        return;
+    }
+    step.log.of(
+        step.name,
+        format!("Copying ~/data before {to} gets what is of {from}; --no-copy does without"),
+    );
+    match copy(step, old) {
+        Ok(path) => step.log.of(
+            step.name,
+            format!(
+                "The copy is {path}; 'rm -rf {path}' removes it",
+                path = path.display()
+            ),
+        ),
+        Err(error) => step
+            .log
+            .warning(step.name, format!("there is no copy of ~/data: {error}")),
+    }
+}
+
+/// What the programs of both containers say that they are, where both have one.
+fn releases(step: &Step<'_, '_>, old: &Paths, new: &Paths) -> Option<(String, String)> {
+    let service = step.request.build_file.services.get(&step.name.service)?;
+    let line = service.backup.as_deref()?;
+    let before = backup::line_of(step.platform, &step.ledger.snapshot(), step.name).ok()?;
+    let runtime = step.platform.runtime_of(old).ok()?;
+    let from = release(step, &*runtime, old, &before)?;
+    let to = release(step, step.request.runtime, new, line)?;
+    Some((from, to))
+}
+
+/// The last line that the program says.
+fn release(
+    step: &Step<'_, '_>,
+    runtime: &dyn Runtime,
+    container: &Paths,
+    line: &str,
+) -> Option<String> {
+    let variables = container.load_variables().ok()?;
+    let home = container.home();
+    let call = hook_run::login_shell(vec![format!("{line} release").into()], &home, &variables);
+    let mut last = None;
+    let interrupted = &step.platform.stop;
+    let told = &mut |text: &str| last = Some(text.to_owned());
+    hook_run::run(runtime, container, &call, LIMIT, interrupted, told).ok()?;
+    runtime.end(container, &mut |_| ()).ok()?;
+    last
+}
+
+fn copy(step: &Step<'_, '_>, old: &Paths) -> Result<PathBuf, KeepError> {
+    let application = step.ledger.snapshot().name.clone();
+    let directory = step
+        .platform
+        .store
+        .backups(&application)
+        .join("before-upgrade");
+    files::create_directory(&directory, 0o700)?;
+    check_room(&old.data(), &directory)?;
+    let unfinished = format!("{}.unfinished", step.name);
+    let target = Target {
+        root: &directory,
+        below: Path::new(&unfinished),
+        account: &step.platform.runtime_of(old).map_or_else(
+            |_| step.request.runtime.account(),
+            |runtime| runtime.account(),
+        ),
+    };
+    // Of a deployment that was killed, it gives way.
+    files::copy_tree(&old.data(), target, &step.platform.stop)?;
+    let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
+    let path = directory.join(format!("{}-{now}", step.name));
+    let made = directory.join(&unfinished);
+    let finish = || -> io::Result<()> {
+        rustix::fs::syncfs(std::fs::File::open(&made)?)?;
+        std::fs::rename(&made, &path)
+    };
+    finish().map_err(files::failed("write", &path))?;
+    files::sync_directory(&directory)?;
+    Ok(path)
+}
+
+fn check_room(data: &Path, directory: &Path) -> Result<(), KeepError> {
+    let top = Directory::open(data).map_err(files::failed("read", data))?;
+    let mut needed = 0;
+    for found in Walk::new(&top, data)? {
+        needed += std::os::unix::fs::MetadataExt::blocks(&found?.metadata) * 512;
+    }
+    let room = statvfs(directory)
+        .map_err(io::Error::from)
+        .map_err(files::failed("look at", directory))?;
+    let free = room.f_bavail * room.f_frsize;
+    if free / ROOM * 10 < needed {
+        return Err(KeepError::NoRoom { needed, free });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keep_error_has_exact_text() {
+        let error = KeepError::NoRoom { needed: 7, free: 3 };
+        assert_eq!(error.to_string(), "it takes 7 bytes, and 3 are free");
+    }
+}
