@@ -167,8 +167,10 @@ fn sweep(server: Server) {
                 assert!(said.contains("next: make room on the disk"), "{said}");
                 let known = [
                     "error 28",
-                    " of room, and a fresh database needs",
+                    "No space left on device",
+                    "out of disk space",
                     "' is full",
+                    " of room, and a fresh database needs",
                 ];
                 assert!(known.iter().any(|words| said.contains(words)), "{said}");
             }
