@@ -98,6 +98,12 @@ bench-blink: ## measure blink against pytest-mysql and mysql-memory-server: a qu
 	$(MAKE) --no-print-directory hooks
 	scripts/bench-blink
 
+.PHONY: bench-dbdeployer
+bench-dbdeployer: ## measure against dbdeployer, which is built below target/
+	@scripts/setup bench
+	$(MAKE) --no-print-directory hooks
+	scripts/bench-dbdeployer
+
 .PHONY: check
 check: ## formatting, lints, licences and documentation, all warnings denied
 	@scripts/setup check

@@ -40,17 +40,16 @@ const MYSQL_5_6: Class = Class {
     caches_from: 4 * GIB,
 };
 
-/// Estimated: no test has one.
+/// Measured with 5.7.22.
 const MYSQL_5_7: Class = Class {
-    floor: 192 * MIB,
-    baseline: 64 * MIB,
-    schema: (96 * MIB, 192 * MIB),
+    baseline: 24 * MIB,
+    schema: (80 * MIB, 152 * MIB),
     schema_from: 512 * MIB,
     caches_from: GIB,
     ..MYSQL_5_6
 };
 
-/// Measured with 9.7.
+/// Measured with 9.7; 8.0.33 takes less.
 const MYSQL_8: Class = Class {
     kind: Kind::MySql8,
     floor: 256 * MIB,
@@ -74,9 +73,18 @@ const MARIADB: Class = Class {
     caches_from: GIB,
 };
 
+/// This release keeps the weights of every Unicode collation in memory, 77 MiB, from its start on. Neither 10.11.19
+/// nor 11.8.9 does.
+const MARIADB_11_4_5: Class = Class {
+    floor: 224 * MIB,
+    baseline: 112 * MIB,
+    ..MARIADB
+};
+
 impl Class {
     pub(super) fn of(flavour: Flavour, version: Version) -> &'static Self {
         match flavour {
+            Flavour::MariaDb if version == Version::new(11, 4, 5) => &MARIADB_11_4_5,
             Flavour::MariaDb => &MARIADB,
             _ if version < Version::new(5, 7, 0) => &MYSQL_5_6,
             _ if version < Version::new(8, 0, 0) => &MYSQL_5_7,

@@ -9,6 +9,7 @@ use crate::rendering::server_groups;
 const MYSQL_9: (Flavour, Version) = (Flavour::MySql, Version::new(9, 7, 4));
 const MYSQL_5_6: (Flavour, Version) = (Flavour::MySql, Version::new(5, 6, 24));
 const MYSQL_5_7: (Flavour, Version) = (Flavour::Percona, Version::new(5, 7, 44));
+const MARIADB_11_4_5: (Flavour, Version) = (Flavour::MariaDb, Version::new(11, 4, 5));
 const MARIADB: (Flavour, Version) = (Flavour::MariaDb, Version::new(10, 11, 19));
 
 fn within(bytes: u64) -> Memory {
@@ -40,9 +41,10 @@ fn value(plan: &MemoryPlan, option: &str) -> Option<u64> {
 fn l1_plan_fits_every_limit_from_the_floor_on_and_grows_with_it() {
     for (server, floor) in [
         (MYSQL_5_6, 128),
-        (MYSQL_5_7, 192),
+        (MYSQL_5_7, 128),
         (MYSQL_9, 256),
         (MARIADB, 128),
+        (MARIADB_11_4_5, 224),
     ] {
         let mut last = (0, 0);
         // Every block of the platform up to 2 GiB, then up to its most.
@@ -155,9 +157,10 @@ fn limit_below_the_floor_is_refused_whatever_the_options() {
     let small = "innodb_buffer_pool_size=5M\nmax_connections=5\n";
     for (server, floor) in [
         (MYSQL_5_6, 128),
-        (MYSQL_5_7, 192),
+        (MYSQL_5_7, 128),
         (MYSQL_9, 256),
         (MARIADB, 128),
+        (MARIADB_11_4_5, 224),
     ] {
         for my_cnf in ["", small] {
             let refusal = plan(server, within(floor * MIB - 1), my_cnf).check();

@@ -33,8 +33,8 @@ const PASSWORD: &str = "x";
 /// The smallest limit of each, as docs/hooks.md has it.
 fn floor(server: Server) -> u64 {
     match server.kind() {
-        Kind::MariaDb | Kind::MySql56 => 128 * MIB,
-        Kind::MySql57 => 192 * MIB,
+        _ if server == Server::MariaDb114 => 224 * MIB,
+        Kind::MariaDb | Kind::MySql56 | Kind::MySql57 => 128 * MIB,
         Kind::MySql8 => 256 * MIB,
     }
 }
