@@ -106,6 +106,8 @@ fn common(path: &Path, server: &Server) -> OptionFile {
         ("innodb-buffer-pool-size", "64M"),
         // The default of 9.x is touched wholly at the start.
         ("innodb-log-buffer-size", "4M"),
+        // So is MariaDB's.
+        ("key-buffer-size", "8M"),
         ("max-allowed-packet", "64M"),
         // Eight servers at once use up what the system has.
         ("loose-innodb-use-native-aio", "OFF"),
