@@ -55,7 +55,8 @@ fn start_caller(world: &World, server: &str) -> Child {
         .unwrap()
 }
 
-/// Processes whose arguments name a directory below `path`, and what `also` is in.
+/// Processes that work in the directory `path`, as the caller and its `blink` do, from before they are
+/// that, or whose arguments name it; and that have `also` among their arguments.
 fn processes(path: &Path, also: &str) -> Vec<String> {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().into_string().ok());
@@ -63,7 +64,8 @@ fn processes(path: &Path, also: &str) -> Vec<String> {
         .filter(|pid| {
             let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             let words = String::from_utf8_lossy(&words);
-            words.contains(path.to_str().unwrap()) && words.contains(also)
+            let here = fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == path);
+            (here || words.contains(path.to_str().unwrap())) && words.contains(also)
         })
         .collect()
 }
