@@ -6,6 +6,7 @@
 )]
 
 mod connection;
+mod relay;
 mod undeployed;
 mod usage;
 

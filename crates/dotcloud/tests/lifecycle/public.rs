@@ -6,13 +6,14 @@ use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::RUNTIME;
-use crate::world::{World, is_root, processes_below, read, wait_for};
+use crate::world::{Running, World, is_root, processes_below, read, wait_for};
 
 /// Connects and asks, again and again, until it is told to end.
 struct Asking {
@@ -229,6 +230,36 @@ fn traffic_is_told_and_survives_the_gateway() {
     text.position("=== db.0 db, by 1440 minute(s)");
     let info = world.dotcloud(["info", "db"]).with_status(0);
     info.position("  db: 2 connection(s), 0 open; 0 B in, ");
+}
+
+#[test]
+fn push_killed_while_clients_wait_lets_them_go_and_the_next_verb_mends_it() {
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
+    let slow = crate::world::SERVER.replace("time.sleep(0.3)", "time.sleep(3)");
+    world.write("app/server", &slow);
+    world.push(0);
+    let address = world.address("db.0");
+    let mut push = world.command(["push"]);
+    push.env("DOTCLOUD_LAUNCH_LIMIT", "2");
+    push.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut push = Running(push.spawn().unwrap());
+    let route = world.state("public/routes/db-0-db");
+    wait_for("the hold", || {
+        let text = fs::read_to_string(&route).ok()?;
+        text.contains("\"targets\":[],\"hold\":{\"limit\":2,")
+            .then_some(())
+    });
+    push.0.kill().unwrap();
+    push.0.wait().unwrap();
+    let begin = Instant::now();
+    let waited = read(&address).unwrap_or_default();
+    assert_eq!(waited, "", "nobody serves");
+    // Whoever comes waits for no longer than a launch may take.
+    assert!(begin.elapsed() < Duration::from_secs(20), "{begin:?}");
+    world.dotcloud(["up", "-A", "app"]).with_status(0);
+    assert!(world.ask("db.0").contains("started"));
 }
 
 const CHECKED: &str = "\

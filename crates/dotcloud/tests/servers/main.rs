@@ -10,6 +10,7 @@
 
 mod backup;
 mod committed;
+mod connections;
 mod executables;
 mod instances;
 mod killed;
