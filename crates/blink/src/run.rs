@@ -43,6 +43,9 @@ pub(crate) fn run(
     places.sweep(false);
     let cache = Cache::open(environment, start.cache.as_deref(), &places)?;
     let (release, seed) = begin_with(start, &cache, &places, environment, report)?;
+    if is_left_alone(start, &parent) {
+        return Ok(0);
+    }
     let plan = Plan {
         release: &release,
         seed: &seed,
@@ -275,6 +278,18 @@ impl Watch<'_> {
             }
         }
     }
+}
+
+/// Whether nobody wants a server any more: a first run may have taken a while until here.
+fn is_left_alone(start: &Start, parent: &Parent) -> bool {
+    let stdin = io::stdin();
+    let is_ready = |descriptor: BorrowedFd<'_>| {
+        let mut polled = [PollFd::new(&descriptor, PollFlags::IN)];
+        poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+    };
+    parent.was_gone()
+        || parent.descriptor().is_some_and(is_ready)
+        || (start.until_eof && is_ready(stdin.as_fd()) && input_has_ended())
 }
 
 /// Reads what there is, which is for nobody.
