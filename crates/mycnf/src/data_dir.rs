@@ -52,6 +52,9 @@ impl fmt::Display for Database {
     }
 }
 
+/// MySQL 8.0 keeps it while it replaces the dictionary of 5.7. Killed then, it cannot go on itself (8.0.33).
+pub const HALF_UPGRADED: &str = "mysql_dd_upgrade_info";
+
 /// How many names of an unrecognised directory are worth showing.
 const NAMES_SHOWN: usize = 5;
 
@@ -77,7 +80,8 @@ pub fn inspect(path: &Path) -> Result<DataDirState, InspectError> {
     let evidence = Evidence::collect(path).map_err(error)?;
     Ok(judge(&evidence).map_or_else(
         || {
-            names.sort();
+            // What says most first.
+            names.sort_by_key(|name| (name != HALF_UPGRADED, name.clone()));
             names.truncate(NAMES_SHOWN);
             DataDirState::Unrecognised(names)
         },

@@ -34,8 +34,8 @@ pub use accounts::Accounts;
 pub use command::library_path;
 pub use credentials::{Credentials, CredentialsError, Password, PasswordError};
 pub use data_dir::{
-    AccountPlugin, DataDirState, Database, InspectError, Shutdown, account_plugins, inspect,
-    last_mysql_shutdown, last_shutdown,
+    AccountPlugin, DataDirState, Database, HALF_UPGRADED, InspectError, Shutdown, account_plugins,
+    inspect, last_mysql_shutdown, last_shutdown,
 };
 pub use first_run::{FirstRun, FirstRunError, FirstRunFile, FirstRunFileError};
 pub use initialise::{Initialisation, InitialiseError, RoomError, is_scarce, remove_unfinished};

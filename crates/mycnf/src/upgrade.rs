@@ -127,6 +127,8 @@ impl Upgrade<'_> {
         let mut command = self.client(dump);
         command.arg(with_path("--result-file=", &unfinished)).args([
             "--skip-lock-tables",
+            // Else the rows of mysql.event are left out.
+            "--events",
             "--databases",
             "mysql",
         ]);

@@ -4,8 +4,8 @@ use std::io;
 
 use hook::{Advice, CommandError, Explain, Kind};
 use mycnf::{
-    FirstRunError, FirstRunFileError, IncludeError, InitialiseError, LockError, MemoryError,
-    PersistedError, ProbeError, TemporaryServerError,
+    FirstRunError, FirstRunFileError, HALF_UPGRADED, IncludeError, InitialiseError, LockError,
+    MemoryError, PersistedError, ProbeError, TemporaryServerError,
 };
 use thiserror::Error;
 
@@ -178,6 +178,12 @@ impl Explain for PrepareError {
             Self::Render(error) => render(error),
             Self::Inspect(_) => environment("make it readable for this user, start again"),
             Self::TakeOver(error) => error.advice(),
+            Self::Unrecognised { names, .. } if names.iter().any(|name| name == HALF_UPGRADED) => {
+                environment(
+                    "nothing was touched: MySQL 8.0 was killed while it upgraded this, and cannot \
+                     go on either: put back the copy from before, push again",
+                )
+            }
             Self::Unrecognised { .. } => environment(
                 "nothing was touched: move these files away to get a fresh database, or put the \
                  real data directory there",

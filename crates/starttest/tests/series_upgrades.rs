@@ -5,17 +5,21 @@
     reason = "clippy's allowance for tests does not reach their helpers"
 )]
 
+#[path = "../../hook/tests/points/mod.rs"]
+mod points;
 mod real;
 #[path = "../../hook/tests/sandbox/mod.rs"]
 mod sandbox;
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use mysql::Conn;
 use mysql::prelude::Queryable;
+use points::Sweep;
 use real::{Instance, Running, Server};
-use sandbox::listing;
+use sandbox::{listing, wait_for};
 
 const PASSWORD: &str = "known";
 
@@ -188,4 +192,49 @@ fn mysql_5_6_is_refused_by_8_0() {
     let error =
         "its own way is 5.7, 8.0, one after the other, with mysql_upgrade by hand up to 5.7\n";
     assert!(outcome.stderr.ends_with(error), "{}", outcome.stderr);
+}
+
+/// A container of `server` with a copy of the `~/data` of `from`.
+fn with_copy(from: &Instance, server: Server) -> Instance {
+    let instance = Instance::in_memory(server);
+    let mut cp = Command::new("cp");
+    cp.args(["-rp", "--sparse=always"])
+        .arg(from.home().join("data"))
+        .arg(instance.home());
+    assert!(cp.status().unwrap().success());
+    instance
+}
+
+fn kill_after(instance: &Instance, after: Duration) {
+    let mut command = with_password(instance);
+    let starttest = Running(command.stderr(Stdio::null()).spawn().unwrap());
+    let moment = Instant::now() + after;
+    wait_for("that moment", || (Instant::now() > moment).then_some(()));
+    starttest.signal("KILL");
+    starttest.end();
+}
+
+/// Kills the upgrade at points spread over it; the next start completes it.
+fn killed_anywhere(from: Server, to: Server) {
+    let (old, running) = filled(from);
+    stop(running);
+    let uninterrupted = with_copy(&old, to);
+    let begin = Instant::now();
+    let running = uninterrupted.start(&mut with_password(&uninterrupted));
+    uninterrupted.connect(PASSWORD);
+    let whole = begin.elapsed();
+    drop(running);
+    let name = format!("upgrade from {} to {}", from.title(), to.title());
+    Sweep::usually(&name, 4).each(1, |point| {
+        let instance = with_copy(&old, to);
+        kill_after(&instance, whole.mul_f64(point.fraction));
+        let running = instance.start(&mut with_password(&instance));
+        check(&mut instance.connect(PASSWORD), 2, &name);
+        stop(running);
+    });
+}
+
+#[test]
+fn upgrade_from_mariadb_10_5_killed_anywhere_is_completed_by_the_next_start() {
+    killed_anywhere(Server::MariaDb105, Server::MariaDb);
 }

@@ -52,6 +52,7 @@ fn running_with_rows(server: Server) -> (Instance, Running, Conn) {
         "INSERT INTO shop.aria VALUES (1), (2), (3)",
         "INSERT INTO shop.myisam VALUES (1), (2), (3)",
         "CREATE USER app@'%' IDENTIFIED BY 'app'",
+        "CREATE EVENT shop.tidy ON SCHEDULE EVERY 1 DAY DO DELETE FROM shop.aria WHERE i > 3",
     ] {
         root.query_drop(sql).unwrap();
     }
@@ -79,6 +80,10 @@ fn check_rows(root: &mut Conn) {
         .unwrap()
         .unwrap();
     assert_eq!(app, 1);
+    let event: Option<String> = root
+        .query_first("SELECT event_name FROM information_schema.events")
+        .unwrap();
+    assert_eq!(event.as_deref(), Some("tidy"));
 }
 
 /// What is in `~/data` beside the usual.

@@ -202,3 +202,18 @@ fn inspect_absent_and_unreadable() {
         )
     );
 }
+
+/// As 8.0.33 left it when it was killed between its dictionary and the end of 5.7's.
+#[test]
+fn inspect_a_half_upgraded_dictionary_is_named_first() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["#ib_0", "a", "b", "c", "d", HALF_UPGRADED] {
+        put(dir.path(), name, "");
+    }
+    put(dir.path(), "mysql/user.frm", definition(50_722));
+    put(dir.path(), "mysql.ibd", tablespace(80_033));
+    let DataDirState::Unrecognised(names) = inspect(dir.path()).unwrap() else {
+        panic!("files of both")
+    };
+    assert_eq!(names, [HALF_UPGRADED, "#ib_0", "a", "b", "c"]);
+}

@@ -213,6 +213,15 @@ fn data_errors_have_exact_texts() {
          files away to get a fresh database, or put the real data directory there",
     );
     assert_rendered(
+        PrepareError::Unrecognised {
+            path: path(),
+            names: vec!["mysql_dd_upgrade_info".to_owned()],
+        },
+        "/h/x is not a data directory: it holds mysql_dd_upgrade_info\n  next: nothing was \
+         touched: MySQL 8.0 was killed while it upgraded this, and cannot go on either: put back \
+         the copy from before, push again",
+    );
+    assert_rendered(
         PrepareError::DataRequired { path: path() },
         "there is no data directory /h/x, and MYSQL_REQUIRE_DATA forbids a fresh one\n  next: put \
          the data back, or unset MYSQL_REQUIRE_DATA to begin with a fresh database",
