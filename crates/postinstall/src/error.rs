@@ -178,16 +178,7 @@ impl Explain for PrepareError {
             Self::Render(error) => render(error),
             Self::Inspect(_) => environment("make it readable for this user, start again"),
             Self::TakeOver(error) => error.advice(),
-            Self::Unrecognised { names, .. } if names.iter().any(|name| name == HALF_UPGRADED) => {
-                environment(
-                    "nothing was touched: MySQL 8.0 was killed while it upgraded this, and cannot \
-                     go on either: put back the copy from before, push again",
-                )
-            }
-            Self::Unrecognised { .. } => environment(
-                "nothing was touched: move these files away to get a fresh database, or put the \
-                 real data directory there",
-            ),
+            Self::Unrecognised { names, .. } => environment(unrecognised(names)),
             Self::DataRequired { .. } => environment(
                 "put the data back, or unset MYSQL_REQUIRE_DATA to begin with a fresh database",
             ),
@@ -414,6 +405,17 @@ fn refused(evidence: &str) -> &'static str {
     } else {
         "correct the option of my.cnf that it names, or MYSQL_ROOT_PASSWORD, MYSQL_DATABASE, \
          MYSQL_USER or MYSQL_PASSWORD"
+    }
+}
+
+/// What to do about a directory with `names` in it.
+fn unrecognised(names: &[String]) -> &'static str {
+    if names.iter().any(|name| name == HALF_UPGRADED) {
+        "nothing was touched: MySQL 8.0 was killed while it upgraded this, and cannot go on either: \
+         put back the copy from before, push again"
+    } else {
+        "nothing was touched: move these files away to get a fresh database, or put the real data \
+         directory there"
     }
 }
 
