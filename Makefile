@@ -34,6 +34,12 @@ stop: ## stop what `make run` started; the data stays, and `make run` starts it 
 clean: ## undo everything, the database of `make run` included (asks first)
 	@scripts/clean "$(APP)"
 
+.PHONY: image
+image: ## write an image that docker, podman and containerd load to target/image/: SERVER=…, or TARBALL=…
+	@scripts/setup run "$(SERVER)"
+	$(MAKE) --no-print-directory hooks
+	scripts/image "$(SERVER)" "$(TARBALL)"
+
 .PHONY: hooks
 hooks: ## build the static executables: the hooks into hooks/, dotcloud, repack and blink into target/bin/
 	@scripts/setup build

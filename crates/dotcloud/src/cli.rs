@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use arguments::{
-    Backup, Backups, Create, Deploy, Dlogs, Env, Form, Logs, Origin, Period, Protocol, Push,
+    Backup, Backups, Create, Deploy, Dlogs, Env, Form, Image, Logs, Origin, Period, Protocol, Push,
     Restore, Run, Status, Upload,
 };
 
@@ -240,6 +240,18 @@ Example:
         #[arg(value_name = "SERVICE.N")]
         instance: Selection,
     },
+    /// Write a built service to a file that container engines load
+    #[command(after_help = "\
+What was built last, on libc and the service's systempackages of this machine's
+Debian release, as an OCI layout that 'docker load' takes as well. What is below
+'image:' of the service in dotcloud.yml says how it is started; docs/image.md.
+Variables that were set with 'env' are not in it.
+
+Examples:
+  dotcloud image db --output db.tar
+  dotcloud image db --output db.tar --tag me/mysql:9.7 --tag me/mysql:latest
+  dotcloud image db --output db.tar --base debian-rootfs.tar.gz")]
+    Image(Image),
     /// List the revisions whose code is kept
     #[command(after_help = "\
 The last five that were pushed, and those that run, which are starred; oldest

@@ -13,6 +13,7 @@ mod destroy;
 mod down;
 mod env;
 mod generate;
+mod image;
 mod info;
 mod json;
 mod logs;
@@ -152,6 +153,7 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
         } => traffic::traffic(&call, &instance, period, form),
         Verb::Logs(arguments) => logs::logs(&call, &arguments),
         Verb::Run(arguments) => run::run(&call, &arguments, environment),
+        Verb::Image(arguments) => image::image(&call, &arguments),
         Verb::Restart { instance } => restart::restart(&call, &instance),
         Verb::Scale { scalings } => scale::scale(&call, &scalings),
         Verb::Revisions(form) => deploy::revisions(&call, form),

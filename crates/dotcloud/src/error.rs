@@ -17,6 +17,7 @@ use crate::environment::VariableError;
 use crate::files::FileError;
 use crate::gateway::GatewayError;
 use crate::handover::HandoverError;
+use crate::image::ImageError;
 use crate::launch::LaunchError;
 use crate::orphans::ProcessError;
 use crate::project::ProjectError;
@@ -121,6 +122,8 @@ pub(crate) enum Error {
     Runtime(#[from] RuntimeError),
     #[error(transparent)]
     Process(#[from] ProcessError),
+    #[error(transparent)]
+    Image(#[from] ImageError),
     #[error(transparent)]
     Gateway(#[from] GatewayError),
 }

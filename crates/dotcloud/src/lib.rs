@@ -27,6 +27,7 @@ mod gateway;
 mod group;
 mod handover;
 mod hook_run;
+mod image;
 mod launch;
 mod ledger;
 mod lines;

@@ -97,6 +97,11 @@ impl Store {
         self.directory(application).join("snapshots")
     }
 
+    /// Packages for images, and the lists they are found by.
+    pub(crate) fn packages(&self) -> PathBuf {
+        self.root.join("packages")
+    }
+
     /// The logs of the last deployments, by their ids.
     pub(crate) fn deployments(&self, application: &str) -> PathBuf {
         self.directory(application).join("deployments")

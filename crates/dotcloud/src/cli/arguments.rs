@@ -7,6 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::application::Selection;
 use crate::backup::Keep;
+use crate::image::Tag;
 use crate::runtime::Choice;
 use crate::since::{self, Since};
 use crate::upload::{Compare, Vcs};
@@ -17,6 +18,23 @@ pub(crate) struct Form {
     /// Print JSON, for programs
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What of an image is chosen.
+#[derive(Args, Debug)]
+pub(crate) struct Image {
+    /// The service
+    #[arg(value_name = "SERVICE")]
+    pub(crate) service: String,
+    /// The file to write
+    #[arg(long, value_name = "FILE.tar")]
+    pub(crate) output: PathBuf,
+    /// A name; again for more [default: localhost/APP-SERVICE:latest]
+    #[arg(long, value_name = "NAME:TAG")]
+    pub(crate) tag: Vec<Tag>,
+    /// A root file system, as tar or tar.gz, to build on instead of Debian's packages
+    #[arg(long, value_name = "FILE")]
+    pub(crate) base: Option<PathBuf>,
 }
 
 /// How far `traffic` looks back.

@@ -1,6 +1,7 @@
 //! The advice itself, one function per kind of failure, each exhaustive.
 
 mod backup;
+mod image;
 mod machine;
 mod upload;
 
@@ -27,6 +28,7 @@ use crate::revisions::RevisionError;
 use crate::snapshot;
 use crate::store::StoreError;
 use crate::wiring::WiringError;
+use image::image;
 use machine::{packages, process, runtime, supervisor};
 use upload::{commit, upload};
 
@@ -43,6 +45,8 @@ const NOT_CONNECTED: &str = "'dotcloud create APP' makes one and connects this d
 const OUTPUT: &str = "see to it that the output takes all of it; what was to be done is done, and \
      'dotcloud dlogs latest' has what a deployment said";
 
+const PUSH_FIRST: &str = "push it first: 'dotcloud push'";
+
 pub(super) fn of(error: &Error) -> Advice {
     match error {
         Error::WorkingDirectory { .. } => environment("cd into a directory that exists"),
@@ -53,9 +57,7 @@ pub(super) fn of(error: &Error) -> Advice {
         Error::NoService { known, .. } if !known.is_empty() => {
             configuration(format!("name one of its services: {}", known.join(", ")))
         }
-        Error::NoService { .. } | Error::NotDeployed { .. } => {
-            configuration("push it first: 'dotcloud push'")
-        }
+        Error::NoService { .. } | Error::NotDeployed { .. } => configuration(PUSH_FIRST),
         Error::NoInstance { .. } => configuration("'dotcloud info' tells which there are"),
         Error::SeveralInstances { service, .. } => {
             configuration(format!("say which one, for example {service}.0"))
@@ -102,6 +104,7 @@ pub(super) fn of(error: &Error) -> Advice {
         Error::Wiring(error) => wiring(error),
         Error::Runtime(error) => runtime(error),
         Error::Process(error) => process(error),
+        Error::Image(error) => image(error),
         Error::Gateway(error) => gateway(error),
     }
 }
