@@ -191,6 +191,22 @@ Examples:
         #[command(flatten)]
         form: Form,
     },
+    /// Show how much memory an instance uses
+    #[command(after_help = "\
+What is used now, what of it is cache of files, which the kernel takes back when
+memory gets short, the most since the instance was started, and the limit. Where
+the kernel does not count for the instance, it is what its processes add up to.
+
+Examples:
+  dotcloud memory db.0
+  dotcloud memory db.0 --json | jq .used")]
+    Memory {
+        /// The instance
+        #[arg(value_name = "SERVICE.N")]
+        instance: Selection,
+        #[command(flatten)]
+        form: Form,
+    },
     /// Open the web page of a service in the browser
     #[command(after_help = "\
 Needs xdg-open, or another program that opens a page.

@@ -17,6 +17,7 @@ mod image;
 mod info;
 mod json;
 mod logs;
+mod memory;
 mod open;
 mod push;
 mod restart;
@@ -151,6 +152,7 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
             period,
             form,
         } => traffic::traffic(&call, &instance, period, form),
+        Verb::Memory { instance, form } => memory::memory(&call, &instance, form),
         Verb::Logs(arguments) => logs::logs(&call, &arguments),
         Verb::Run(arguments) => run::run(&call, &arguments, environment),
         Verb::Image(arguments) => image::image(&call, &arguments),

@@ -45,6 +45,8 @@ pub(crate) enum Error {
     },
     #[error("there is no instance {instance}")]
     NoInstance { instance: String },
+    #[error("{instance} does not run")]
+    DoesNotRun { instance: String },
     #[error("the service '{service}' has {count} instances")]
     SeveralInstances { service: String, count: usize },
     #[error("'{service}' is a service, not an instance")]
@@ -397,6 +399,12 @@ mod tests {
                 },
                 "dotcloud: error: the application 'app' has no service 'db'\n  next: push it \
                  first: 'dotcloud push'\n",
+            ),
+            (
+                Error::DoesNotRun {
+                    instance: "db.3".to_owned(),
+                },
+                "dotcloud: error: db.3 does not run\n  next: start it: 'dotcloud restart db.3'\n",
             ),
             (
                 Error::NoInstance {

@@ -36,6 +36,12 @@ impl Group {
         Some(Self(mount.join(name)))
     }
 
+    /// Its own name, without where it is.
+    pub(crate) fn name(&self) -> String {
+        let name = self.0.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
     /// Makes it; whether it is there.
     pub(crate) fn make(&self) -> bool {
         match fs::create_dir(&self.0) {

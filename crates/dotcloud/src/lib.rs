@@ -52,6 +52,7 @@ mod system_packages;
 mod tail;
 mod terminal;
 mod upload;
+mod usage;
 mod wiring;
 
 pub use commands::main;

@@ -20,6 +20,7 @@ use crate::container::{Paths, Variables};
 use crate::files::FileError;
 use crate::orphans::{Process, ProcessError};
 use crate::scaling::Memory;
+use crate::usage::Usage;
 pub(crate) use choice::{Choice, Chosen, choose, of_container};
 pub(crate) use process::ProcessRuntime;
 
@@ -71,6 +72,10 @@ pub(crate) trait Runtime: Sync {
 
     /// Every process that belongs to the container, whoever its parent is now.
     fn processes(&self, container: &Paths) -> Result<Vec<Process>, ProcessError>;
+
+    /// How the name of the control group begins that only processes of the container are in, if it has
+    /// one.
+    fn group_name(&self, container: &Paths) -> Option<String>;
 
     /// Ends whatever runs in the container, telling each process to `tell` first.
     fn end(&self, container: &Paths, tell: &mut dyn FnMut(&Process)) -> Result<(), RuntimeError>;
@@ -148,10 +153,28 @@ pub(crate) enum RuntimeError {
     },
     #[error("the container {container} is not running", container = container.display())]
     NotRunning { container: PathBuf },
+    #[error("nothing tells how much memory the container {container} uses", container = container.display())]
+    NotMeasured { container: PathBuf },
     #[error(transparent)]
     Process(#[from] ProcessError),
     #[error(transparent)]
     File(#[from] FileError),
+}
+
+/// What `container` uses of this machine's memory. None if nothing runs in it.
+pub(crate) fn measure(
+    runtime: &dyn Runtime,
+    container: &Paths,
+) -> Result<Option<Usage>, RuntimeError> {
+    let processes = runtime.processes(container)?;
+    if processes.is_empty() {
+        return Ok(None);
+    }
+    let group = runtime.group_name(container);
+    let usage = Usage::of(&processes, group.as_deref());
+    usage.map(Some).ok_or_else(|| RuntimeError::NotMeasured {
+        container: container.root().to_owned(),
+    })
 }
 
 impl RuntimeError {
@@ -219,6 +242,12 @@ mod tests {
                     container: container(),
                 },
                 "the container /d/db.0/1 is not running",
+            ),
+            (
+                RuntimeError::NotMeasured {
+                    container: container(),
+                },
+                "nothing tells how much memory the container /d/db.0/1 uses",
             ),
         ] {
             assert_eq!(error.to_string(), text);

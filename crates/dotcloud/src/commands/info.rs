@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::table::table;
-use super::{Call, backed_up, check_service, json, traffic};
+use super::{Call, backed_up, check_service, json, memory, traffic};
 use crate::application::{Application, Instance, InstanceName, PUBLIC_HOST, Selection, Service};
 use crate::build_file::PortKind;
 use crate::cli::Form;
@@ -115,6 +115,9 @@ fn show_instance(call: &Call, application: &Application, name: &InstanceName, in
             console::print(format!("runtime:    {}", runtime.describe()));
         }
         console::print(format!("revision:   {}", container.revision));
+        if let Ok(Some(usage)) = memory::of_instance(call, application, name) {
+            console::print(format!("memory:     {}", memory::in_words(&usage)));
+        }
     }
     let ports: Vec<(String, String)> = urls(instance)
         .into_iter()

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Call, backed_up, info, traffic};
+use super::{Call, backed_up, info, memory, traffic};
 use crate::application::{Application, Instance, InstanceName, Service};
 use crate::console;
 
@@ -100,6 +100,10 @@ fn instance(
         "urls": urls,
         "traffic": traffic,
         "backup": backed_up::value(call, application, name),
+        "memory": memory::of_instance(call, application, name)
+            .ok()
+            .flatten()
+            .map(|usage| memory::describe(&usage)),
     })
 }
 

@@ -160,7 +160,7 @@ fn local(seconds: u64, period: Period) -> String {
 }
 
 /// With the largest unit that leaves a whole number before the point.
-fn bytes(count: u64) -> String {
+pub(super) fn bytes(count: u64) -> String {
     let mut scaled = (count, 0);
     let mut units = ["KiB", "MiB", "GiB", "TiB"].into_iter();
     let mut unit = "B";

@@ -59,6 +59,9 @@ pub(super) fn of(error: &Error) -> Advice {
         }
         Error::NoService { .. } | Error::NotDeployed { .. } => configuration(PUSH_FIRST),
         Error::NoInstance { .. } => configuration("'dotcloud info' tells which there are"),
+        Error::DoesNotRun { instance } => {
+            environment(format!("start it: 'dotcloud restart {instance}'"))
+        }
         Error::SeveralInstances { service, .. } => {
             configuration(format!("say which one, for example {service}.0"))
         }

@@ -1,4 +1,4 @@
-//! A container as an OCI bundle, run by whichever of runc, crun and youki works here: user 1000:33
+//! A container as an OCI bundle, run by whichever of runc, crun and youki works here: a user
 //! without rights, a read-only system, its own processes, limits of memory and processes as far as
 //! we have the right to set any. It shares this machine's network, because its ports are this
 //! machine's.
@@ -315,6 +315,10 @@ impl Runtime for OciRuntime {
             !orphans::is_zombie(process)
                 && (inside.has(process) || orphans::is_marked(process, &marker))
         })
+    }
+
+    fn group_name(&self, container: &Paths) -> Option<String> {
+        self.rights.limit_memory().then(|| bundle::id(container))
     }
 
     fn end(&self, container: &Paths, tell: &mut dyn FnMut(&Process)) -> Result<(), RuntimeError> {

@@ -123,6 +123,10 @@ impl Runtime for ProcessRuntime {
         orphans::find(&self.account, container, self.group(container).as_ref())
     }
 
+    fn group_name(&self, container: &Paths) -> Option<String> {
+        self.group(container).map(|group| group.name())
+    }
+
     fn end(&self, container: &Paths, tell: &mut dyn FnMut(&Process)) -> Result<(), RuntimeError> {
         let ended = orphans::end(|| self.processes(container), tell);
         if let Some(group) = self.group(container) {

@@ -234,6 +234,9 @@ fn scale_memory_of_a_running_container_counts_at_once_without_a_restart() {
         world.dotcloud(["scale", "db:memory=512M"]).with_status(0);
         let info = world.dotcloud(["info", "db"]).stdout;
         assert!(info.contains("\nreserved memory: 512.0 M\n"), "{info}");
+        assert!(info.contains("; limit 512.0 MiB\n"), "{info}");
+        let told = world.dotcloud(["memory", "db"]).with_status(0).stdout;
+        assert!(told.contains("\nlimit: 512.0 MiB\n"), "{told}");
     }
     assert_eq!(world.ask("db.0").matches("started").count(), 1);
     assert!(world.state("db.0/1").exists(), "no new container");

@@ -21,6 +21,8 @@ fn info(world: &World, words: &[&str]) -> Value {
         None => &mut described,
     };
     let instance = service["instances"][0].as_object_mut().unwrap();
+    let memory = instance.remove("memory").unwrap();
+    assert!(memory["used"].as_u64() > Some(1 << 20), "{memory}");
     let traffic = instance.remove("traffic").unwrap();
     for name in ["connections", "open", "bytes_in", "bytes_out"] {
         assert!(traffic["db"][name].is_u64(), "{name}: {traffic}");

@@ -233,3 +233,27 @@ fn down_ends_every_process_and_the_next_push_starts_again() {
     assert_eq!(world.address("db.0"), address);
     assert_eq!(world.ask("db.0").matches("started").count(), 3);
 }
+
+#[test]
+fn memory_tells_use_and_limit_of_an_instance_that_runs() {
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
+    world.push(0);
+    let told = world.dotcloud(["memory", "db", "--json"]).with_status(0);
+    let told: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
+    // An interpreter with its supervisord.
+    let used = told["used"].as_u64().unwrap();
+    assert!((1 << 20..1 << 30).contains(&used), "{told}");
+    assert_eq!(told["limit"], serde_json::Value::Null);
+    let counted = told["counted"].as_str().unwrap();
+    assert!(["group", "processes"].contains(&counted), "{told}");
+    let told = world.dotcloud(["memory", "db.0"]).with_status(0).stdout;
+    assert!(told.starts_with("=== db.0\nused:  "), "{told}");
+    assert!(told.contains("\nlimit: none\n"), "{told}");
+    let info = world.dotcloud(["info", "db"]).with_status(0).stdout;
+    assert!(info.contains("\nmemory:     "), "{info}");
+    world.dotcloud(["down"]).with_status(0);
+    let told = world.dotcloud(["memory", "db.0"]).with_status(1).stdout;
+    assert!(told.contains("error: db.0 does not run\n"), "{told}");
+}

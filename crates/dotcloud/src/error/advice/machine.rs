@@ -30,6 +30,9 @@ pub(super) fn runtime(error: &RuntimeError) -> Advice {
              without",
         ),
         RuntimeError::Start { .. } => environment("see to it that it can be run"),
+        RuntimeError::NotMeasured { .. } => {
+            environment("ask again as root, or as the user that the services run as")
+        }
         RuntimeError::NotRunning { .. } => environment("start it: 'dotcloud restart SERVICE.N'"),
         RuntimeError::Process(error) => process(error),
         RuntimeError::File(error) => file(error),
