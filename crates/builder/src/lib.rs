@@ -10,6 +10,7 @@ mod first_run;
 mod inflate;
 mod libraries;
 mod members;
+mod protection;
 mod release;
 mod seed;
 mod settings;

@@ -12,6 +12,7 @@ use mycnf::{Layout, ProbeError, Server};
 use thiserror::Error;
 
 use crate::libraries::{self, LibrariesError};
+use crate::protection;
 use crate::tarball::{Tarball, TarballError};
 use crate::unpack::{Limits, UnpackError, unpack};
 
@@ -129,9 +130,15 @@ fn threads() -> NonZero<usize> {
     thread::available_parallelism().map_or(NonZero::<usize>::MIN, |cores| cores.min(MOST))
 }
 
-/// Points `~/mysql/install` at the release and drops the others.
+/// Points `~/mysql/install` at the release, which nobody writes any more, and drops the others.
 pub(crate) fn activate(id: &str, layout: &Layout, report: &mut Report) -> Result<(), ReleaseError> {
     let (releases, install) = (layout.releases(), layout.install());
+    // Not before it is in its place: a directory that cannot be written cannot be moved. Every time: the
+    // last build may have been killed.
+    protection::protect(&releases.join(id)).map_err(|source| ReleaseError::Prepare {
+        path: releases.join(id),
+        source,
+    })?;
     point(&install, &Path::new("releases").join(id)).map_err(|source| {
         ReleaseError::PutInPlace {
             path: install,
@@ -148,7 +155,7 @@ fn drop_others(releases: &Path, id: &str, report: &mut Report) -> io::Result<()>
     for entry in fs::read_dir(releases)? {
         let entry = entry?;
         if entry.file_name() != id {
-            fs::remove_dir_all(entry.path())?;
+            protection::remove(&entry.path())?;
             report.bullet(format!("dropped release {}", entry.file_name().display()));
         }
     }
@@ -240,6 +247,11 @@ mod tests {
             Path::new("releases/new-2")
         );
         assert!(!layout.releases().join("old-1").exists());
+        let new = fs::metadata(layout.releases().join("new-2")).unwrap();
+        assert_eq!(
+            std::os::unix::fs::PermissionsExt::mode(&new.permissions()) & 0o777,
+            0o555
+        );
     }
 
     #[test]

@@ -51,7 +51,7 @@ fn build_twice_builds_once() {
         ("starttest", 0o755),
         ("profile", 0o644),
         ("mysql/my.cnf", 0o600),
-        ("mysql/install/bin/mysqld", 0o755),
+        ("mysql/install/bin/mysqld", 0o555),
     ] {
         assert_eq!(mode(&home.join(name)), permissions, "{name}");
     }

@@ -259,6 +259,17 @@ impl Rendering<'_> {
                        package's /var/lib/mysql-files";
             self.fill("secure-file-priv", "secure-file-priv", b"NULL", why);
         }
+        if !mysql || version < Version::new(5, 7, 6) {
+            let why =
+                "whoever has the FILE privilege would write and read files wherever the server may";
+            let path = layout.tmp_dir();
+            self.fill(
+                "secure-file-priv",
+                "secure-file-priv",
+                path.as_os_str().as_bytes(),
+                why,
+            );
+        }
         if mysql && version >= Version::new(8, 0, 11) {
             self.fill_x_plugin(layout);
         }

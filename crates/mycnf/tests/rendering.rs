@@ -246,13 +246,25 @@ fn render_options_a_server_lacks_are_left_out() {
     };
     for (option, in_9, in_5_6, in_mariadb) in [
         ("mysqlx", true, false, false),
-        ("secure-file-priv", true, false, false),
+        ("secure-file-priv", true, true, true),
         ("sync-binlog", false, true, true),
     ] {
         assert_eq!(has(MYSQL_9, option), in_9, "{option}");
         assert_eq!(has(MYSQL_5_6, option), in_5_6, "{option}");
         assert_eq!(has(MARIADB, option), in_mariadb, "{option}");
     }
+}
+
+#[test]
+fn render_files_of_statements_have_one_directory_or_none() {
+    let value = |server| {
+        let rendered = render("", server, None);
+        let found = rendered.file.get(&["mysqld"], "secure-file-priv");
+        String::from_utf8(found.unwrap().value.unwrap()).unwrap()
+    };
+    assert_eq!(value(MYSQL_9), "NULL");
+    assert_eq!(value(MYSQL_5_6), "/home/me/mysql/tmp");
+    assert_eq!(value(MARIADB), "/home/me/mysql/tmp");
 }
 
 #[test]
