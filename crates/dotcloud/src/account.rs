@@ -1,17 +1,21 @@
-//! Whom a service runs as: never root. Started by root, the platform's own uid and gid, without
-//! supplementary groups; started by anyone else, that user.
+//! Whom a service runs as: never root. Started by root, a uid of its application's own and the platform's
+//! gid, without supplementary groups; started by anyone else, that user.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
-/// `dotcloud` and `www-data` in every container of the platform.
+/// `dotcloud` and `www-data` in every container of the platform. The uid is that of applications that
+/// were created before each had its own.
 const SERVICE_UID: u32 = 1000;
 const SERVICE_GID: u32 = 33;
-/// Of what serves the public ports: neither root's nor any service's, and in none of the ranges that
-/// Debian or systemd give to users, daemons or containers.
+/// What root gives to the services of one application each. In none of the ranges that Debian or systemd
+/// give to users, daemons or containers.
+pub(crate) const OF_APPLICATIONS: RangeInclusive<u32> = 60_600..=61_099;
+/// Of what serves the public ports: neither root's nor any service's, likewise.
 const GATEWAY_ID: u32 = 61_100;
 
 /// The user and group of everything a service owns.
@@ -24,11 +28,14 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// The account of this machine's services.
-    pub(crate) fn of_services() -> Self {
+    /// The account of the services of an application that has `uid`; None is one that was created before
+    /// applications had any.
+    pub(crate) fn of_services(uid: Option<u32>) -> Self {
         if rustix::process::geteuid().is_root() {
             Self {
-                uid: SERVICE_UID,
+                uid: uid
+                    .filter(|uid| OF_APPLICATIONS.contains(uid))
+                    .unwrap_or(SERVICE_UID),
                 gid: SERVICE_GID,
                 drops: true,
             }
@@ -120,6 +127,19 @@ fn person(users: &str, uid: u32) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn services_of_root_are_never_root() {
+        for (uid, expected) in [
+            (None, SERVICE_UID),
+            (Some(0), SERVICE_UID),
+            (Some(61_100), SERVICE_UID),
+            (Some(60_600), 60_600),
+        ] {
+            let account = Account::of_services(uid);
+            assert!(!account.drops() || account.uid == expected, "{account:?}");
+        }
+    }
 
     #[test]
     fn person_has_the_uid_and_a_shell() {

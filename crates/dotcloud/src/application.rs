@@ -50,6 +50,9 @@ pub(crate) struct Application {
     /// Of containers to come.
     #[serde(default)]
     pub(crate) runtime: Choice,
+    /// Of its services, if root chose one; never changed, because their files have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) uid: Option<u32>,
 }
 
 /// The result of a good build.
@@ -146,6 +149,7 @@ impl Application {
             builds: BTreeMap::new(),
             down: false,
             runtime: Choice::default(),
+            uid: None,
         }
     }
 

@@ -49,7 +49,7 @@ fn build_in(
     log: &mut DeploymentLog,
 ) -> Result<Taken, BuildError> {
     let container = &platform.store.build(&application.name, &service.name);
-    let account = platform.account;
+    let account = runtime.account();
     let snapshots = platform.store.snapshots(&application.name);
     container.create(&account)?;
     if let Some(name) = previous {

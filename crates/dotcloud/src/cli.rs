@@ -27,7 +27,7 @@ use crate::scaling::Scaling;
     after_help = "\
 State is kept in $DOTCLOUD_HOME, else as root in /var/lib/dotcloud, else in
 $XDG_DATA_HOME/dotcloud or ~/.local/share/dotcloud. Started by root, services
-run as uid 1000, gid 33; else as you.
+run as a uid of their application's own, gid 33; else as you.
 
 Examples:
   dotcloud create mysql       make an application, connect this directory to it

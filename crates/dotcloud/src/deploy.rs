@@ -113,7 +113,7 @@ fn deploy_settled(
 ) -> Result<(), DeployError> {
     check_sockets(platform, application, request)?;
     check_variables(application, request)?;
-    warn(platform, request, log);
+    warn(request, log);
     // Found now, not when everything is built and the old instance is down.
     let supervisord = platform.supervisord()?;
     builds::make(platform, application, request, log)?;
@@ -202,14 +202,15 @@ fn check_sockets(
 }
 
 /// Of what is allowed, and will hardly be meant.
-fn warn(platform: &Platform, request: Request<'_>, log: &mut DeploymentLog) {
-    if let Some(name) = platform.account.human() {
+fn warn(request: Request<'_>, log: &mut DeploymentLog) {
+    let account = request.runtime.account();
+    if let Some(name) = account.human() {
         log.warning(
             "platform",
             format!(
-                "services of root have the uid {}, which is {name}'s on this machine: to the kernel \
-                 they are the same user (docs/platform.md, 'Whom a service is')",
-                platform.account.uid
+                "the services of this application have the uid {}, which is {name}'s on this machine: \
+                 to the kernel they are the same user (docs/platform.md, 'Whom a service is')",
+                account.uid
             ),
         );
     }

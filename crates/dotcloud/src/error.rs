@@ -25,6 +25,7 @@ use crate::revisions::RevisionError;
 use crate::runtime::RuntimeError;
 use crate::store::StoreError;
 use crate::supervisor::SupervisorError;
+use crate::uids::UidError;
 use crate::upload::{CommitError, UploadError};
 use crate::wiring::WiringError;
 
@@ -96,6 +97,8 @@ pub(crate) enum Error {
     Revision(#[from] RevisionError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Uid(#[from] UidError),
     #[error(transparent)]
     Project(#[from] ProjectError),
     #[error(transparent)]

@@ -51,6 +51,7 @@ mod supervisor;
 mod system_packages;
 mod tail;
 mod terminal;
+mod uids;
 mod upload;
 mod usage;
 mod wiring;

@@ -1,5 +1,6 @@
 //! What every verb works with: the state, the runtime, supervisord, time limits.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,8 +18,6 @@ use crate::supervisor::{self, Supervisor, SupervisorError};
 /// The platform on this machine.
 pub(crate) struct Platform {
     pub(crate) store: Store,
-    /// The user of everything in a container.
-    pub(crate) account: Account,
     pub(crate) limits: Limits,
     /// Whoever pushes: `DOTCLOUD_USERNAME` in every service.
     pub(crate) username: String,
@@ -49,7 +48,6 @@ impl Platform {
             .unwrap_or("dotcloud");
         Ok(Self {
             store,
-            account: Account::of_services(),
             limits: Limits::of(environment),
             username: username.to_owned(),
             stop: Arc::default(),
@@ -60,7 +58,8 @@ impl Platform {
     /// The runtime of containers to come.
     pub(crate) fn choose_runtime(&self, application: &Application) -> Result<Chosen, RuntimeError> {
         let trial = self.store.trial(&application.name);
-        runtime::choose(application.runtime, self.account, &self.environment, &trial)
+        let account = Account::of_services(application.uid);
+        runtime::choose(application.runtime, account, &self.environment, &trial)
     }
 
     /// The runtime that `container` was made with.
@@ -68,13 +67,14 @@ impl Platform {
         runtime::of_container(self.account_of(container), container)
     }
 
-    /// The user of everything in `container`: of relays it is not the services'.
+    /// The user of everything in `container`: of relays it is not the services'. A service's container is
+    /// that of the user whom its home was made for, which is out of the service's reach.
     pub(crate) fn account_of(&self, container: &Paths) -> Account {
         if container.is_public() {
-            Account::of_gateways()
-        } else {
-            self.account
+            return Account::of_gateways();
         }
+        let home = container.home().symlink_metadata().ok();
+        Account::of_services(home.map(|home| home.uid()))
     }
 
     /// The supervisord of `container`.

@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn take_packs_nothing_that_its_account_could_not_read() {
-        let account = Account::of_services();
+        let account = Account::of_services(None);
         let (directory, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
         let (home, snapshots) = (directory.path().join("home"), directory.path().join("s"));
         files::create_private(&home, &account).unwrap();

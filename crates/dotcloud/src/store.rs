@@ -208,7 +208,7 @@ impl Store {
         Lock::is_taken(&self.lock_path(application))
     }
 
-    /// Waits for the right to give away ports.
+    /// Waits for the right to give away ports and uids.
     pub(crate) fn lock_ports(&self) -> Result<Lock, StoreError> {
         // Cannot be an application's lock: their names have no capitals.
         Lock::take(&self.lock_path("PORTS"), || ())

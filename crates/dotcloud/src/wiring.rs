@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::account::Account;
 use crate::application::{Application, InstanceName, PUBLIC_HOST};
 use crate::build_file::PortKind;
 use crate::container::{Paths, Variables};
@@ -115,7 +116,7 @@ fn prepare(platform: &Platform, paths: &Paths) -> Result<(), WiringError> {
         }
         // Made by a version whose gateways ran as the services' user.
         Some(found) if found.uid() != account.uid => {
-            let list = || orphans::find(&platform.account, paths, None);
+            let list = || orphans::find(&Account::of_services(None), paths, None);
             orphans::end(list, &mut |_| ()).map_err(LaunchError::from)?;
             for directory in [paths.home(), paths.log(), paths.run()] {
                 files::remove(&directory)?;

@@ -175,7 +175,7 @@ fn copy_content_keeps_holes_and_stops() {
 
 #[test]
 fn act_has_the_rights_of_the_account_only() {
-    let account = Account::of_services();
+    let account = Account::of_services(None);
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("ours"), "x").unwrap();
     fs::set_permissions(directory.path().join("ours"), Permissions::from_mode(0o600)).unwrap();

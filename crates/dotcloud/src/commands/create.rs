@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::files;
 use crate::project::Project;
 use crate::store::StoreError;
+use crate::uids;
 
 /// Creates the application and offers to connect this directory.
 pub(super) fn create(call: &Call, arguments: &cli::Create) -> Result<(), Error> {
@@ -19,7 +20,7 @@ pub(super) fn create(call: &Call, arguments: &cli::Create) -> Result<(), Error> 
         "Creating a {} application named \"{name}\"",
         arguments.flavor
     ));
-    store.prepare(&[call.platform.account, Account::of_gateways()])?;
+    store.prepare(&[Account::of_gateways()])?;
     call.settle_place()?;
     {
         let _lock = store.lock(name, || ())?;
@@ -28,9 +29,13 @@ pub(super) fn create(call: &Call, arguments: &cli::Create) -> Result<(), Error> 
             Ok(_) => return Err(Error::Exists { name: name.clone() }),
             Err(error) => return Err(error.into()),
         }
-        files::create_directory(&store.directory(name), 0o755)?;
         let mut application = Application::new(name, &arguments.flavor);
         application.runtime = arguments.runtime;
+        // Nobody else is given the same until it is on record.
+        let _given = store.lock_ports()?;
+        application.uid = uids::next(store)?;
+        store.prepare(&[Account::of_services(application.uid)])?;
+        files::create_directory(&store.directory(name), 0o755)?;
         store.save(&application)?;
     }
     console::success(format!("Application \"{name}\" created."));

@@ -23,8 +23,8 @@ pub(super) fn push(call: &Call, arguments: &cli::Push) -> Result<(), Error> {
     let target = Target::of(call, arguments)?;
     let name = &target.application;
     let store = &call.platform.store;
-    store.load(name)?;
-    store.prepare(&[call.platform.account, Account::of_gateways()])?;
+    let services = Account::of_services(store.load(name)?.uid);
+    store.prepare(&[services, Account::of_gateways()])?;
     let _lock = call.lock_to_start(name)?;
     // Again: it may have been destroyed, or pushed, while we waited.
     let mut application = store.load(name)?;

@@ -59,10 +59,11 @@ pub(super) fn run(
         terminal: std::io::stdin().is_terminal() && (whole || !runtime.own_terminal()),
         ..hook_run::login_shell(vec![script], &home, &variables)
     };
+    let account = runtime.account();
     let failed = |source| Error::Run { source };
     let (command, own) = match runtime.beside(&paths, &program)? {
         Beside::Joined(mut command) => return Err(failed(stage::exec(&mut command))),
-        Beside::Terminal(command) => (command, Own::Terminal(&call.platform.account)),
+        Beside::Terminal(command) => (command, Own::Terminal(&account)),
         Beside::Streams(command) => (command, Own::Pipes),
     };
     let started = stage::program_of(&command);

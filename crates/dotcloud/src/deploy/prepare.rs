@@ -132,7 +132,7 @@ pub(super) fn furnish(step: &mut Step<'_, '_>) -> Result<(), DeployError> {
     };
     let (platform, name) = (step.platform, step.name);
     let application = &step.ledger.snapshot();
-    let account = platform.account;
+    let account = step.request.runtime.account();
     paths.create(&account)?;
     let snapshot = application
         .services
@@ -172,7 +172,7 @@ fn install_code(
     container: &Container,
     service: &Service,
 ) -> Result<(), FileError> {
-    let account = &step.platform.account;
+    let account = &step.request.runtime.account();
     let target = Target {
         root: paths.root(),
         below: &Path::new("home").join(&container.revision),
@@ -233,7 +233,7 @@ fn write_variables(
         &application.endpoints(),
         &application.variables.over(&service.environment),
     );
-    environment::write_files(paths, &platform.account, &all)?;
+    environment::write_files(paths, &step.request.runtime.account(), &all)?;
     let mut variables = environment::service_variables(service);
     variables.extend(environment::unix_variables(&all));
     variables.insert("HOSTNAME".to_owned(), name.host(&application.name));

@@ -27,6 +27,7 @@ use crate::project::ProjectError;
 use crate::revisions::RevisionError;
 use crate::snapshot;
 use crate::store::StoreError;
+use crate::uids::UidError;
 use crate::wiring::WiringError;
 use image::image;
 use machine::{packages, process, runtime, supervisor};
@@ -94,7 +95,10 @@ pub(super) fn of(error: &Error) -> Advice {
         Error::Page(error) => page(error),
         Error::Revision(error) => revision(error),
         Error::Variable(error) => variable(error),
-        Error::Store(error) => store(error),
+        Error::Store(error) | Error::Uid(UidError::Store(error)) => store(error),
+        Error::Uid(UidError::Exhausted { .. }) => {
+            environment("destroy an application that is not needed any more")
+        }
         Error::Project(error) => project(error),
         Error::File(error) => file(error),
         Error::BuildFile(error) => build_file(error),

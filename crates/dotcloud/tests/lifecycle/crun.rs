@@ -126,6 +126,7 @@ fn crun_that_works_pushes_limits_restarts_and_leaves_nothing() {
         find /sys/fs/cgroup -path "$beside" -prune -o -name "$group" -print
         grep "$DOTCLOUD_HOME" /proc/self/mountinfo || echo clean
     "#;
+    let uid = world.uid();
     let output = with_mounts(&world, script);
     let (stdout, stderr) = (
         String::from_utf8_lossy(&output.stdout),
@@ -133,8 +134,10 @@ fn crun_that_works_pushes_limits_restarts_and_leaves_nothing() {
     );
     assert_eq!(
         stdout,
-        "oci, by crun\ndotcloud\n1000\n33\napp-default-db-0\nCapBnd:\t0000000000000000\n\
-         killed: 137\n3\nkilled: 137\n1\nclean\n",
+        format!(
+            "oci, by crun\ndotcloud\n{uid}\n33\napp-default-db-0\nCapBnd:\t0000000000000000\n\
+             killed: 137\n3\nkilled: 137\n1\nclean\n"
+        ),
         "{stderr}"
     );
     assert!(output.status.success(), "{stderr}");

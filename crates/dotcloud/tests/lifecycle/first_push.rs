@@ -139,20 +139,59 @@ fn two_instances_have_ports_and_suffixed_keys_of_their_own() {
 }
 
 #[test]
-fn services_of_root_run_as_1000_33() {
+fn services_of_root_run_as_a_uid_of_the_applications_own() {
     if !crate::world::is_root() {
         return;
     }
     let Some(world) = World::new(RUNTIME) else {
         return;
     };
+    let own = world.uid();
+    assert!((60_600..61_100).contains(&own), "{own}");
+    check_services(&world, own);
+    // What was created before applications had their own keeps what its files have.
+    world.dotcloud(["destroy", "-y"]).with_status(0);
+    world
+        .dotcloud(["create", "-y", "app", "--runtime", RUNTIME.name()])
+        .with_status(0);
+    world.set_uid(None);
+    check_services(&world, 1000);
+}
+
+#[test]
+fn applications_of_root_have_different_uids() {
+    if !crate::world::is_root() {
+        return;
+    }
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
+    world.dotcloud(["create", "-o", "other"]).with_status(0);
+    let other = std::fs::read_to_string(world.home().join("apps/other/state.json")).unwrap();
+    let other: serde_json::Value = serde_json::from_str(&other).unwrap();
+    assert_ne!(other["uid"], world.uid());
+    assert!(other["uid"].is_u64(), "{other}");
+    world
+        .dotcloud(["destroy", "-y", "-A", "other"])
+        .with_status(0);
+}
+
+/// A push whose services are to be `uid`, twice.
+#[track_caller]
+fn check_services(world: &World, uid: u32) {
     world.script("app/postinstall", "echo I am $(id -u):$(id -g) of $(id -G)");
     let push = world.push(0);
-    push.position("I am 1000:33 of 33");
+    push.position(&format!("I am {uid}:33 of 33"));
+    world.push(0);
     assert_eq!(
-        world.run("db.0", "id -u; id -g; id -G; umask"),
-        "1000\n33\n33\n0022\n"
+        world
+            .run("db.0", "id -un; id -u; id -g; id -G; umask")
+            .lines()
+            .skip(1)
+            .collect::<Vec<_>>(),
+        [&*uid.to_string(), "33", "33", "0022"]
     );
+    assert_eq!(world.ask("db.0").matches("started").count(), 2);
     let owner = |path: &std::path::Path| {
         let found = std::fs::metadata(path).unwrap();
         (found.uid(), found.gid())
@@ -162,15 +201,15 @@ fn services_of_root_run_as_1000_33() {
         let expected = if command.contains("/public/") {
             of_gateways
         } else {
-            (1000, 33)
+            (uid, 33)
         };
         let found = owner(std::path::Path::new(&format!("/proc/{pid}")));
         assert_eq!(found, expected, "{command}");
     }
-    let home = world.state("db.0/1/home").metadata().unwrap();
+    let home = world.state("db.0/2/home").metadata().unwrap();
     assert_eq!(
         (home.uid(), home.gid(), home.mode() & 0o777),
-        (1000, 33, 0o700)
+        (uid, 33, 0o700)
     );
 }
 

@@ -53,8 +53,12 @@ fn service_has_the_platforms_user_and_no_right_beyond() {
     let capabilities = ["Inh", "Prm", "Eff", "Bnd", "Amb"]
         .map(|set| format!("Cap{set}:\t0000000000000000\n"))
         .concat();
+    let uid = match RUNTIME {
+        Runtime::Rootless => 1000,
+        Runtime::Oci | Runtime::Process => world.uid(),
+    };
     let expected =
-        format!("dotcloud\n1000\n33\n33\napp-default-db-0\n0\n{capabilities}NoNewPrivs:\t1\n");
+        format!("dotcloud\n{uid}\n33\n33\napp-default-db-0\n0\n{capabilities}NoNewPrivs:\t1\n");
     let shown = world.run("db", show);
     // Entering a user namespace gives the bounding set back; without new privileges it is good for
     // nothing.

@@ -108,7 +108,7 @@ pub(crate) enum Runtime {
 
 impl Runtime {
     /// What `--runtime` calls it.
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Process => "process",
             Self::Oci | Self::Rootless => "oci",
@@ -190,6 +190,26 @@ impl World {
     /// What `--runtime` calls the one of its containers.
     pub(crate) fn runtime(&self) -> &'static str {
         self.runtime.name()
+    }
+
+    /// Whom root runs the services as.
+    pub(crate) fn uid(&self) -> u32 {
+        let record: serde_json::Value =
+            serde_json::from_slice(&fs::read(self.state("state.json")).unwrap()).unwrap();
+        let uid = record["uid"].as_u64().unwrap_or(1000);
+        u32::try_from(uid).unwrap()
+    }
+
+    /// Makes the application one that has this uid, or none, on record.
+    pub(crate) fn set_uid(&self, uid: Option<u32>) {
+        let path = self.state("state.json");
+        let mut record: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        record.as_object_mut().unwrap().remove("uid");
+        if let Some(uid) = uid {
+            record["uid"] = uid.into();
+        }
+        fs::write(&path, record.to_string()).unwrap();
     }
 
     /// Whom `dotcloud` runs as, if not as us.

@@ -23,7 +23,8 @@ use crate::container::Paths;
 use crate::files::{self, FileError};
 use crate::scaling::Memory;
 
-/// The platform's own user and group, in every container.
+/// The platform's own user and group, in the containers of an ordinary user; in root's the user is the
+/// application's.
 pub(super) const UID: u32 = 1000;
 pub(super) const GID: u32 = 33;
 /// Threads count. A server with a thread for each connection needs many, a fork bomb more.
@@ -53,6 +54,16 @@ pub(super) struct Contents<'a> {
     pub(super) filters: bool,
 }
 
+impl Contents<'_> {
+    /// What the service's user is in the container.
+    fn uid(&self) -> u32 {
+        match self.rights {
+            Rights::Root => self.account.uid,
+            Rights::Session | Rights::Namespaces => UID,
+        }
+    }
+}
+
 /// Makes the root file system of `container` and returns its configuration.
 pub(super) fn make(container: &Paths, contents: &Contents<'_>) -> Result<Spec, FileError> {
     let root = container.bundle().join("rootfs");
@@ -63,7 +74,7 @@ pub(super) fn make(container: &Paths, contents: &Contents<'_>) -> Result<Spec, F
     for mount in &mounts {
         make_mount_point(&root, mount)?;
     }
-    write_etc(&root, contents.host)?;
+    write_etc(&root, contents)?;
     // The kernel's own file systems first: nothing of theirs may cover ours.
     let mut all = mounts::kernel(contents.rights);
     all.extend(mounts);
@@ -98,7 +109,7 @@ fn spec(container: &Paths, contents: &Contents<'_>, mounts: Vec<Mount>) -> Spec 
     spec.set_root(Some(root))
         .set_hostname(Some(contents.host.to_owned()))
         .set_mounts(Some(mounts))
-        .set_process(Some(process()))
+        .set_process(Some(process(contents.uid())))
         .set_linux(Some(linux))
         .set_annotations(Some(HashMap::from([(
             ENGINE.to_owned(),
@@ -204,9 +215,9 @@ pub(super) fn limit(memory: Memory) -> LinuxMemory {
 }
 
 /// The service's user, without any right beyond its own.
-fn process() -> Process {
+fn process(uid: u32) -> Process {
     let mut user = User::default();
-    user.set_uid(UID).set_gid(GID);
+    user.set_uid(uid).set_gid(GID);
     let mut capabilities = LinuxCapabilities::default();
     let none = || Some(HashSet::new());
     capabilities
@@ -254,15 +265,15 @@ fn write_file(path: &Path, content: &str) -> Result<(), FileError> {
     fs::write(path, content).map_err(files::failed("write", path))
 }
 
-fn write_etc(root: &Path, host: &str) -> Result<(), FileError> {
-    let etc = root.join("etc");
+fn write_etc(root: &Path, contents: &Contents<'_>) -> Result<(), FileError> {
+    let (etc, host, uid) = (root.join("etc"), contents.host, contents.uid());
     let mut hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();
     let _ = writeln!(hosts, "\n127.0.0.1 {host}");
     for (name, content) in [
         (
             "passwd",
             format!(
-                "root:x:0:0:root:/:/usr/sbin/nologin\ndotcloud:x:{UID}:{GID}::{HOME}:/bin/bash\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"
+                "root:x:0:0:root:/:/usr/sbin/nologin\ndotcloud:x:{uid}:{GID}::{HOME}:/bin/bash\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"
             ),
         ),
         (
@@ -295,7 +306,7 @@ mod tests {
             supervisord: Some(Path::new("/opt/venv/bin/supervisord")),
             host: "app-default-db-0",
             memory,
-            account: &Account::current(),
+            account: &Account::of_services(Some(60_700)),
             rights: Rights::Root,
             filters: true,
         };
@@ -308,7 +319,8 @@ mod tests {
     fn make_gives_the_service_no_right_and_a_read_only_system() {
         let (directory, spec) = made(None);
         let process = &spec["process"];
-        assert_eq!(process["user"]["uid"], 1000);
+        let uid = Account::of_services(Some(60_700)).uid;
+        assert_eq!(process["user"]["uid"], uid);
         assert_eq!(process["user"]["gid"], 33);
         assert_eq!(process["noNewPrivileges"], true);
         for set in [
@@ -337,7 +349,7 @@ mod tests {
         assert!(
             fs::read_to_string(passwd)
                 .unwrap()
-                .contains("dotcloud:x:1000:33:")
+                .contains(&format!("dotcloud:x:{uid}:33:"))
         );
     }
 
