@@ -382,6 +382,23 @@ mod tests {
     }
 
     #[test]
+    fn errors_about_what_is_not_there_have_exact_texts() {
+        say([
+            (
+                Error::DoesNotRun {
+                    instance: "db.3".to_owned(),
+                },
+                "dotcloud: error: db.3 does not run\n  next: start it: 'dotcloud restart db.3'\n",
+            ),
+            (
+                Error::Uid(UidError::Exhausted { first: 7, last: 9 }),
+                "dotcloud: error: no uid from 7 to 9 is free\n  next: destroy an application that is \
+                 not needed any more\n",
+            ),
+        ]);
+    }
+
+    #[test]
     fn errors_about_services_have_exact_texts() {
         let service = || "db".to_owned();
         say([
@@ -402,12 +419,6 @@ mod tests {
                 },
                 "dotcloud: error: the application 'app' has no service 'db'\n  next: push it \
                  first: 'dotcloud push'\n",
-            ),
-            (
-                Error::DoesNotRun {
-                    instance: "db.3".to_owned(),
-                },
-                "dotcloud: error: db.3 does not run\n  next: start it: 'dotcloud restart db.3'\n",
             ),
             (
                 Error::NoInstance {

@@ -74,7 +74,7 @@ pub(crate) fn start(
     container: &Paths,
     variables: &Variables,
 ) -> Result<Started, LaunchError> {
-    container.renew_run(&platform.account_of(container))?;
+    container.renew_run(&Platform::account_of(container))?;
     let runtime = platform.runtime_of(container)?;
     // It may have been moved since it was made.
     if let Some(programs) = container.load_programs()? {

@@ -63,13 +63,17 @@ impl Platform {
     }
 
     /// The runtime that `container` was made with.
+    #[expect(
+        clippy::unused_self,
+        reason = "a container is a platform's, whatever tells its runtime"
+    )]
     pub(crate) fn runtime_of(&self, container: &Paths) -> Result<Box<dyn Runtime>, RuntimeError> {
-        runtime::of_container(self.account_of(container), container)
+        runtime::of_container(Self::account_of(container), container)
     }
 
     /// The user of everything in `container`: of relays it is not the services'. A service's container is
     /// that of the user whom its home was made for, which is out of the service's reach.
-    pub(crate) fn account_of(&self, container: &Paths) -> Account {
+    pub(crate) fn account_of(container: &Paths) -> Account {
         if container.is_public() {
             return Account::of_gateways();
         }

@@ -62,7 +62,7 @@ pub(crate) fn begin(
     application: &Application,
 ) -> Result<Gateways, WiringError> {
     let paths = platform.store.public(&application.name);
-    prepare(platform, &paths)?;
+    prepare(&paths)?;
     routes::prune(&paths, application)?;
     let executable = provide_executable(platform)?;
     keeper::ensure(platform, &paths, &executable)?;
@@ -107,8 +107,8 @@ pub(crate) fn begin(
 }
 
 /// The directories: what the gateways write is theirs, what they follow is ours.
-fn prepare(platform: &Platform, paths: &Paths) -> Result<(), WiringError> {
-    let account = platform.account_of(paths);
+fn prepare(paths: &Paths) -> Result<(), WiringError> {
+    let account = Platform::account_of(paths);
     match files::look(&paths.run())? {
         None => {
             paths.create(&account)?;

@@ -1,5 +1,7 @@
 //! `memory`: how much of it an instance uses.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::traffic::bytes;
@@ -71,13 +73,13 @@ pub(super) fn describe(usage: &Usage) -> Value {
 pub(super) fn in_words(usage: &Usage) -> String {
     let mut words = format!("{} used", bytes(usage.used));
     if let Some(cache) = usage.cache {
-        words += &format!(", {} of it cache", bytes(cache));
+        let _ = write!(words, ", {} of it cache", bytes(cache));
     }
+    let _ = match usage.limit {
+        Some(limit) => write!(words, "; limit {}", bytes(limit)),
+        None => write!(words, "; no limit"),
+    };
     words
-        + &match usage.limit {
-            Some(limit) => format!("; limit {}", bytes(limit)),
-            None => "; no limit".to_owned(),
-        }
 }
 
 #[cfg(test)]

@@ -27,7 +27,6 @@ use crate::project::ProjectError;
 use crate::revisions::RevisionError;
 use crate::snapshot;
 use crate::store::StoreError;
-use crate::uids::UidError;
 use crate::wiring::WiringError;
 use image::image;
 use machine::{packages, process, runtime, supervisor};
@@ -43,6 +42,7 @@ fn environment(next: impl Into<String>) -> Advice {
 
 const NOT_CONNECTED: &str = "'dotcloud create APP' makes one and connects this directory; \
      'dotcloud connect APP' connects it to one that exists; -A APP names one for this call";
+const NOT_NEEDED: &str = "destroy an application that is not needed any more";
 const OUTPUT: &str = "see to it that the output takes all of it; what was to be done is done, and \
      'dotcloud dlogs latest' has what a deployment said";
 
@@ -60,9 +60,7 @@ pub(super) fn of(error: &Error) -> Advice {
         }
         Error::NoService { .. } | Error::NotDeployed { .. } => configuration(PUSH_FIRST),
         Error::NoInstance { .. } => configuration("'dotcloud info' tells which there are"),
-        Error::DoesNotRun { instance } => {
-            environment(format!("start it: 'dotcloud restart {instance}'"))
-        }
+        Error::DoesNotRun { instance } => machine::not_running(instance),
         Error::SeveralInstances { service, .. } => {
             configuration(format!("say which one, for example {service}.0"))
         }
@@ -95,10 +93,8 @@ pub(super) fn of(error: &Error) -> Advice {
         Error::Page(error) => page(error),
         Error::Revision(error) => revision(error),
         Error::Variable(error) => variable(error),
-        Error::Store(error) | Error::Uid(UidError::Store(error)) => store(error),
-        Error::Uid(UidError::Exhausted { .. }) => {
-            environment("destroy an application that is not needed any more")
-        }
+        Error::Store(error) => store(error),
+        Error::Uid(error) => machine::uid(error),
         Error::Project(error) => project(error),
         Error::File(error) => file(error),
         Error::BuildFile(error) => build_file(error),
@@ -384,9 +380,7 @@ fn wiring(error: &WiringError) -> Advice {
 
 fn port(error: &PortError) -> Advice {
     match error {
-        PortError::Exhausted { .. } => {
-            environment("destroy an application that is not needed any more")
-        }
+        PortError::Exhausted { .. } => environment(NOT_NEEDED),
     }
 }
 

@@ -2,11 +2,12 @@
 
 use hook::{Advice, CommandError};
 
-use super::{command, configuration, environment, file, file_failed, store};
+use super::{NOT_NEEDED, command, configuration, environment, file, file_failed, store};
 use crate::orphans::ProcessError;
 use crate::runtime::RuntimeError;
 use crate::supervisor::SupervisorError;
 use crate::system_packages::PackageError;
+use crate::uids::UidError;
 
 pub(super) fn runtime(error: &RuntimeError) -> Advice {
     match error {
@@ -36,6 +37,17 @@ pub(super) fn runtime(error: &RuntimeError) -> Advice {
         RuntimeError::NotRunning { .. } => environment("start it: 'dotcloud restart SERVICE.N'"),
         RuntimeError::Process(error) => process(error),
         RuntimeError::File(error) => file(error),
+    }
+}
+
+pub(super) fn not_running(instance: &str) -> Advice {
+    environment(format!("start it: 'dotcloud restart {instance}'"))
+}
+
+pub(super) fn uid(error: &UidError) -> Advice {
+    match error {
+        UidError::Exhausted { .. } => environment(NOT_NEEDED),
+        UidError::Store(error) => store(error),
     }
 }
 

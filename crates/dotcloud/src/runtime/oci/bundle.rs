@@ -23,8 +23,7 @@ use crate::container::Paths;
 use crate::files::{self, FileError};
 use crate::scaling::Memory;
 
-/// The platform's own user and group, in the containers of an ordinary user; in root's the user is the
-/// application's.
+/// The platform's own user, in an ordinary user's containers, and group, in all.
 pub(super) const UID: u32 = 1000;
 pub(super) const GID: u32 = 33;
 /// Threads count. A server with a thread for each connection needs many, a fork bomb more.
