@@ -349,8 +349,11 @@ Examples:
   dotcloud up -A mysql        only this one, also after 'dotcloud down'")]
     Up {
         /// Do not wait until the services answer
-        #[arg(long)]
+        #[arg(long, conflicts_with = "as_copy")]
         no_wait: bool,
+        /// Make a copied state directory one of its own, and deploy what is in it at new ports
+        #[arg(long, conflicts_with = "application")]
+        as_copy: bool,
     },
     /// Stop the application, keeping everything
     #[command(after_help = "\
@@ -425,7 +428,7 @@ Examples:
     /// Print completions for a shell
     #[command(after_help = "\
 Examples:
-  dotcloud completions bash >>~/.bashrc
+  dotcloud completions bash >>~/.bashrc   with names of applications and services
   dotcloud completions zsh > ~/.zfunc/_dotcloud
   dotcloud completions fish > ~/.config/fish/completions/dotcloud.fish")]
     Completions {
@@ -442,6 +445,15 @@ Examples:
         /// Only this verb
         #[arg(value_name = "VERB")]
         verb: Vec<String>,
+    },
+    /// Print the names that a word of a command line may be
+    #[command(hide = true)]
+    Names {
+        /// Of the word
+        index: usize,
+        /// The command line, `dotcloud` first
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
     },
     /// Relay a public port to the instance that serves
     #[command(hide = true)]

@@ -5,6 +5,7 @@ mod backed_up;
 mod backup;
 mod backups;
 mod connection;
+mod copy;
 mod create;
 mod deploy;
 mod deployment;
@@ -18,6 +19,7 @@ mod info;
 mod json;
 mod logs;
 mod memory;
+mod names;
 mod open;
 mod push;
 mod restart;
@@ -131,7 +133,7 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
         _ => {}
     }
     let platform = Platform::new(environment)?;
-    let call = Call {
+    let mut call = Call {
         platform,
         owners: Owners::of(environment),
         global: cli.global,
@@ -164,12 +166,17 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
         Verb::Dlogs(arguments) => deployments::dlogs(&call, &arguments),
         Verb::Env(action) => env::env(&call, action),
         Verb::Open { service } => open::open(&call, service.as_ref()),
-        Verb::Up { no_wait } => up::up(&call, no_wait),
+        Verb::Up { as_copy: true, .. } => copy::up(&call),
+        Verb::Up { no_wait, .. } => up::up(&call, no_wait),
         Verb::Down => down::down(&call),
         Verb::Backup(arguments) => backup::backup(&call, &arguments),
         Verb::Backups(arguments) => backups::backups(&call, &arguments),
         Verb::Restore(arguments) => restore::restore(&call, &arguments),
         Verb::Destroy { service } => destroy::destroy(&call, service.as_ref()),
+        Verb::Names { index, words } => {
+            names::names(&mut call, index, &words);
+            Ok(())
+        }
         Verb::Gateway(_) | Verb::Shortcuts(_) | Verb::Completions { .. } | Verb::Man { .. } => {
             Ok(())
         }

@@ -316,16 +316,23 @@ mod tests {
     }
 
     #[test]
-    fn copy_error_has_exact_text() {
-        say([(
-            Error::Store(StoreError::Copy {
-                path: "/b".into(),
-                original: "/a".into(),
-            }),
-            "dotcloud: error: /b is a copy of the state directory /a, which is still there\n  next: \
-             go on with the original, DOTCLOUD_HOME=/a: its ports and names are the copy's, too; the \
-             copy comes up once /a is moved away or removed\n",
-        )]);
+    fn errors_about_copies_have_exact_texts() {
+        say([
+            (
+                Error::Store(StoreError::Copy {
+                    path: "/b".into(),
+                    original: "/a".into(),
+                }),
+                "dotcloud: error: /b is a copy of the state directory /a, which is still there\n  \
+                 next: go on with the original, DOTCLOUD_HOME=/a, whose ports and names the copy has; \
+                 'dotcloud up --as-copy' gives the copy ports of its own\n",
+            ),
+            (
+                Error::Store(StoreError::NoCopy { path: "/b".into() }),
+                "dotcloud: error: /b is no copy of a state directory that is still there\n  next: \
+                 'dotcloud up' starts what is in it\n",
+            ),
+        ]);
     }
 
     #[test]

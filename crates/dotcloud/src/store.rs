@@ -198,6 +198,23 @@ impl Store {
         place::settle(&self.root)
     }
 
+    /// The state directory that this one is a copy of, if that is still there.
+    pub(crate) fn original(&self) -> Result<Option<PathBuf>, StoreError> {
+        place::original(&self.root)
+    }
+
+    /// Makes a copy a state directory like any other.
+    pub(crate) fn detach(&self) -> Result<(), StoreError> {
+        place::detach(&self.root)
+    }
+
+    /// Refuses to take this for a copy.
+    pub(crate) fn no_copy(&self) -> StoreError {
+        StoreError::NoCopy {
+            path: self.root.clone(),
+        }
+    }
+
     /// Waits for `application`'s lock; `busy` is called first if that may take time.
     pub(crate) fn lock(&self, application: &str, busy: impl FnOnce()) -> Result<Lock, StoreError> {
         Lock::take(&self.lock_path(application), busy)
@@ -338,6 +355,8 @@ pub(crate) enum StoreError {
         path = path.display(), original = original.display()
     )]
     Copy { path: PathBuf, original: PathBuf },
+    #[error("{path} is no copy of a state directory that is still there", path = path.display())]
+    NoCopy { path: PathBuf },
     #[error("there is no application '{application}'")]
     Unknown { application: String },
     #[error("the record {path} is damaged")]

@@ -8,10 +8,28 @@ use crate::cli::Cli;
 use crate::console;
 use crate::error::Error;
 
+/// What is made from the definition knows placeholders only: where there are names, they stand in for it.
+const NAMES_IN_BASH: &str = r#"
+_dotcloud_or_names() {
+    _dotcloud "$@"
+    local name
+    case $2 in -*) return ;; esac
+    local -a names=()
+    while IFS= read -r name; do
+        case $name in "$2"*) names+=("$name") ;; esac
+    done < <("$1" names "$COMP_CWORD" "${COMP_WORDS[@]}" 2>/dev/null)
+    [ ${#names[@]} = 0 ] || COMPREPLY=("${names[@]}")
+}
+complete -F _dotcloud_or_names -o bashdefault -o default dotcloud
+"#;
+
 /// Prints the completions for `shell`.
 pub(super) fn completions(shell: Shell) {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "dotcloud", &mut script);
+    if shell == Shell::Bash {
+        script.extend_from_slice(NAMES_IN_BASH.as_bytes());
+    }
     console::print_verbatim(&script);
 }
 

@@ -30,6 +30,8 @@ pub(super) fn status(call: &Call, arguments: &cli::Status) -> Result<(), Error> 
         wait(call, limit, &covers)?;
         application = call.application()?;
     }
+    // What listens at the ports of a copy is the original's, and that is right.
+    application.down |= is_copy(call)?;
     let mut found = Vec::new();
     let problems = problems(call, &application)?;
     let mut not_served = Vec::new();
@@ -75,6 +77,19 @@ pub(super) fn status(call: &Call, arguments: &cli::Status) -> Result<(), Error> 
         problems: not_served,
     }
     .into())
+}
+
+/// Whether the state directory is a copy whose original is still there, which is told.
+fn is_copy(call: &Call) -> Result<bool, Error> {
+    let original = call.platform.store.original()?;
+    if let Some(original) = &original {
+        console::info(format!(
+            "This state directory is a copy of {}: nothing of it runs ('dotcloud up --as-copy' gives it \
+             ports of its own)",
+            original.display()
+        ));
+    }
+    Ok(original.is_some())
 }
 
 /// Ports at which clients reach nobody, or somebody else, although the application is meant to run.

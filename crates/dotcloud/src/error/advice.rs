@@ -210,10 +210,11 @@ fn store(error: &StoreError) -> Advice {
             path.display()
         )),
         StoreError::Copy { original, .. } => environment(format!(
-            "go on with the original, DOTCLOUD_HOME={0}: its ports and names are the copy's, too; the \
-             copy comes up once {0} is moved away or removed",
+            "go on with the original, DOTCLOUD_HOME={}, whose ports and names the copy has; 'dotcloud up \
+             --as-copy' gives the copy ports of its own",
             original.display()
         )),
+        StoreError::NoCopy { .. } => configuration("'dotcloud up' starts what is in it"),
         StoreError::Unknown { application } => configuration(format!(
             "'dotcloud list' tells which there are; 'dotcloud create {application}' makes it"
         )),

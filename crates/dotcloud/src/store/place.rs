@@ -33,14 +33,13 @@ pub(super) fn settle(root: &Path) -> Result<Option<PathBuf>, StoreError> {
         write(root, &record)?;
         return Ok(None);
     };
-    // The same one, maybe by another of its names.
-    if record.path == root || files::is_same(&record.path, root) {
+    if is_of(&record, root) {
         return Ok(None);
     }
-    if is_there(&record, root) {
+    if let Some(original) = original(root)? {
         return Err(StoreError::Copy {
             path: root.to_owned(),
-            original: record.path,
+            original,
         });
     }
     let moved = Record {
@@ -49,6 +48,26 @@ pub(super) fn settle(root: &Path) -> Result<Option<PathBuf>, StoreError> {
     };
     write(root, &moved)?;
     Ok(Some(record.path))
+}
+
+/// The state directory, which is still there, that the one at `root` is a copy of. Changes nothing.
+pub(super) fn original(root: &Path) -> Result<Option<PathBuf>, StoreError> {
+    let record = read(root)?.filter(|record| !is_of(record, root) && is_there(record, root));
+    Ok(record.map(|record| record.path))
+}
+
+/// Makes the copy at `root` a state directory like any other.
+pub(super) fn detach(root: &Path) -> Result<(), StoreError> {
+    let record = Record {
+        id: new_id()?,
+        path: root.to_owned(),
+    };
+    Ok(write(root, &record)?)
+}
+
+/// Whether `record` speaks of `root`, maybe by another of its names.
+fn is_of(record: &Record, root: &Path) -> bool {
+    record.path == root || files::is_same(&record.path, root)
 }
 
 fn read(root: &Path) -> Result<Option<Record>, FileError> {
@@ -127,6 +146,12 @@ mod tests {
                 path("a").display()
             )
         );
+        assert_eq!(original(&path("b")).unwrap(), Some(path("a")));
+        assert_eq!(original(&path("a")).unwrap(), None);
+        copy("a", "own");
+        detach(&path("own")).unwrap();
+        assert_eq!(original(&path("own")).unwrap(), None);
+        assert_eq!(settle(&path("own")).unwrap(), None);
         std::os::unix::fs::symlink("a", path("link")).unwrap();
         assert_eq!(settle(&path("link")).unwrap(), None);
         fs::rename(path("a"), path("c")).unwrap();

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{WiringError, gateway_name, gateway_state, keeper};
+use crate::account::Account;
 use crate::application::{Application, Container, Instance, InstanceName, Port};
 use crate::build_file::PortKind;
 use crate::container::Paths;
@@ -119,7 +120,7 @@ fn write(
                 targets: targets(&service.instances, number, port, leaving),
                 hold,
                 shortcut: (leaving.is_none() && !is_checked(instance, port))
-                    .then(|| shortcut(platform, &paths, instance.public[port]))
+                    .then(|| shortcut(application, instance.public[port]))
                     .flatten(),
             };
             replace(&file(&paths, &other, port), &route)?;
@@ -137,11 +138,15 @@ fn write(
 }
 
 /// Past the relay of the port `public`, where root may have that.
-fn shortcut(platform: &Platform, paths: &Paths, public: Port) -> Option<Shortcut> {
-    platform.account.drops().then(|| Shortcut {
+fn shortcut(application: &Application, public: Port) -> Option<Shortcut> {
+    let (relays, services) = (
+        Account::of_gateways(),
+        Account::of_services(application.uid),
+    );
+    services.drops().then(|| Shortcut {
         public: public.number,
-        relay: platform.account_of(paths).uid,
-        service: platform.account.uid,
+        relay: relays.uid,
+        service: services.uid,
     })
 }
 

@@ -108,9 +108,13 @@ fn copied_state_directory_leaves_the_original_alone() {
                 .with_status(1)
                 .position(&refused);
         }
-        // Its port may be the original's, which fails.
-        let status = with(&world, &backup, &["status", "db"]);
+        let status = with(&world, &backup, &["status", "db"]).with_status(0);
         assert!(status.stdout.starts_with("db.0:  down\n"), "{status:?}");
+        let says = format!(
+            "is a copy of {}: nothing of it runs",
+            world.home().display()
+        );
+        assert!(status.stderr.contains(&says), "{status:?}");
     };
     let running = processes_below(&world.home());
     refuse();
@@ -148,4 +152,32 @@ fn copied_state_directory_comes_up_when_the_original_is_gone() {
     started(&address, 3);
     with(&world, &backup, &["destroy", "-y"]).with_status(0);
     assert_eq!(processes_below(&backup), []);
+}
+
+#[test]
+fn copied_state_directory_gets_ports_of_its_own_when_told() {
+    let Some(world) = World::new(RUNTIME) else {
+        return;
+    };
+    world.push(0);
+    world
+        .dotcloud(["up", "--as-copy"])
+        .with_status(1)
+        .position("is no copy of a state directory that is still there\n");
+    let address = world.address("db.0");
+    let copied = beside(&world, "h2");
+    copy(&world.home(), &copied);
+    let up = with(&world, &copied, &["up", "--as-copy"]).with_status(0);
+    up.position("==> Application is live at ");
+    let url = with(&world, &copied, &["url", "db"]).with_status(0).stdout;
+    let (_, own) = url.trim().split_once("tcp://").unwrap();
+    assert_ne!(own, address);
+    // Each has the rows of then, and goes on by itself.
+    started(own, 2);
+    started(&address, 1);
+    with(&world, &copied, &["restart", "db.0"]).with_status(0);
+    started(own, 3);
+    with(&world, &copied, &["destroy", "-y"]).with_status(0);
+    started(&address, 1);
+    assert_eq!(processes_below(&copied), []);
 }

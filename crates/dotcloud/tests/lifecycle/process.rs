@@ -10,6 +10,8 @@ mod apt;
 mod backup;
 #[path = "choice.rs"]
 mod choice;
+#[path = "completion.rs"]
+mod completion;
 #[path = "data.rs"]
 mod data;
 #[path = "env.rs"]

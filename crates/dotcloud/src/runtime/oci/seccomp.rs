@@ -1,5 +1,6 @@
 //! Which system calls a container has: those that moby and containerd allow by default to somebody
-//! without rights, and those for asynchronous files and for placing memory that database servers use.
+//! without rights (moby/profiles 190fa92), and those for asynchronous files and for placing memory that
+//! database servers use; without the kernel's keyrings, which all processes of a uid share.
 //! Any other is an error that programs expect.
 
 use oci_spec::runtime::{
@@ -39,7 +40,7 @@ const ALLOWED: &str = "\
     pread64 preadv preadv2 prlimit64 process_mrelease process_vm_readv process_vm_writev pselect6 \
     pselect6_time64 ptrace pwrite64 pwritev pwritev2 read readahead readlink readlinkat readv recv \
     recvfrom recvmmsg recvmmsg_time64 recvmsg remap_file_pages removexattr removexattrat rename \
-    renameat renameat2 restart_syscall riscv_hwprobe rmdir rseq rt_sigaction rt_sigpending \
+    renameat renameat2 restart_syscall riscv_flush_icache riscv_hwprobe rmdir rseq rt_sigaction rt_sigpending \
     rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait \
     rt_sigtimedwait_time64 rt_tgsigqueueinfo s390_pci_mmio_read s390_pci_mmio_write s390_runtime_instr \
     sched_get_priority_max sched_get_priority_min sched_getaffinity sched_getattr sched_getparam \

@@ -1,0 +1,69 @@
+//! `up --as-copy`: a copied state directory becomes one like any other, beside its original.
+
+use super::{Call, deployment};
+use crate::application::Application;
+use crate::console;
+use crate::deploy::Options;
+use crate::error::Error;
+use crate::revisions;
+
+/// Gives every application ports of its own by deploying what runs, or ran, in the original.
+pub(super) fn up(call: &Call) -> Result<(), Error> {
+    let store = &call.platform.store;
+    let original = store.original()?.ok_or_else(|| store.no_copy())?;
+    let names = store.applications()?;
+    // Before anything can be started here: whoever is killed meanwhile leaves a copy that starts nothing.
+    for name in &names {
+        let _lock = call.lock(name)?;
+        let mut application = store.load(name)?;
+        forget_addresses(&mut application);
+        store.save(&application)?;
+    }
+    store.detach()?;
+    console::info(format!(
+        "This state directory is no copy of {} any more: everything in it gets ports of its own",
+        original.display()
+    ));
+    let mut failed = Vec::new();
+    for name in names {
+        if let Err(error) = deploy(call, &name) {
+            hook::render("dotcloud", &error, &mut std::io::stdout());
+            failed.push(name);
+        }
+    }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::NotUp {
+            applications: failed,
+        })
+    }
+}
+
+/// The public ones; what its containers bind is theirs, and the next ones get others.
+fn forget_addresses(application: &mut Application) {
+    for service in application.services.values_mut() {
+        for instance in service.instances.values_mut() {
+            instance.public.clear();
+        }
+    }
+    // Until it is deployed: its containers would bind what the original's do.
+    application.down = true;
+}
+
+fn deploy(call: &Call, name: &str) -> Result<(), Error> {
+    let store = &call.platform.store;
+    let _lock = call.lock_to_start(name)?;
+    let mut application = store.load(name)?;
+    let revision = revisions::newest_deployed(&application).map(str::to_owned);
+    let Some(revision) = revision else {
+        console::success(format!("{name}: nothing was pushed yet"));
+        return Ok(());
+    };
+    let runtime = call.platform.choose_runtime(&application)?;
+    let options = Options {
+        reuse: true,
+        ..Options::default()
+    };
+    deployment::run(call, &mut application, &revision, options, runtime)
+}
