@@ -90,7 +90,7 @@ impl Platform {
     /// root, unless `DOTCLOUD_SHORTCUTS=off`.
     pub(crate) fn nft(&self) -> Option<PathBuf> {
         let off = self.environment.get("DOTCLOUD_SHORTCUTS") == Some("off".as_ref());
-        if off || !self.account.drops() {
+        if off || !Account::of_gateways().drops() {
             return None;
         }
         // Root's own path may lack it.

@@ -67,9 +67,7 @@ pub(super) fn of(error: &Error) -> Advice {
         Error::NumberNeeded { service } => {
             configuration(format!("say which instance, for example {service}.0"))
         }
-        Error::WholeService { service } => configuration(format!(
-            "'dotcloud destroy {service}' destroys the service with all its instances"
-        )),
+        Error::WholeService { service } => whole_service(service),
         Error::NotInBuildFile { service } => configuration(format!(
             "put it back and push, or destroy it with 'dotcloud destroy {service}': nothing can be \
              scaled until then"
@@ -110,6 +108,12 @@ pub(super) fn of(error: &Error) -> Advice {
         Error::Image(error) => image(error),
         Error::Gateway(error) => gateway(error),
     }
+}
+
+fn whole_service(service: &str) -> Advice {
+    configuration(format!(
+        "'dotcloud destroy {service}' destroys the service with all its instances"
+    ))
 }
 
 fn still_waiting(instance: &InstanceName) -> Advice {

@@ -143,7 +143,7 @@ fn shortcut(application: &Application, public: Port) -> Option<Shortcut> {
         Account::of_gateways(),
         Account::of_services(application.uid),
     );
-    services.drops().then(|| Shortcut {
+    services.drops().then_some(Shortcut {
         public: public.number,
         relay: relays.uid,
         service: services.uid,
