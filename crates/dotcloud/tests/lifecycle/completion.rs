@@ -14,8 +14,11 @@ fn offered(world: &World, line: &str) -> Vec<String> {
         IFS=' ' read -ra COMP_WORDS <<<"$1x"
         last=$((${#COMP_WORDS[@]} - 1))
         COMP_WORDS[last]=${COMP_WORDS[last]%x}
+        COMP_WORDS[0]=$dotcloud
         COMP_CWORD=$last
         [[ $(complete -p dotcloud) == *_dotcloud_or_names* ]]
+        # As in the shell of whoever types: no match is no failure.
+        set +e
         _dotcloud_or_names "$dotcloud" "${COMP_WORDS[last]}" "${COMP_WORDS[last - 1]}"
         printf '%s\n' "${COMPREPLY[@]}"
     "#;
