@@ -10,8 +10,9 @@ use object::read::elf::{FileHeader, ProgramHeader};
 
 use crate::world::root;
 
-/// A hook is uploaded and copied at every push. The decoders of gzip, xz and zstd are 0.3 MB of builder.
-const LARGEST_HOOK: usize = 2_300_000;
+/// A hook is uploaded and copied at every push. The decoders of gzip, xz and zstd are 0.3 MB of builder;
+/// what postinstall and starttest know of the files of every series is as much of theirs.
+const LARGEST_HOOK: usize = 2_450_000;
 /// backup has a client of its own: not every release brings one.
 const LARGEST_BACKUP: usize = 4_300_000;
 /// repack stays where it is built, and carries compressors and TLS.
