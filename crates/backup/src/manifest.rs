@@ -75,7 +75,7 @@ pub struct FileEntry {
 /// What is known of a copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// See [`FORMAT`].
+    /// The version of this form. A copy of a newer one is refused.
     pub format: u32,
     /// Flavour and release, such as `MySQL 9.7.4`.
     pub server: String,

@@ -13,9 +13,9 @@ mod world;
 mod writer;
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use mysql::Conn;
 use mysql::prelude::Queryable;
@@ -36,9 +36,8 @@ fn method(copy: &Path) -> String {
 }
 
 /// Four clients write while it is copied; what they were told before is in the copy.
-fn copied_while_it_is_written(server: Server, expected: &str) {
-    let instance = service(server);
-    let (running, mut root) = start(&instance);
+fn copied_while_it_is_written(server: Server, instance: &Instance, expected: &str) {
+    let (running, mut root) = start(instance);
     fill(&mut root, server);
     make_table(&mut root);
     let home_of = instance.home();
@@ -52,8 +51,8 @@ fn copied_while_it_is_written(server: Server, expected: &str) {
     });
     sandbox::wait_for("rows", || (writer.acknowledged() > 20).then_some(()));
     let before = writer.acknowledged();
-    let copy = place_for(&instance, "copy");
-    let said = succeed(&instance, &["take", copy.to_str().unwrap()]);
+    let copy = place_for(instance, "copy");
+    let said = succeed(instance, &["take", copy.to_str().unwrap()]);
     assert_eq!(method(&copy), expected, "{}", said.stderr);
     writer.check(&mut root);
     assert_filled(&mut root, server);
@@ -80,17 +79,46 @@ fn copied_while_it_is_written(server: Server, expected: &str) {
 
 #[test]
 fn running_mysql_9_is_cloned() {
-    copied_while_it_is_written(Server::MySql9, "clone");
+    let server = Server::MySql9;
+    copied_while_it_is_written(server, &service(server), "clone");
 }
 
 #[test]
 fn running_mariadb_is_copied_by_its_tool() {
-    copied_while_it_is_written(Server::MariaDb, "mariadb-backup");
+    for server in [Server::MariaDb, Server::MariaDb11] {
+        copied_while_it_is_written(server, &service(server), "mariadb-backup");
+    }
 }
 
 #[test]
 fn running_mariadb_without_that_tool_is_dumped() {
-    copied_while_it_is_written(Server::MariaDb11, "dump");
+    let server = Server::MariaDb11;
+    let instance = service(server);
+    take_the_tool_away(&instance);
+    copied_while_it_is_written(server, &instance, "dump");
+}
+
+/// From a release of its own: the other tests share theirs.
+fn take_the_tool_away(instance: &Instance) {
+    let link = instance.home().join("mysql/install");
+    let release = fs::canonicalize(&link).unwrap();
+    let own = instance.home().join("mysql/releases");
+    fs::create_dir_all(&own).unwrap();
+    let own = own.join(release.file_name().unwrap());
+    let mut cp = Command::new("cp");
+    assert!(
+        cp.arg("-a")
+            .args([&release, &own])
+            .status()
+            .unwrap()
+            .success()
+    );
+    for tool in ["mariadb-backup", "mariabackup"] {
+        fs::remove_file(own.join("bin").join(tool)).unwrap();
+    }
+    fs::remove_file(&link).unwrap();
+    symlink(&own, &link).unwrap();
+    instance.sandbox.hand_over();
 }
 
 #[test]
