@@ -289,7 +289,7 @@ fn account_plugins_are_those_that_the_server_has() {
     assert_eq!(account_plugins(&data_dir(&instance)), Some(expected));
 }
 
-/// Real servers of the series that upgrades come from, which `make test` does not assemble.
+/// The server's own command.
 fn vendors(instance: &Instance, basedir: &Path, arguments: &[&str]) -> Command {
     let mut command = instance.sandbox.command(&basedir.join("bin/mysqld"));
     command
@@ -317,57 +317,66 @@ fn run_vendors(instance: &Instance, basedir: &Path) -> (Running, Conn) {
     (running, root)
 }
 
-/// Its release, unpacked for this test.
-fn unpack(instance: &Instance, name: &str) -> PathBuf {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/fixtures");
-    let mut entries = fs::read_dir(fixtures.join(name)).unwrap();
-    let tarball = entries.find_map(|entry| {
-        let path = entry.unwrap().path();
-        path.to_string_lossy().contains(".tar.").then_some(path)
-    });
-    let place = instance.home().join("vendors");
-    fs::create_dir(&place).unwrap();
-    let mut tar = Command::new("tar");
-    tar.arg("-xf").arg(tarball.unwrap()).arg("-C").arg(&place);
-    assert!(tar.arg("--strip-components=1").status().unwrap().success());
-    place
+/// For each series that upgrades come from: what its log says after each end, and for 8.0 its accounts. A
+/// 5.7 that was killed is refused by a real 8.0.
+#[test]
+fn releases_that_upgrades_come_from_are_read() {
+    for server in [Server::MySql57, Server::MySql80] {
+        if server.is_there() {
+            read(server);
+        }
+    }
 }
 
-/// For each series: what its log says after each end, and for 8.0 its accounts.
-#[test]
-#[ignore = "needs 'fixtures/assemble mysql-5.7' and 'fixtures/assemble mysql-8.0'"]
-fn releases_that_upgrades_come_from_are_read() {
-    for series in ["mysql-5.7", "mysql-8.0"] {
-        let instance = Instance::in_memory(Server::MySql9);
-        let basedir = unpack(&instance, series);
-        fs::create_dir_all(instance.home().join("data")).unwrap();
-        instance.sandbox.hand_over();
-        let mut initialise = vendors(&instance, &basedir, &["--initialize-insecure"]);
-        assert!(initialise.status().unwrap().success());
-        let ended = || last_mysql_shutdown(&data_dir(&instance)).unwrap().0;
-        assert_eq!(ended(), Shutdown::Clean, "{series}");
-        let (running, mut root) = run_vendors(&instance, &basedir);
-        root.query_drop("CREATE DATABASE d").unwrap();
-        root.query_drop("CREATE TABLE d.t (i INT PRIMARY KEY AUTO_INCREMENT)")
-            .unwrap();
-        for _ in 0..50 {
-            root.query_drop("INSERT INTO d.t VALUES (NULL)").unwrap();
-        }
-        running.signal("KILL");
-        running.end();
-        assert_eq!(ended(), Shutdown::Unclean, "{series}");
-        let (running, mut root) = run_vendors(&instance, &basedir);
-        for number in 0..200 {
-            let user = format!("u{number}@'10.0.0.{number}'");
-            let sql = format!("CREATE USER {user} IDENTIFIED WITH mysql_native_password BY 'x'");
-            root.query_drop(sql).unwrap();
-        }
-        let expected = answer(&mut root);
-        drop(root);
-        stop(running);
-        assert_eq!(ended(), Shutdown::Clean, "{series}");
-        // Before 8.0 they are in another file, and no upgrade loses one of their plugins.
-        let expected = (series == "mysql-8.0").then_some(expected);
-        assert_eq!(account_plugins(&data_dir(&instance)), expected, "{series}");
+fn read(server: Server) {
+    let instance = Instance::in_memory(server);
+    let basedir = release(server);
+    fs::create_dir_all(instance.home().join("data")).unwrap();
+    instance.sandbox.hand_over();
+    let mut initialise = vendors(&instance, &basedir, &["--initialize-insecure"]);
+    assert!(initialise.status().unwrap().success());
+    let ended = || last_mysql_shutdown(&data_dir(&instance)).unwrap().0;
+    assert_eq!(ended(), Shutdown::Clean, "{server:?}");
+    let (running, mut root) = run_vendors(&instance, &basedir);
+    root.query_drop("CREATE DATABASE d").unwrap();
+    root.query_drop("CREATE TABLE d.t (i INT PRIMARY KEY AUTO_INCREMENT)")
+        .unwrap();
+    for _ in 0..50 {
+        root.query_drop("INSERT INTO d.t VALUES (NULL)").unwrap();
     }
+    running.signal("KILL");
+    running.end();
+    assert_eq!(ended(), Shutdown::Unclean, "{server:?}");
+    if server == Server::MySql57 && Server::MySql80.is_there() {
+        refused_by_8_0(&instance);
+    }
+    let (running, mut root) = run_vendors(&instance, &basedir);
+    for number in 0..200 {
+        let user = format!("u{number}@'10.0.0.{number}'");
+        let sql = format!("CREATE USER {user} IDENTIFIED WITH mysql_native_password BY 'x'");
+        root.query_drop(sql).unwrap();
+    }
+    let expected = answer(&mut root);
+    drop(root);
+    stop(running);
+    assert_eq!(ended(), Shutdown::Clean, "{server:?}");
+    // Before 8.0 they are in another file, and no upgrade loses one of their plugins.
+    let expected = (server == Server::MySql80).then_some(expected);
+    assert_eq!(
+        account_plugins(&data_dir(&instance)),
+        expected,
+        "{server:?}"
+    );
+}
+
+fn refused_by_8_0(instance: &Instance) {
+    instance.install(Server::MySql80);
+    let (old, new) = (Server::MySql57.title(), Server::MySql80.title());
+    let refusal = format!(
+        "starttest: error: {old} was not shut down cleanly in {{dir}}/home/data/mysqldb, so {new} \
+         cannot upgrade it\n  next: the data is untouched: push {old} again, wait until it answers, \
+         then push the newer one (if it was {new} that was killed while it upgraded it, \
+         MYSQL_UPGRADE_ANYWAY=1 lets it go on)\n"
+    );
+    assert_refused(instance, &mut with_password(instance), &refusal);
 }
