@@ -266,15 +266,7 @@ fn digest(path: &Path) -> io::Result<(u64, String)> {
             Err(error) => return Err(error),
         }
     }
-    let digits = hash
-        .finalize()
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            use std::fmt::Write as _;
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
-    Ok((bytes, digits))
+    Ok((bytes, hook::hexadecimal(&hash.finalize())))
 }
 
 /// A copy is not what it should be.

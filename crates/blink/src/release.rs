@@ -1,6 +1,5 @@
 //! Which server: a tarball, a directory that has one, a version in the cache or to be fetched.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -8,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use builder::{ReleaseError, unpack_release};
-use hook::Report;
+use hook::{Report, hexadecimal};
 use mycnf::{Flavour, ProbeError, Server, Version};
 use repack::NotFetched;
 use sha2::{Digest, Sha256};
@@ -207,14 +206,6 @@ fn fingerprint(path: &Path) -> Result<String, FindError> {
         hasher.update(number.to_le_bytes());
     }
     Ok(hexadecimal(&hasher.finalize()))
-}
-
-/// Two digits a byte.
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// There is no such server.

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use hook::{CommandError, Report};
+use hook::{CommandError, Report, hexadecimal};
 use mycnf::{
     Accounts, FirstRun, FirstRunFile, FirstRunFileError, Initialisation, InitialiseError, Layout,
     Opening, Password, PasswordError, ServiceAccounts, TimeZones, WriteError, write_private,
@@ -19,7 +19,7 @@ use crate::cache::{Cache, CacheError, MAKING, put_in_place};
 use crate::home::HomeError;
 use crate::options::{for_making, of_the_files};
 use crate::place::Places;
-use crate::release::{Release, hexadecimal};
+use crate::release::Release;
 use crate::sparse;
 use crate::variables::DATABASE;
 

@@ -1,7 +1,6 @@
 //! Which tarball to install, and its identity: the digest of its content, never just its name.
 
 use std::ffi::OsStr;
-use std::fmt::Write;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -101,11 +100,7 @@ impl Tarball {
     /// The release's name: the tarball's, plus a short digest of its content, so that a new
     /// tarball under an old name is a new release.
     pub(crate) fn release_id_of(&self, sha256: &[u8; 32]) -> String {
-        let mut id = self.release_prefix();
-        for byte in &sha256[..DIGEST_BYTES] {
-            let _ = write!(id, "{byte:02x}");
-        }
-        id
+        self.release_prefix() + &hook::hexadecimal(&sha256[..DIGEST_BYTES])
     }
 
     /// What the release's name begins with, whatever the content.

@@ -10,6 +10,7 @@ mod executable;
 mod exit;
 mod failure;
 mod foreign;
+mod hexadecimal;
 mod inherit;
 mod memory;
 mod process;
@@ -24,6 +25,7 @@ pub use executable::Executable;
 pub use exit::ExitStatus;
 pub use failure::{Advice, Explain, Kind, render};
 pub use foreign::{Foreign, escape_controls, is_unsafe};
+pub use hexadecimal::hexadecimal;
 pub use inherit::Inherited;
 pub use memory::{MemoryLimit, MemoryLimitError};
 pub use process::{

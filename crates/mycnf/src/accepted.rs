@@ -1,7 +1,6 @@
 //! The record that a server accepted an option file, so that it need not be asked again (30 ms) before
 //! something changes. Whatever cannot be known for certain counts as changed.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -81,12 +80,7 @@ fn digest(parts: &[Vec<u8>]) -> String {
         hasher.update((part.len() as u64).to_le_bytes());
         hasher.update(part);
     }
-    let mut text = String::new();
-    for byte in hasher.finalize() {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text.push('\n');
-    text
+    hook::hexadecimal(&hasher.finalize()) + "\n"
 }
 
 #[cfg(test)]

@@ -3,12 +3,11 @@
 //! but its log. What was run is noted in the data directory, so that it is not run again.
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use hook::Inherited;
+use hook::{Inherited, hexadecimal};
 use sha2::{Digest, Sha256};
 
 use crate::accounts::Accounts;
@@ -164,13 +163,6 @@ impl<'a> Opening<'a> {
                 text.replace(password.expose(), "…")
             })
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// A server on a private socket that has run the accounts' SQL, with its messages in the

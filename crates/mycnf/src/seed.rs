@@ -2,7 +2,6 @@
 //! locked, stopped cleanly, stored small. A first start unpacks it instead of initialising.
 
 use std::ffi::OsStr;
-use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::ops::Range;
@@ -112,11 +111,7 @@ fn digest(options: &[(&str, Vec<u8>)], time_zones: bool) -> String {
         hasher.update(value);
         hasher.update([0]);
     }
-    let mut text = String::new();
-    for byte in hasher.finalize().iter().take(4) {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    hook::hexadecimal(&hasher.finalize()[..4])
 }
 
 /// Writes `data_dir`, whose server was stopped cleanly, to `archive` as a compressed tarball: without

@@ -2,12 +2,12 @@
 //! put where it is to go, if anywhere.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
+use hook::hexadecimal;
 use sha2::{Digest, Sha256};
 use tar::{Archive, EntryType};
 
@@ -184,21 +184,12 @@ fn copy(from: &mut impl Read, mut to: Option<&File>, stop: &AtomicBool) -> io::R
     }
     Ok(Passed {
         bytes,
-        sha256: digits(hash),
+        sha256: hexadecimal(&hash.finalize()),
     })
 }
 
 fn digest(text: &[u8]) -> String {
-    digits(Sha256::new().chain_update(text))
-}
-
-fn digits(hash: Sha256) -> String {
-    hash.finalize()
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    hexadecimal(&Sha256::digest(text))
 }
 
 /// Writes the files that `manifest` names, those and no others, below `copy` as a tar archive.

@@ -177,9 +177,5 @@ const RANDOM: &str = "/dev/urandom";
 fn new_password() -> io::Result<String> {
     let mut bytes = [0; 32];
     io::Read::read_exact(&mut std::fs::File::open(RANDOM)?, &mut bytes)?;
-    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
-        use std::fmt::Write as _;
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
+    Ok(hook::hexadecimal(&bytes))
 }

@@ -8,12 +8,12 @@ use std::io::{self, BufReader, Read};
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use hook::CommandError;
+use hook::{CommandError, hexadecimal};
 use sha2::{Digest, Sha256};
 use tar::{Archive, EntryType};
 use thiserror::Error;
 
-use super::layer::{Layer, LayerWriter, Rights, hexadecimal};
+use super::layer::{Layer, LayerWriter, Rights};
 use crate::files::{self, FileError};
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";

@@ -2,11 +2,11 @@
 //! bytes on every machine.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use hook::hexadecimal;
 use libdeflater::{CompressionLvl, Compressor};
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
@@ -171,13 +171,6 @@ impl Write for Compressing {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
+use hook::hexadecimal;
 use oci_spec::OciSpecError;
 use oci_spec::image::{
     Arch, ConfigBuilder, Descriptor, HistoryBuilder, ImageConfigurationBuilder, ImageIndexBuilder,
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
-use super::layer::{Layer, hexadecimal};
+use super::layer::Layer;
 use super::plan::{HOME, Plan, USER};
 use super::tag::Tag;
 

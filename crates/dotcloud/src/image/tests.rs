@@ -111,7 +111,7 @@ fn make_layout_leads_from_either_index_to_the_layers() {
     let json = |name: &str| serde_json::from_slice::<Value>(&all[name].1).unwrap();
     for (name, (_, content)) in &all {
         if let Some(digest) = name.strip_prefix("blobs/sha256/") {
-            assert_eq!(layer::hexadecimal(&Sha256::digest(content)), digest);
+            assert_eq!(hook::hexadecimal(&Sha256::digest(content)), digest);
         }
     }
     assert_eq!(json("oci-layout")["imageLayoutVersion"], "1.0.0");
@@ -141,7 +141,7 @@ fn make_layout_leads_from_either_index_to_the_layers() {
         let mut plain = Vec::new();
         let mut gzip = flate2::read::MultiGzDecoder::new(&all[&name].1[..]);
         gzip.read_to_end(&mut plain).unwrap();
-        let digest = format!("sha256:{}", layer::hexadecimal(&Sha256::digest(&plain)));
+        let digest = format!("sha256:{}", hook::hexadecimal(&Sha256::digest(&plain)));
         assert_eq!(config["rootfs"]["diff_ids"][index], *digest);
     }
 }

@@ -2,7 +2,6 @@
 //! MD5, the one that MySQL's pages show, only where it is asked for.
 
 use std::fmt;
-use std::fmt::Write as _;
 
 use md5::Md5;
 use sha2::{Digest, Sha256};
@@ -82,9 +81,9 @@ impl Hasher {
         self,
         expected: Option<&Checksum>,
     ) -> Result<String, (Checksum, Checksum)> {
-        let sha256 = hex(&self.sha256.finalize());
+        let sha256 = hook::hexadecimal(&self.sha256.finalize());
         let found = match self.md5 {
-            Some(md5) => Checksum::Md5(hex(&md5.finalize())),
+            Some(md5) => Checksum::Md5(hook::hexadecimal(&md5.finalize())),
             None => Checksum::Sha256(sha256.clone()),
         };
         match expected {
@@ -92,13 +91,6 @@ impl Hasher {
             _ => Ok(sha256),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -149,11 +149,7 @@ pub(super) fn filters(spec: &Spec) -> bool {
 /// A name that no other container of this machine has.
 pub(super) fn id(container: &Paths) -> String {
     let digest = Sha256::digest(container.root().as_os_str().as_bytes());
-    let mut id = ID_PREFIX.to_owned();
-    for byte in &digest[..8] {
-        let _ = write!(id, "{byte:02x}");
-    }
-    id
+    format!("{ID_PREFIX}{}", hook::hexadecimal(&digest[..8]))
 }
 
 /// The name that processes of the container know `path` by, which lies in it.
