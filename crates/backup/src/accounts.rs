@@ -1,7 +1,7 @@
 //! Accounts as statements: what a dump has in the place of the `mysql` database, which would overwrite
 //! the root of whoever loads it.
 
-use mycnf::{Flavour, Server, Version};
+use mycnf::{Flavour, Server, Version, sql_literal};
 use mysql::prelude::Queryable;
 use mysql::{Conn, Row};
 
@@ -35,7 +35,7 @@ pub(crate) fn read(connection: &mut Conn, server: &Server) -> Result<AccountSql,
             "SELECT User FROM mysql.user WHERE is_role='Y' AND User NOT IN ({OWN}) ORDER BY User"
         ))?;
         for role in roles {
-            let name = literal(&role);
+            let name = sql_literal(&role);
             sql.create.push(format!("CREATE ROLE IF NOT EXISTS {name}"));
             sql.grant.extend(grants(connection, &name)?);
         }
@@ -49,7 +49,7 @@ pub(crate) fn read(connection: &mut Conn, server: &Server) -> Result<AccountSql,
         "SELECT User, Host FROM mysql.user WHERE User NOT IN ({OWN}){not_role} ORDER BY User, Host"
     ))?;
     for (user, host) in users {
-        let account = format!("{}@{}", literal(&user), literal(&host));
+        let account = format!("{}@{}", sql_literal(&user), sql_literal(&host));
         if has_create {
             let row: Option<Row> = connection.query_first(format!("SHOW CREATE USER {account}"))?;
             sql.create
@@ -79,11 +79,6 @@ fn if_missing(create: &str) -> String {
     create.replacen("CREATE USER ", "CREATE USER IF NOT EXISTS ", 1)
 }
 
-/// As an SQL string, in a session whose SQL mode is empty.
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
-}
-
 /// Statements as lines of a script.
 pub(crate) fn script(statements: &[String]) -> String {
     statements
@@ -105,7 +100,7 @@ mod tests {
             if_missing("CREATE USER `CREATE USER `@`%` IDENTIFIED BY 'x'"),
             "CREATE USER IF NOT EXISTS `CREATE USER `@`%` IDENTIFIED BY 'x'"
         );
-        assert_eq!(literal("it's\\"), "'it''s\\\\'");
+        assert_eq!(sql_literal("it's\\"), "'it''s\\\\'");
         assert_eq!(script(&["A".to_owned(), "B".to_owned()]), "A;\nB;\n");
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hook::CommandError;
-use mycnf::Flavour;
+use mycnf::{Flavour, bare_command, with_path};
 use mysql::Conn;
 use thiserror::Error;
 
@@ -141,23 +141,14 @@ fn client(service: &Service) -> Result<PathBuf, DumpError> {
 }
 
 fn client_command(service: &Service, program: &Path, options: &Path, socket: &Path) -> Command {
-    let mut command = Command::new(program);
+    let mut command = bare_command(&service.layout, program);
     command
-        .env_clear()
         // MySQL's clients read a login file there, whatever option file they are given.
         .env("HOME", service.layout.run_dir())
-        .env("TMPDIR", service.layout.tmp_dir())
         .arg(with_path("--defaults-file=", options))
         .arg(with_path("--socket=", socket))
         .args(["--protocol=SOCKET", "--host=localhost"]);
     command
-}
-
-/// `option` and `path` as one argument, whatever bytes the path has.
-pub(crate) fn with_path(option: &str, path: &Path) -> std::ffi::OsString {
-    let mut argument = std::ffi::OsString::from(option);
-    argument.push(path);
-    argument
 }
 
 /// The position that the dumper noted near the beginning of `path`, if it did.

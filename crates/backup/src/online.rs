@@ -3,12 +3,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
+use mycnf::{bare_command, sql_literal, with_path};
 use mysql::Conn;
 use mysql::prelude::Queryable;
 
-use crate::dump::with_path;
 use crate::inventory::position_of;
 use crate::manifest::Position;
 use crate::service::Service;
@@ -67,11 +66,8 @@ pub(crate) fn clone(
             let _ = connection.query_drop(format!("SET GLOBAL {setting}"));
         }
     }
-    let path = target
-        .to_string_lossy()
-        .replace('\\', "\\\\")
-        .replace('\'', "''");
-    let cloned = connection.query_drop(format!("CLONE LOCAL DATA DIRECTORY = '{path}'"));
+    let path = sql_literal(&target.to_string_lossy());
+    let cloned = connection.query_drop(format!("CLONE LOCAL DATA DIRECTORY = {path}"));
     if active.is_none() {
         // It does no harm where it stays.
         let _ = connection.query_drop("UNINSTALL PLUGIN clone");
@@ -90,13 +86,9 @@ pub(crate) fn mariadb_backup(
 ) -> Result<Option<Position>, TakeError> {
     let target = make_parents(service, directory)?;
     let run = |what, arguments: &[&str]| {
-        let mut command = Command::new(program);
+        let mut command = bare_command(&service.layout, program);
         command
-            .env_clear()
             .env("HOME", service.layout.run_dir())
-            .env("TMPDIR", service.layout.tmp_dir())
-            .env("PATH", "/usr/bin:/bin")
-            .current_dir(service.layout.home())
             .arg(with_path("--defaults-file=", &service.layout.option_file()))
             .args(arguments)
             .arg(with_path("--target-dir=", &target));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use hook::{Environment, Inherited, Report};
 use mycnf::{
     DataDirState, DataLock, InspectError, LockError, PrivateServer, TemporaryServerError,
-    TransitionError, inspect, transition,
+    TransitionError, inspect, transition, with_path,
 };
 use postinstall::{PrepareError, Prepared, Purpose, Settings, SettingsError, prepare};
 use thiserror::Error;
@@ -163,7 +163,7 @@ fn start_opened<'a>(
         &service.data_dir,
         service.layout.initialise_log(),
         &[
-            dump::with_path("--init-file=", &sql.path()),
+            with_path("--init-file=", &sql.path()),
             "--loose-event-scheduler=OFF".into(),
         ],
     )?;

@@ -1,7 +1,6 @@
 //! A running server in a directory of its own, from a copy of a seed. Dropped, it is killed and its
 //! directory removed.
 
-use std::ffi::OsString;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -11,7 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hook::{Background, CommandError, Inherited};
-use mycnf::{Accounts, Password, PasswordError, ServiceAccounts};
+use mycnf::{
+    Accounts, Password, PasswordError, ServiceAccounts, lend_libraries, log_evidence, sql_literal,
+    with_path,
+};
 use thiserror::Error;
 
 use crate::home::{Home, HomeError};
@@ -126,11 +128,6 @@ impl Plan<'_> {
     }
 
     fn command(&self, home: &Path, options: &Path, init_file: &Path) -> Command {
-        let with_path = |option: &str, path: &Path| {
-            let mut argument = OsString::from(option);
-            argument.push(path);
-            argument
-        };
         let server = &self.release.server;
         let mut command = Command::new(&server.executable);
         command
@@ -140,6 +137,7 @@ impl Plan<'_> {
             .env("HOME", home)
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .current_dir(home);
+        lend_libraries(&mut command, None);
         command
     }
 
@@ -158,12 +156,9 @@ impl Plan<'_> {
             },
         };
         let done = home.join("files").join(DONE);
-        let done = done
-            .to_string_lossy()
-            .replace('\\', "\\\\")
-            .replace('\'', "''");
+        let done = sql_literal(&done.to_string_lossy());
         let sql = accounts.opening_sql(&self.release.server);
-        format!("{sql}SELECT 1 INTO OUTFILE '{done}';\n")
+        format!("{sql}SELECT 1 INTO OUTFILE {done};\n")
     }
 
     /// Waits until `server` lets root in; with another port, if somebody else was faster.
@@ -172,10 +167,10 @@ impl Plan<'_> {
             let Err(source) = server.wait() else {
                 break;
             };
-            let log = fs::read(server.home.path().join("error.log")).unwrap_or_default();
-            let log = String::from_utf8_lossy(&log).into_owned();
-            if hook::stop_signal().is_some() || !log.contains("ddress already in use") {
-                let evidence = errors(&log);
+            let log = fs::read(server.log()).unwrap_or_default();
+            let in_use = String::from_utf8_lossy(&log).contains("ddress already in use");
+            if hook::stop_signal().is_some() || !in_use {
+                let evidence = log_evidence(&server.log());
                 return Err(ServerError::Start { evidence, source });
             }
             server = self.again(server)?;
@@ -183,8 +178,7 @@ impl Plan<'_> {
         if server.home.path().join("files").join(DONE).exists() {
             Ok(server)
         } else {
-            let log = fs::read(server.home.path().join("error.log")).unwrap_or_default();
-            let evidence = errors(&String::from_utf8_lossy(&log));
+            let evidence = log_evidence(&server.log());
             let evidence = evidence.replace(server.password.expose(), "…");
             Err(ServerError::Refused { evidence })
         }
@@ -210,6 +204,11 @@ impl Server {
         }
     }
 
+    /// Where it writes its messages.
+    fn log(&self) -> PathBuf {
+        self.home.path().join("error.log")
+    }
+
     /// The directory of its own.
     pub(crate) fn home(&self) -> &Path {
         self.home.path()
@@ -221,8 +220,7 @@ impl Server {
             return None;
         }
         self.told = true;
-        let log = fs::read(self.home.path().join("error.log")).unwrap_or_default();
-        Some(errors(&String::from_utf8_lossy(&log)))
+        Some(log_evidence(&self.log()))
     }
 
     /// Stops it cleanly, and gives its data directory to `then` before it goes.
@@ -277,17 +275,6 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)
 }
 
-/// The first errors of a server's log, else its end.
-fn errors(log: &str) -> String {
-    let errors: Vec<&str> = log.lines().filter(|line| line.contains("ERROR")).collect();
-    let lines: Vec<&str> = log.lines().collect();
-    if errors.is_empty() {
-        lines[lines.len().saturating_sub(12)..].join("\n")
-    } else {
-        errors[..errors.len().min(6)].join("\n")
-    }
-}
-
 /// There is no server.
 #[derive(Debug, Error)]
 pub(crate) enum ServerError {
@@ -325,16 +312,4 @@ pub(crate) enum ServerError {
         /// How it ended.
         source: CommandError,
     },
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn errors_of_a_log_come_before_its_end() {
-        assert_eq!(errors("a\n[ERROR] b\nc\n"), "[ERROR] b");
-        let log = "line\n".repeat(20);
-        assert_eq!(errors(&log).lines().count(), 12);
-    }
 }

@@ -8,7 +8,8 @@ use crate::layout::Layout;
 use crate::libraries::LINKED_LIBRARIES;
 
 /// A program of the release. Nothing of the caller's environment (`MYSQL_*`, `MARIADB_*`) reaches it.
-pub(crate) fn bare_command(layout: &Layout, program: &Path) -> Command {
+#[must_use]
+pub fn bare_command(layout: &Layout, program: &Path) -> Command {
     let mut command = Command::new(program);
     command
         .env_clear()
@@ -16,16 +17,21 @@ pub(crate) fn bare_command(layout: &Layout, program: &Path) -> Command {
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .env("TMPDIR", layout.tmp_dir())
         .current_dir(layout.home());
-    if let Some(path) = library_path(program, None) {
+    lend_libraries(&mut command, None);
+    command
+}
+
+/// Lets `command`, a program of a release, find the libraries of the system that builder linked into that:
+/// `LD_LIBRARY_PATH`, behind what it is set to `already`.
+pub fn lend_libraries(command: &mut Command, already: Option<&OsStr>) {
+    if let Some(path) = library_path(Path::new(command.get_program()), already) {
         command.env("LD_LIBRARY_PATH", path);
     }
-    command
 }
 
 /// `LD_LIBRARY_PATH` for a program of a release in which builder had to link libraries of the system,
 /// behind what it is set to already. `None` for any other: releases find their own libraries.
-#[must_use]
-pub fn library_path(program: &Path, already: Option<&OsStr>) -> Option<OsString> {
+fn library_path(program: &Path, already: Option<&OsStr>) -> Option<OsString> {
     let basedir = program.parent()?.parent()?;
     let linked = basedir.join(LINKED_LIBRARIES);
     if !linked.is_dir() {
@@ -48,7 +54,8 @@ pub(crate) fn plain_command(layout: &Layout, program: &Path) -> Command {
 }
 
 /// `option` and `path` as one argument, whatever bytes the path has.
-pub(crate) fn with_path(option: &str, path: &Path) -> OsString {
+#[must_use]
+pub fn with_path(option: &str, path: &Path) -> OsString {
     let mut argument = OsString::from(option);
     argument.push(path);
     argument

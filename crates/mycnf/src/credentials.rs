@@ -82,8 +82,10 @@ impl Password {
     }
 }
 
-/// `text` as an SQL string literal with its quotes. Valid after [`SQL_LITERAL_PRELUDE`].
-pub(crate) fn sql_literal(text: &str) -> String {
+/// `text` as an SQL string literal with its quotes. Valid in a session that speaks UTF-8 and has an empty
+/// SQL mode.
+#[must_use]
+pub fn sql_literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 

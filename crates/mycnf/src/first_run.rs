@@ -11,8 +11,9 @@ use flate2::bufread::MultiGzDecoder;
 use thiserror::Error;
 use xz2::bufread::XzDecoder;
 
+pub use run::log_evidence;
 pub use run::{FirstRun, FirstRunError};
-pub(crate) use run::{client_errors, log_errors, log_evidence};
+pub(crate) use run::{client_errors, log_errors};
 
 /// Compressed input is read in pieces of this size.
 const BUFFER: usize = 1 << 16;

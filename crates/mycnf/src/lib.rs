@@ -31,13 +31,13 @@ mod write;
 
 pub use accepted::Accepted;
 pub use accounts::Accounts;
-pub use command::library_path;
-pub use credentials::{Credentials, CredentialsError, Password, PasswordError};
+pub use command::{bare_command, lend_libraries, with_path};
+pub use credentials::{Credentials, CredentialsError, Password, PasswordError, sql_literal};
 pub use data_dir::{
     AccountPlugin, DataDirState, Database, HALF_UPGRADED, InspectError, Shutdown, account_plugins,
     inspect, last_mysql_shutdown, last_shutdown,
 };
-pub use first_run::{FirstRun, FirstRunError, FirstRunFile, FirstRunFileError};
+pub use first_run::{FirstRun, FirstRunError, FirstRunFile, FirstRunFileError, log_evidence};
 pub use initialise::{Initialisation, InitialiseError, RoomError, is_scarce, remove_unfinished};
 pub use layout::Layout;
 pub use libraries::{

@@ -7,7 +7,7 @@ use std::process::Command;
 use hook::CommandError;
 use thiserror::Error;
 
-use crate::command::library_path;
+use crate::command::lend_libraries;
 
 /// Whose server it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,9 +157,7 @@ impl Server {
         let executable = find_executable(basedir)?;
         let mut command = Command::new(&executable);
         command.args(["--no-defaults", "--version"]).env_clear();
-        if let Some(path) = library_path(&executable, None) {
-            command.env("LD_LIBRARY_PATH", path);
-        }
+        lend_libraries(&mut command, None);
         let finished =
             hook::run(&mut command, b"").map_err(|source| ProbeError::RunServer { source })?;
         Self::from_text(basedir, executable, &finished.stdout)

@@ -12,7 +12,7 @@ use hook::{CommandError, Report};
 use mycnf::{
     Accepted, COMMAND_LINE, Flavour, IncludeError, Layout, MemoryError, MemoryPlan, OptionFile,
     OptionFileError, Origin, Persisted, PersistedError, Place, Rendered, Resolved, Server, Version,
-    WriteError, is_private_copy, library_path, render_my_cnf, server_groups, write_private,
+    WriteError, is_private_copy, lend_libraries, render_my_cnf, server_groups, write_private,
 };
 use thiserror::Error;
 
@@ -173,9 +173,7 @@ pub(crate) fn validate(
         .env_clear()
         .env("HOME", layout.home())
         .arg("--validate-config");
-    if let Some(path) = library_path(&server.executable, None) {
-        command.env("LD_LIBRARY_PATH", path);
-    }
+    lend_libraries(&mut command, None);
     match hook::run(&mut command, b"") {
         Ok(_) => Ok(accepted.map_or(Ok(()), |accepted| accepted.record())?),
         // A server that cannot be run has no opinion; whoever needs it next will tell.

@@ -9,7 +9,7 @@ use std::os::unix::process::parent_id;
 
 use hook::{Environment, Inherited, Report, Usage};
 use mycnf::CommandLine;
-use mycnf::library_path;
+use mycnf::lend_libraries;
 use postinstall::{Prepared, Purpose, Settings, prepare, server_command};
 
 pub use error::Error;
@@ -86,10 +86,7 @@ pub fn run(
         // MySQL from 8.0 on ends itself for RESTART and CLONE (status 16) where whoever would start it
         // again is its parent: supervisord.
         .env("MYSQLD_PARENT_PID", parent_id().to_string());
-    let already = environment.get("LD_LIBRARY_PATH");
-    if let Some(path) = library_path(&server.executable, already) {
-        command.env("LD_LIBRARY_PATH", path);
-    }
+    lend_libraries(&mut command, environment.get("LD_LIBRARY_PATH"));
     hook::lower_open_files(OPEN_FILES);
     // Open until the server has read it.
     let _sql = match opening_sql {

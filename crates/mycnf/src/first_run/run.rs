@@ -146,8 +146,9 @@ pub(crate) fn log_errors(log: &Path) -> Option<String> {
     (!errors.is_empty()).then(|| errors.join("\n"))
 }
 
-/// The same, else the log's last lines.
-pub(crate) fn log_evidence(log: &Path) -> String {
+/// What a server's log tells of its failure: the first errors, else its last lines. Empty if there is none.
+#[must_use]
+pub fn log_evidence(log: &Path) -> String {
     log_errors(log).unwrap_or_else(|| {
         let text = fs::read(log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
@@ -199,5 +200,7 @@ mod tests {
         fs::write(log.path(), lines.join("\n")).unwrap();
         assert_eq!(log_evidence(log.path()), lines[8..].join("\n"));
         assert_eq!(log_evidence(Path::new("/nowhere/log")), "");
+        fs::write(log.path(), "a\n[ERROR] b\nc\n").unwrap();
+        assert_eq!(log_evidence(log.path()), "[ERROR] b");
     }
 }
