@@ -11,13 +11,14 @@
 
 mod table;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use mysql::{Conn, OptsBuilder};
 
@@ -257,12 +258,13 @@ pub fn release(server: Server) -> PathBuf {
         .unwrap()
 }
 
-/// A port that nobody has: not one of those that the system gives to clients, of which any may take it
-/// while its server is down (`ip_local_port_range` begins at 32768).
+/// A port that nobody has, nor another instance of these tests gets: not one of those that the system gives
+/// to clients, of which any may take it while its server is down (`ip_local_port_range` begins at 32768).
 pub fn free_port() -> u16 {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {
         let port = 15_000 + u16::try_from(RandomState::new().hash_one(()) % 17_000).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        if GIVEN.lock().unwrap().insert(port) && TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
     }
