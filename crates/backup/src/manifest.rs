@@ -1,7 +1,7 @@
 //! What a copy is: `manifest.json` in its directory, written last, so that a copy without one is no
 //! copy. Names every file with its length and SHA-256.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
@@ -187,10 +187,8 @@ impl Manifest {
                 return Err(ManifestError::Content { path });
             }
         }
-        if let Some(other) = found
-            .keys()
-            .find(|path| !self.files.iter().any(|file| file.path == **path))
-        {
+        let wanted: BTreeSet<&str> = self.files.iter().map(|file| &*file.path).collect();
+        if let Some(other) = found.keys().find(|path| !wanted.contains(&***path)) {
             return Err(ManifestError::Foreign {
                 path: directory.join(other),
             });

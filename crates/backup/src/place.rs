@@ -4,7 +4,6 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use hook::{Environment, Inherited, Report};
 use mycnf::{
@@ -17,12 +16,9 @@ use thiserror::Error;
 use crate::dump::{self, DumpError};
 use crate::manifest::{Manifest, ManifestError, Method};
 use crate::service::{Service, ServiceError};
-use crate::take::{DATA, DUMP};
+use crate::take::{DATA, DUMP, LOCK_PATIENCE};
 use crate::tree::{self, TreeError};
 use crate::verb::Copy;
-
-/// How long a server that has just ended may keep the lock.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// No password protects what whoever is in the socket's directory can read anyway, and nothing of the
 /// user's runs.
@@ -80,7 +76,7 @@ fn put(service: &Service, copy: &Copy, report: &mut Report) -> Result<(), PlaceE
     transition(&database, &found, &service.server)?;
     let layout = &service.layout;
     tree::make_directory(&layout.data())?;
-    let _lock = DataLock::acquire(&layout.lock(), PATIENCE)?;
+    let _lock = DataLock::acquire(&layout.lock(), LOCK_PATIENCE)?;
     // What a first attempt left: it holds nothing but what is in the copy.
     let unfinished = layout.unfinished_data_dir();
     remove(&unfinished)?;

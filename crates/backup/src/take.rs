@@ -27,7 +27,7 @@ pub(crate) const DUMP: &str = "dump.sql";
 const CLONES: Version = Version::new(8, 0, 17);
 
 /// How long a server that has just ended may keep the lock.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Beside the data directory, and of no use elsewhere.
 const NOT_COPIED: [&str; 3] = ["logs", "mysqldb.lock", "mysqldb.initialising"];
@@ -77,7 +77,7 @@ fn of_stopped(
     report: &mut Report,
 ) -> Result<Manifest, TakeError> {
     let data_dir = service.data_dir_below()?;
-    let _lock = DataLock::acquire(&service.layout.lock(), PATIENCE)?;
+    let _lock = DataLock::acquire(&service.layout.lock(), LOCK_PATIENCE)?;
     let path = &service.data_dir;
     match inspect(path)? {
         DataDirState::Database(found) => {

@@ -27,7 +27,9 @@ use mysql::prelude::Queryable;
 use points::Sweep;
 use real::{Instance, Server};
 use sandbox::{in_mount_namespace, wait_for};
-use world::{assert_filled, backup, fill, home, outcome, place_for, service, start, succeed};
+use world::{
+    assert_filled, backup, cold_copy, fill, home, outcome, place_for, service, start, succeed,
+};
 
 /// Starts it, and kills it after `time`.
 fn kill_after(command: &mut Command, time: Duration) {
@@ -78,14 +80,7 @@ fn take_killed_at_random_harms_nobody() {
 #[test]
 fn place_killed_at_random_is_done_again() {
     let server = Server::MariaDb;
-    let instance = service(server);
-    let (running, mut root) = start(&instance);
-    fill(&mut root, server);
-    drop(root);
-    running.signal("TERM");
-    running.end();
-    let copy = place_for(&instance, "copy");
-    succeed(&instance, &["take", copy.to_str().unwrap()]);
+    let (_instance, copy) = cold_copy(server);
     let place = ["place", copy.to_str().unwrap()];
     let begin = Instant::now();
     succeed(&home(server), &place);

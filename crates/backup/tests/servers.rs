@@ -21,8 +21,8 @@ use mysql::Conn;
 use mysql::prelude::Queryable;
 use real::{Instance, Server};
 use world::{
-    BACKUP, assert_filled, backup, fill, home, lend_programs, outcome, place_for, service, start,
-    succeed,
+    BACKUP, assert_filled, backup, cold_copy, fill, home, lend_programs, outcome, place_for,
+    service, start, succeed,
 };
 use writer::{Writer, make_table};
 
@@ -221,19 +221,6 @@ fn dump_without_a_server_or_a_dumper_has_exact_text() {
                 push a release with its programs ('repack' keeps them), or stop the service \
                 ('dotcloud down') and copy its files\n";
     sandbox::assert_refused(&refused, "backup", text);
-}
-
-/// A cold copy of a service with rows.
-fn cold_copy(server: Server) -> (Instance, std::path::PathBuf) {
-    let instance = service(server);
-    let (running, mut root) = start(&instance);
-    fill(&mut root, server);
-    drop(root);
-    running.signal("TERM");
-    running.end();
-    let copy = place_for(&instance, "copy");
-    succeed(&instance, &["take", copy.to_str().unwrap()]);
-    (instance, copy)
 }
 
 #[test]

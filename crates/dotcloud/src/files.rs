@@ -2,7 +2,7 @@
 //! times, removal. Follows no symbolic link.
 
 use std::fs::{self, File, Metadata, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -30,6 +30,16 @@ pub(crate) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error
         path,
         source,
     }
+}
+
+/// So many random bytes, in hexadecimal.
+pub(crate) fn random<const BYTES: usize>() -> Result<String, FileError> {
+    let path = Path::new("/dev/urandom");
+    let mut bytes = [0; BYTES];
+    File::open(path)
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(failed("read", path))?;
+    Ok(hook::hexadecimal(&bytes))
 }
 
 /// Replaces the content of `path` so that a reader, or a crash, sees the old or the new one whole.

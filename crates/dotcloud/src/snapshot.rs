@@ -290,7 +290,8 @@ impl<T: Write> Write for Stoppable<'_, T> {
     }
 }
 
-struct Hashing<'a>(&'a mut Sha256);
+/// Digests what is written.
+pub(crate) struct Hashing<'a>(pub(crate) &'a mut Sha256);
 
 impl Write for Hashing<'_> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {

@@ -54,7 +54,9 @@ pub use option_file::{
 pub use persisted::{Persisted, PersistedError};
 pub use place::finish_move;
 pub use plain::first_unusual;
-pub use rendering::{Choice, Origin, Rendered, Settings, render_my_cnf, server_groups};
+pub use rendering::{
+    Choice, Origin, Rendered, Settings, is_binary_log_index, render_my_cnf, server_groups,
+};
 pub use seed::{Seed, pack};
 pub use server::{Family, Flavour, ProbeError, SERVER_EXECUTABLES, Series, Server, Version};
 pub use service_accounts::{Secret, ServiceAccounts};

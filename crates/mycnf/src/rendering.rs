@@ -3,6 +3,8 @@
 
 mod logs;
 
+pub use logs::is_binary_log_index;
+
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};

@@ -54,11 +54,7 @@ impl Case<'_> {
         let Some(found) = self.user_set("skip-grant-tables") else {
             return;
         };
-        let value = found.value.unwrap_or_default();
-        if !["0", "OFF", "FALSE"]
-            .iter()
-            .any(|off| value.eq_ignore_ascii_case(off.as_bytes()))
-        {
+        if is_on(&found) {
             report.warning(format!(
                 "{} sets skip-grant-tables: whoever reaches the server is root, whatever password \
                  they give; remove it, push again",
@@ -133,6 +129,14 @@ impl Case<'_> {
             .iter()
             .try_for_each(FirstRunFile::check)
     }
+}
+
+/// Whether `found`, a switch, is on: also without a value.
+pub(crate) fn is_on(found: &Value) -> bool {
+    let value = found.value.as_deref().unwrap_or_default();
+    !["0", "OFF", "FALSE"]
+        .iter()
+        .any(|off| value.eq_ignore_ascii_case(off.as_bytes()))
 }
 
 /// What a fresh database begins with: what was pushed, then what is mounted.

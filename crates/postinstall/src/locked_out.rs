@@ -9,7 +9,7 @@ use mycnf::{
 };
 
 use crate::accounts::AccountInputs;
-use crate::judgement::Case;
+use crate::judgement::{Case, is_on};
 use crate::prepare::Purpose;
 use crate::take_over::{TakeOver, TakeOverError};
 
@@ -114,14 +114,7 @@ fn is_clean(place: &Case<'_>) -> bool {
 
 fn native_is_on(place: &Case<'_>) -> bool {
     let option = NATIVE_PASSWORD.replace('_', "-");
-    let Some(found) = place.user_set(&option) else {
-        return false;
-    };
-    // Without a value it is on.
-    let value = found.value.unwrap_or_else(|| b"1".to_vec());
-    !["0", "OFF", "FALSE"]
-        .iter()
-        .any(|off| value.eq_ignore_ascii_case(off.as_bytes()))
+    place.user_set(&option).is_some_and(|found| is_on(&found))
 }
 
 /// `'app'@'%' (mysql_native_password), …`

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use hook::Report;
-use mycnf::shown_size;
+use mycnf::{is_binary_log_index, shown_size};
 
 use crate::judgement::Case;
 
@@ -18,14 +18,11 @@ const LONGEST: u64 = 50 << 20;
 /// How many are kept of each: `error.log.1` is the newest, `error.log.5` is replaced.
 const KEPT: u32 = 5;
 
-/// Each with the options that name it, and the end of the name that it has otherwise.
-const LOGS: [(&[&str], Option<&str>); 3] = [
-    (&["log-error"], None),
-    (&["general-log-file"], Some(".log")),
-    (
-        &["slow-query-log-file", "log-slow-query-file"],
-        Some("-slow.log"),
-    ),
+/// Those beside the error log, each with the options that name it, and the end of the name that it has
+/// otherwise.
+const LOGS: [(&[&str], &str); 2] = [
+    (&["general-log-file"], ".log"),
+    (&["slow-query-log-file", "log-slow-query-file"], "-slow.log"),
 ];
 
 /// Renames what is too long. What cannot be renamed goes on as it is.
@@ -63,12 +60,11 @@ pub(crate) fn error_log(place: &Case<'_>) -> PathBuf {
 fn paths(place: &Case<'_>) -> Vec<PathBuf> {
     let named = |option: &&str| place.user_set(option)?.value;
     let mut paths = vec![error_log(place), place.layout.slow_log()];
-    for (options, end) in &LOGS[1..] {
+    for (options, end) in LOGS {
         let value = options.iter().find_map(named);
-        let default = || end.map(|end| format!("{}{end}", place.settings.host_name).into_bytes());
-        if let Some(name) = value.or_else(default) {
-            paths.push(place.data_dir.join(OsStr::from_bytes(&name)));
-        }
+        let default = || format!("{}{end}", place.settings.host_name).into_bytes();
+        let name = value.unwrap_or_else(default);
+        paths.push(place.data_dir.join(OsStr::from_bytes(&name)));
     }
     paths.dedup();
     paths
@@ -121,9 +117,7 @@ pub(crate) fn tell_binary_log(place: &Case<'_>, report: &mut Report) {
 fn binary_log(dir: &Path, data_dir: &Path) -> (usize, u64) {
     let mut found = (0, 0);
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if !name.ends_with(".index") || name.contains("relay") {
+        if !is_binary_log_index(&entry.file_name()) {
             continue;
         }
         let index = fs::read(entry.path()).unwrap_or_default();

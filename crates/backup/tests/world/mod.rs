@@ -156,3 +156,16 @@ pub fn lend_programs(instance: &Instance, server: Server) {
 pub fn listing(directory: &Path) -> Vec<String> {
     crate::sandbox::listing(directory)
 }
+
+/// A cold copy of a service with rows.
+pub fn cold_copy(server: Server) -> (Instance, PathBuf) {
+    let instance = service(server);
+    let (running, mut root) = start(&instance);
+    fill(&mut root, server);
+    drop(root);
+    running.signal("TERM");
+    running.end();
+    let copy = place_for(&instance, "copy");
+    succeed(&instance, &["take", copy.to_str().unwrap()]);
+    (instance, copy)
+}

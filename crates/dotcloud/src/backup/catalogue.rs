@@ -2,7 +2,7 @@
 //! because it is another one, or has lost them.
 
 use super::BackupError;
-use super::destination::Destination;
+use super::destination::{Destination, masked};
 use super::fetch;
 use super::manifest::{Manifest, NAME};
 use super::record::{Record, Records};
@@ -26,7 +26,7 @@ pub(crate) fn catalogue(
     if found.is_empty() {
         return Err(BackupError::Empty {
             application: application.to_owned(),
-            repository: Destination::masked(repository),
+            repository: masked(repository),
         });
     }
     (1..)

@@ -49,13 +49,6 @@ impl Destination {
     }
 }
 
-impl Destination {
-    /// A repository's name without a password.
-    pub(super) fn masked(repository: &str) -> String {
-        masked(repository)
-    }
-}
-
 impl fmt::Display for Destination {
     /// Without any password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,7 +65,7 @@ impl fmt::Display for Destination {
 }
 
 /// `rest:https://user:password@host/` without the password.
-fn masked(repository: &str) -> String {
+pub(super) fn masked(repository: &str) -> String {
     let Some((scheme, rest)) = repository.split_once("://") else {
         return repository.to_owned();
     };

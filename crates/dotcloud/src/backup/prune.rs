@@ -144,25 +144,13 @@ fn date(seconds: i64) -> Option<jiff::civil::Date> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backup::manifest::Manifest;
-    use crate::backup::record::Verified;
+    use crate::backup::record::{self, Verified};
 
     fn record(sequence: u64, day: u32) -> Record {
         Record {
-            id: sequence.to_string(),
-            sequence,
-            instance: "db.0".to_owned(),
             // From a Tuesday, 2026-12-01, on.
             taken: 1_796_083_200 + i64::from(day) * 86_400,
-            destination: Destination::Here,
-            name: String::new(),
-            manifest: Manifest {
-                server: String::new(),
-                method: String::new(),
-                files: Vec::new(),
-            },
-            manifest_text: String::new(),
-            verified: None,
+            ..record::tests::record(&sequence.to_string(), sequence, "db.0")
         }
     }
 

@@ -207,10 +207,10 @@ impl Records {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn record(id: &str, sequence: u64, instance: &str) -> Record {
+    pub(in crate::backup) fn record(id: &str, sequence: u64, instance: &str) -> Record {
         Record {
             id: id.to_owned(),
             sequence,

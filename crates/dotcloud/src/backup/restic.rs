@@ -60,7 +60,7 @@ impl Restic {
             cache: directory.join("cache"),
         };
         if files::look(&restic.password_file)?.is_none() {
-            let password = new_password().map_err(files::failed("read", Path::new(RANDOM)))?;
+            let password = files::random::<32>()?;
             files::replace(&restic.password_file, password.as_bytes(), 0o600)?;
         }
         Ok(restic)
@@ -170,12 +170,4 @@ impl Restic {
 
 fn not_started(source: io::Error) -> BackupError {
     BackupError::NoRestic { source }
-}
-
-const RANDOM: &str = "/dev/urandom";
-
-fn new_password() -> io::Result<String> {
-    let mut bytes = [0; 32];
-    io::Read::read_exact(&mut std::fs::File::open(RANDOM)?, &mut bytes)?;
-    Ok(hook::hexadecimal(&bytes))
 }

@@ -1,5 +1,6 @@
 //! `up --as-copy`: a copied state directory becomes one like any other, beside its original.
 
+use super::up::each;
 use super::{Call, deployment};
 use crate::application::Application;
 use crate::console;
@@ -24,20 +25,7 @@ pub(super) fn up(call: &Call) -> Result<(), Error> {
         "This state directory is no copy of {} any more: everything in it gets ports of its own",
         original.display()
     ));
-    let mut failed = Vec::new();
-    for name in names {
-        if let Err(error) = deploy(call, &name) {
-            hook::render("dotcloud", &error, &mut std::io::stdout());
-            failed.push(name);
-        }
-    }
-    if failed.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::NotUp {
-            applications: failed,
-        })
-    }
+    each(names, |name| deploy(call, name))
 }
 
 /// The public ones; what its containers bind is theirs, and the next ones get others.

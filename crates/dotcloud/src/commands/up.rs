@@ -24,10 +24,19 @@ pub(super) fn up(call: &Call, no_wait: bool) -> Result<(), Error> {
         Some(name) => vec![store.load(name)?.name],
         None => store.applications()?,
     };
+    each(names, |name| {
+        bring_back(call, name, wanted.is_some(), no_wait)
+    })
+}
+
+/// Brings each of the applications `names` up: one that is broken must not keep the others down.
+pub(super) fn each(
+    names: Vec<String>,
+    bring_up: impl Fn(&str) -> Result<(), Error>,
+) -> Result<(), Error> {
     let mut failed = Vec::new();
     for name in names {
-        // One that is broken must not keep the others down.
-        if let Err(error) = bring_back(call, &name, wanted.is_some(), no_wait) {
+        if let Err(error) = bring_up(&name) {
             hook::render("dotcloud", &error, &mut std::io::stdout());
             failed.push(name);
         }

@@ -15,6 +15,7 @@ use thiserror::Error;
 
 use super::layer::{Layer, LayerWriter, Rights};
 use crate::files::{self, FileError};
+use crate::snapshot::Hashing;
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
@@ -200,18 +201,9 @@ fn resolve(dir: &Path, packages: &[String]) -> Result<Vec<Package>, BaseError> {
 
 fn is_whole(debs: &Path, package: &Package) -> bool {
     let mut digest = Sha256::new();
-    let read = || -> io::Result<()> {
-        let mut file = File::open(debs.join(&package.file))?;
-        let mut buffer = vec![0; 1 << 16];
-        loop {
-            match file.read(&mut buffer)? {
-                0 => return Ok(()),
-                length => digest.update(&buffer[..length]),
-            }
-        }
-    };
-    let mut read = read;
-    read().is_ok() && hexadecimal(&digest.finalize()) == package.sha256
+    let read = File::open(debs.join(&package.file))
+        .and_then(|mut file| io::copy(&mut file, &mut Hashing(&mut digest)));
+    read.is_ok() && hexadecimal(&digest.finalize()) == package.sha256
 }
 
 const ROOT: Rights = Rights {

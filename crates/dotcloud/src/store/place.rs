@@ -2,7 +2,6 @@
 //! now, and a copy does not pass for its original, whose ports and names it has.
 
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -27,7 +26,7 @@ struct Record {
 pub(super) fn settle(root: &Path) -> Result<Option<PathBuf>, StoreError> {
     let Some(record) = read(root)? else {
         let record = Record {
-            id: new_id()?,
+            id: files::random::<16>()?,
             path: root.to_owned(),
         };
         write(root, &record)?;
@@ -59,7 +58,7 @@ pub(super) fn original(root: &Path) -> Result<Option<PathBuf>, StoreError> {
 /// Makes the copy at `root` a state directory like any other.
 pub(super) fn detach(root: &Path) -> Result<(), StoreError> {
     let record = Record {
-        id: new_id()?,
+        id: files::random::<16>()?,
         path: root.to_owned(),
     };
     Ok(write(root, &record)?)
@@ -86,15 +85,6 @@ fn write(root: &Path, record: &Record) -> Result<(), FileError> {
     let text = serde_json::to_vec_pretty(record)
         .map_err(|error| files::failed("write", &path)(error.into()))?;
     files::replace(&path, &text, 0o644)
-}
-
-fn new_id() -> Result<String, FileError> {
-    let path = Path::new("/dev/urandom");
-    let mut bytes = [0; 16];
-    fs::File::open(path)
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .map_err(files::failed("read", path))?;
-    Ok(format!("{:032x}", u128::from_le_bytes(bytes)))
 }
 
 /// Whether the one that `record` speaks of is where it says, and has an application that the one at

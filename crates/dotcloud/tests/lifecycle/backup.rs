@@ -104,6 +104,12 @@ fn backup_is_listed_verified_and_brought_back() {
     restored(&world, &first);
 }
 
+/// What stands behind `before` in `line`, up to `after`.
+fn between<'a>(line: &'a str, before: &str, after: &str) -> &'a str {
+    let (_, rest) = line.split_once(before).unwrap();
+    rest.split_once(after).unwrap().0
+}
+
 /// What is in the place of the data afterwards, and where that is.
 fn restored(world: &World, first: &str) {
     let refused = world
@@ -122,13 +128,7 @@ fn restored(world: &World, first: &str) {
         .lines()
         .find(|line| line.contains("kept before"))
         .unwrap();
-    let path = line
-        .split("is in ")
-        .nth(1)
-        .unwrap()
-        .split(';')
-        .next()
-        .unwrap();
+    let path = between(line, "is in ", ";");
     let kept = fs::read_to_string(Path::new(path).join("history")).unwrap();
     assert!(kept.contains("later"));
     assert!(
@@ -533,13 +533,7 @@ fn push_of_another_release_copies_the_data_first() {
         .lines()
         .find(|line| line.contains("The copy is "))
         .unwrap();
-    let path = line
-        .split("The copy is ")
-        .nth(1)
-        .unwrap()
-        .split(';')
-        .next()
-        .unwrap();
+    let path = between(line, "The copy is ", ";");
     let kept = fs::read_to_string(Path::new(path).join("history")).unwrap();
     assert!(kept.contains("mine") && kept.contains("ended"), "{kept}");
     assert!(world.ask("db.0").starts_with(&kept));

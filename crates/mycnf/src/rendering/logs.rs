@@ -70,8 +70,14 @@ const WANT_BINARY_LOG: [&str; 12] = [
 /// Whether there is the index of a binary log that has no path of its own.
 fn has_binary_log(data_dir: &Path) -> bool {
     let names = fs::read_dir(data_dir).into_iter().flatten().flatten();
-    names.map(|entry| entry.file_name()).any(|name| {
-        let name = name.to_string_lossy();
-        name.ends_with(".index") && !name.contains("relay")
-    })
+    names
+        .map(|entry| entry.file_name())
+        .any(|name| is_binary_log_index(&name))
+}
+
+/// Whether the file `name` lists the files of a binary log. A replica's relay log has such a list too.
+#[must_use]
+pub fn is_binary_log_index(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.ends_with(".index") && !name.contains("relay")
 }
