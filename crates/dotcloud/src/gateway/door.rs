@@ -13,7 +13,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::fs::inotify;
-use rustix::io::Errno;
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::net::SocketFlags;
 
 use super::check::{self, Checks};
@@ -88,6 +88,9 @@ pub(super) struct Door {
 struct Client {
     stream: TcpStream,
     until: Instant,
+    /// A descriptor in use for nothing, closed before the connection to an instance takes its place: who was
+    /// accepted is not closed because descriptors ran out meanwhile.
+    room: Option<OwnedFd>,
 }
 
 struct Connecting {
@@ -244,32 +247,52 @@ impl Door {
 
     fn take_in(&mut self) {
         let mut came = Vec::new();
-        while came.len() < BATCH {
-            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-            match rustix::net::accept_with(&self.listener, flags) {
-                Ok(client) => came.push(client),
-                Err(Errno::AGAIN) => break,
-                // Gone before it was taken in.
-                Err(Errno::CONNABORTED | Errno::INTR) => {}
-                Err(error) => {
-                    self.complain(format_args!(
-                        "cannot accept a connection, and wait until others end: {error}"
-                    ));
-                    // Most likely out of descriptors: it would be reported again and again.
-                    let _ = epoll::delete(&self.epoll, &self.listener);
-                    self.paused = Some(Instant::now() + PAUSE);
-                    break;
-                }
-            }
+        // One more than the clients need, so that the route can still be read.
+        match fcntl_dupfd_cloexec(&self.listener, 0) {
+            Ok(_reserve) => self.accept(&mut came),
+            Err(error) => self.pause(error),
         }
         // After they came, whether we were told of a change or not: whoever comes once a route is
         // written goes where it leads.
         self.read_route();
         let until = Instant::now() + self.patience();
-        for client in came {
-            let stream = client.into();
-            self.place(Client { stream, until });
+        for (stream, room) in came {
+            let room = Some(room);
+            self.place(Client {
+                stream,
+                until,
+                room,
+            });
         }
+    }
+
+    /// Accepts who comes, each with a descriptor for its connection to an instance.
+    fn accept(&mut self, came: &mut Vec<(TcpStream, OwnedFd)>) {
+        while came.len() < BATCH {
+            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+            let accepted = fcntl_dupfd_cloexec(&self.listener, 0).and_then(|room| {
+                rustix::net::accept_with(&self.listener, flags).map(|client| (client.into(), room))
+            });
+            match accepted {
+                Ok(client) => came.push(client),
+                Err(Errno::AGAIN) => break,
+                // Gone before it was taken in.
+                Err(Errno::CONNABORTED | Errno::INTR) => {}
+                Err(error) => {
+                    self.pause(error);
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Accepts nobody for a while: most likely descriptors ran out, which would be reported again and again.
+    fn pause(&mut self, error: Errno) {
+        self.complain(format_args!(
+            "cannot accept a connection, and wait until others end: {error}"
+        ));
+        let _ = epoll::delete(&self.epoll, &self.listener);
+        self.paused = Some(Instant::now() + PAUSE);
     }
 
     fn patience(&self) -> Duration {
@@ -286,7 +309,7 @@ impl Door {
     }
 
     /// Finds the client an instance; whether there was one.
-    fn place(&mut self, client: Client) -> bool {
+    fn place(&mut self, mut client: Client) -> bool {
         let passing = |target: &&Target| self.checks.passes(target) == Some(true);
         let addresses: Vec<SocketAddr> = self
             .route
@@ -297,6 +320,7 @@ impl Door {
             .collect();
         let mut error = None;
         for target in addresses {
+            client.room = None;
             match instance::connect(target) {
                 Ok(Attempt::Done(instance)) => {
                     let alive = self.note(target);
@@ -348,8 +372,11 @@ impl Door {
         }
     }
 
-    fn not_served(&mut self, client: Client, error: Option<io::Error>) {
+    fn not_served(&mut self, mut client: Client, error: Option<io::Error>) {
         if client.until > Instant::now() {
+            if client.room.is_none() {
+                client.room = fcntl_dupfd_cloexec(&self.listener, 0).ok();
+            }
             self.waiting.push(client);
         } else if let Some(error) = error {
             self.complain(format_args!("cannot reach the instance: {error}"));
