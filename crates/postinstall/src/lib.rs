@@ -13,6 +13,7 @@ mod logs;
 mod memory;
 mod opening;
 mod places;
+mod port;
 mod prepare;
 mod rendering;
 mod server_keys;

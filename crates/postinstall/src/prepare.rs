@@ -3,7 +3,6 @@
 
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +25,7 @@ use crate::locked_out;
 use crate::logs;
 use crate::opening::{AccountsSql, RootPassword};
 use crate::places::{Places, PlacesError};
+use crate::port;
 use crate::rendering::{self, RenderError};
 use crate::server_keys::{self, ServerKeysError};
 use crate::settings::{Port, Settings};
@@ -128,7 +128,10 @@ impl Case<'_> {
         } = *self;
         if purpose == Purpose::Serve {
             // After the lock: of an orphaned server, which has both, the lock tells the process id.
-            check_port(&settings.port)?;
+            port::wait_until_free(settings.port.number, report).map_err(|source| {
+                let port = settings.port.clone();
+                PrepareError::PortTaken { port, source }
+            })?;
             stale::remove_run_files(layout)?;
             logs::rotate(self, report);
         }
@@ -239,16 +242,6 @@ fn check_socket_path(layout: &Layout) -> Result<(), PrepareError> {
         return Err(PrepareError::SocketPath { path });
     }
     Ok(())
-}
-
-/// A server that finds its port taken says so after half a minute of retries, in its own log.
-fn check_port(port: &Port) -> Result<(), PrepareError> {
-    TcpListener::bind((Ipv4Addr::UNSPECIFIED, port.number))
-        .map(drop)
-        .map_err(|source| PrepareError::PortTaken {
-            port: port.clone(),
-            source,
-        })
 }
 
 fn make_directories(layout: &Layout, places: &Places) -> Result<(), PrepareError> {
