@@ -56,7 +56,8 @@ fixtures: ## assemble the real servers that the tests use, below target/fixtures
 .PHONY: test
 test: ## install what the tests need, build, assemble the servers, run every test
 	@scripts/setup test
-	$(MAKE) --no-print-directory hooks fixtures
+	# One computes, the other mostly downloads.
+	$(MAKE) --no-print-directory --jobs=2 hooks fixtures
 	scripts/test
 
 .PHONY: torture
