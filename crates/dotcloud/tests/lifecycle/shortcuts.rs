@@ -205,3 +205,33 @@ fn shortcuts_can_be_switched_off() {
         read(&address).ok().filter(|text| text.contains("started"))
     });
 }
+
+#[test]
+fn relay_serves_where_the_kernel_or_nft_is_too_old() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let Some(world) = world() else { return };
+    world.write("app/server", ECHO);
+    let old = world.code("../old");
+    fs::create_dir(&old).unwrap();
+    let nft = old.join("nft");
+    fs::write(
+        &nft,
+        "#!/bin/sh\necho 'Error: syntax error, unexpected owner' >&2\nexit 1\n",
+    )
+    .unwrap();
+    fs::set_permissions(&nft, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", old.display());
+    let pushed = world.command(["push"]).env("PATH", path).status().unwrap();
+    assert!(pushed.success());
+    let reason = wait_for("the reason", || {
+        let log = fs::read_to_string(world.state("public/shortcuts/log")).ok()?;
+        log.contains("kernel").then_some(log)
+    });
+    assert!(reason.contains("unexpected owner"), "{reason}");
+    assert_eq!(keeper(&world), None);
+    let mut client = TcpStream::connect(world.address("db.0")).unwrap();
+    client.write_all(b"hello").unwrap();
+    client.read_exact(&mut [0; 5]).unwrap();
+    assert!(!is_of_instance(&client, internal(&world)));
+}

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -69,9 +69,13 @@ impl Table {
         self.turn += 1;
         let text = transaction(&self.name, self.turn, entries);
         let pipe = self.session.stdin.as_mut();
-        pipe.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+        pipe.ok_or_else(|| ErrorKind::BrokenPipe.into())
             .and_then(|pipe| pipe.write_all(text.as_bytes()))
-            .map_err(|source| TableError::Tell { source })?;
+            .map_err(|source| match source.kind() {
+                // It has ended, and has said why.
+                ErrorKind::BrokenPipe => TableError::Refused,
+                _ => TableError::Tell { source },
+            })?;
         let begin = Instant::now();
         // It says nothing of what it has done.
         let done = format!("done_{}", self.turn);
