@@ -131,7 +131,10 @@ fn f2_older_mariadb_is_upgraded_once_and_the_older_one_refused_from_then_on() {
     instance.install(Server::MariaDb11);
 
     let running = instance.start(&mut instance.hook("starttest"));
+    let run = instance.home().join("mysql/run");
     wait_for("the port", || {
+        // The upgrade's server asks nobody for a password: only the service's own uid may come near its socket.
+        assert_eq!(mode(&run), 0o700);
         TcpStream::connect(("127.0.0.1", instance.port)).ok()
     });
     assert!(!journal(&instance).exists(), "the port opened too early");
