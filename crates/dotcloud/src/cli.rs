@@ -1,6 +1,7 @@
 //! The command line: arguments and their help, no behaviour.
 
 mod arguments;
+pub(crate) mod scaling;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -10,10 +11,10 @@ pub(crate) use arguments::{
     Restore, Run, Status, Upload,
 };
 
-use crate::application::Selection;
-use crate::console::Assume;
-use crate::gateway;
-use crate::scaling::Scaling;
+use crate::cli::scaling::Scaling;
+use crate::model::application::Selection;
+use crate::network::gateway;
+use crate::output::console::Assume;
 
 /// The dotCloud platform on this machine.
 #[derive(Debug, Parser)]

@@ -39,16 +39,16 @@ use std::sync::Arc;
 use clap::Parser;
 use hook::{Environment, ExitStatus};
 
-use crate::application::{Application, InstanceName, Selection};
 use crate::cli::{Cli, Global, Verb};
-use crate::console;
 use crate::error::Error;
-use crate::gateway;
-use crate::ownership::Owners;
-use crate::platform::Platform;
-use crate::project::Project;
-use crate::stage;
-use crate::store::Lock;
+use crate::host::ownership::Owners;
+use crate::host::stage;
+use crate::model::application::{Application, InstanceName, Selection};
+use crate::network::gateway;
+use crate::output::console;
+use crate::service::platform::Platform;
+use crate::state::store::Lock;
+use crate::upload::project::Project;
 pub(crate) use open::PageError;
 
 /// The executable: does what the arguments say.
@@ -207,14 +207,14 @@ impl Call {
     /// The name that was given, else of the project around us.
     fn application_name(&self) -> Result<String, Error> {
         if let Some(name) = &self.global.application {
-            crate::application::check_application_name(name)?;
+            crate::model::application::check_application_name(name)?;
             return Ok(name.clone());
         }
         let project = self.project()?.ok_or_else(|| Error::NotConnected {
             directory: self.directory.clone(),
         })?;
         let name = project.application;
-        crate::application::check_application_name(&name)?;
+        crate::model::application::check_application_name(&name)?;
         if project.directory != self.directory {
             let connected = project.directory.display();
             console::info(format!(

@@ -2,11 +2,13 @@
 //! every postinstall, and only then, a few instances at a time, stop, move `~/data`, launch,
 //! re-route. Until its old container is stopped an instance keeps serving, whatever fails.
 
+pub(crate) mod build;
 mod builds;
 mod keep;
 mod leaving;
 mod packages;
 mod prepare;
+pub(crate) mod side_by_side;
 mod step;
 mod switch;
 
@@ -17,24 +19,24 @@ use std::sync::atomic::Ordering;
 
 use thiserror::Error;
 
-use crate::application::{Application, InstanceName};
-use crate::build::BuildError;
 use crate::build_file::{self, BuildFile};
-use crate::deployment_log::DeploymentLog;
-use crate::environment::{self, EnvironmentFilesError, SizeError};
-use crate::files::FileError;
+use crate::deploy::build::BuildError;
+use crate::deploy::side_by_side::{Slots, side_by_side};
+use crate::handover::ledger::Ledger;
 use crate::handover::{self, HandoverError};
-use crate::hook_run::HookError;
-use crate::launch::LaunchError;
-use crate::ledger::Ledger;
-use crate::platform::Platform;
-use crate::ports::PortError;
+use crate::host::files::FileError;
+use crate::host::system_packages::PackageError;
+use crate::model::application::{Application, InstanceName};
+use crate::network::ports::PortError;
+use crate::network::wiring::{self, WiringError};
+use crate::output::deployment_log::DeploymentLog;
 use crate::runtime::{Runtime, RuntimeError};
-use crate::side_by_side::{Slots, side_by_side};
-use crate::store::StoreError;
-use crate::supervisor::{self, SupervisorError};
-use crate::system_packages::PackageError;
-use crate::wiring::{self, WiringError};
+use crate::service::environment::{self, EnvironmentFilesError, SizeError};
+use crate::service::hook_run::HookError;
+use crate::service::launch::LaunchError;
+use crate::service::platform::Platform;
+use crate::service::supervisor::{self, SupervisorError};
+use crate::state::store::StoreError;
 use step::Step;
 
 /// How many instances may be watched for each one that is at work.

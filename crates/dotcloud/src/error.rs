@@ -8,26 +8,26 @@ use std::time::Duration;
 use hook::{Advice, CommandError, Explain};
 use thiserror::Error;
 
-use crate::application::{InstanceName, NameError};
 use crate::backup::BackupError;
 use crate::build_file::BuildFileError;
 use crate::commands::PageError;
 use crate::deploy::DeployError;
-use crate::environment::VariableError;
-use crate::files::FileError;
-use crate::gateway::GatewayError;
 use crate::handover::HandoverError;
+use crate::host::files::FileError;
 use crate::image::ImageError;
-use crate::launch::LaunchError;
-use crate::orphans::ProcessError;
-use crate::project::ProjectError;
-use crate::revisions::RevisionError;
+use crate::model::application::{InstanceName, NameError};
+use crate::network::gateway::GatewayError;
+use crate::network::wiring::WiringError;
 use crate::runtime::RuntimeError;
-use crate::store::StoreError;
-use crate::supervisor::SupervisorError;
-use crate::uids::UidError;
+use crate::runtime::orphans::ProcessError;
+use crate::service::environment::VariableError;
+use crate::service::launch::LaunchError;
+use crate::service::supervisor::SupervisorError;
+use crate::state::revisions::RevisionError;
+use crate::state::store::StoreError;
+use crate::state::uids::UidError;
+use crate::upload::project::ProjectError;
 use crate::upload::{CommitError, UploadError};
-use crate::wiring::WiringError;
 
 /// Why a verb failed.
 #[derive(Debug, Error)]
@@ -154,7 +154,7 @@ impl Explain for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ownership::Distrust;
+    use crate::host::ownership::Distrust;
     use crate::upload::Vcs;
 
     fn rendered(error: &Error) -> String {
@@ -471,9 +471,10 @@ mod tests {
     #[test]
     fn full_disk_is_advised_on_wherever_it_happens() {
         let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
-        let error = Error::File(crate::files::failed("write", std::path::Path::new("/s"))(
-            source,
-        ));
+        let error = Error::File(crate::host::files::failed(
+            "write",
+            std::path::Path::new("/s"),
+        )(source));
         let text = rendered(&error);
         assert!(
             text.starts_with("dotcloud: error: cannot write /s\n"),

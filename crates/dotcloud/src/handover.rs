@@ -2,23 +2,25 @@
 //! containers that own nothing. Every step is recorded before and after, so that the record and
 //! the file system together tell at any moment.
 
+pub(crate) mod aside;
+pub(crate) mod ledger;
+
 use std::fs;
 use std::path::Path;
 
 use thiserror::Error;
 
-use crate::application::{Application, Container, InstanceName, Successor};
-use crate::aside;
-use crate::container::Paths;
-use crate::deployment_log::DeploymentLog;
-use crate::files::{self, FileError};
-use crate::launch::{self, LaunchError};
-use crate::ledger::Ledger;
-use crate::platform::Platform;
-use crate::revive;
+use crate::handover::ledger::Ledger;
+use crate::host::files::{self, FileError};
+use crate::model::application::{Application, Container, InstanceName, Successor};
+use crate::network::wiring::{self, WiringError};
+use crate::output::deployment_log::DeploymentLog;
 use crate::runtime::RuntimeError;
-use crate::store::StoreError;
-use crate::wiring::{self, WiringError};
+use crate::service::launch::{self, LaunchError};
+use crate::service::platform::Platform;
+use crate::service::revive;
+use crate::state::container::Paths;
+use crate::state::store::StoreError;
 
 /// Moves `~/data` from `old` to `new`, neither of which has any process. One rename: it is in
 /// either place, never in both or none.
@@ -264,7 +266,7 @@ pub(crate) enum HandoverError {
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     #[error(transparent)]
-    Process(#[from] crate::orphans::ProcessError),
+    Process(#[from] crate::runtime::orphans::ProcessError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]

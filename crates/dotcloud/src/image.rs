@@ -18,7 +18,7 @@ pub(crate) use base::BaseError;
 pub(crate) use tag::Tag;
 
 use crate::build_file::Service;
-use crate::files::{self, FileError};
+use crate::host::files::{self, FileError};
 use layout::Image;
 use plan::Plan;
 use tag::TagError;

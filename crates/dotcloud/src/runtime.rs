@@ -3,8 +3,12 @@
 //! stays with the runtime that it was made with.
 
 mod choice;
+pub(crate) mod group;
 mod oci;
+pub(crate) mod orphans;
 mod process;
+pub(crate) mod terminal;
+pub(crate) mod usage;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -15,12 +19,12 @@ use std::process::Command;
 use hook::CommandError;
 use thiserror::Error;
 
-use crate::account::Account;
-use crate::container::{Paths, Variables};
-use crate::files::FileError;
-use crate::orphans::{Process, ProcessError};
-use crate::scaling::Memory;
-use crate::usage::Usage;
+use crate::cli::scaling::Memory;
+use crate::host::account::Account;
+use crate::host::files::FileError;
+use crate::runtime::orphans::{Process, ProcessError};
+use crate::runtime::usage::Usage;
+use crate::state::container::{Paths, Variables};
 pub(crate) use choice::{Choice, Chosen, choose, of_container};
 pub(crate) use process::ProcessRuntime;
 

@@ -4,6 +4,7 @@
 mod committed;
 mod compare;
 mod ignore;
+pub(crate) mod project;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -15,8 +16,8 @@ use std::path::{Component, Path, PathBuf};
 use thiserror::Error;
 use walkdir::WalkDir;
 
-use crate::beneath;
-use crate::files::{self, FileError};
+use crate::host::beneath;
+use crate::host::files::{self, FileError};
 pub(crate) use committed::{CommitError, Vcs, Wanted, export};
 pub(crate) use compare::Compare;
 use compare::{is_lfs_pointer, is_same};

@@ -13,8 +13,8 @@ use tar::{Archive, EntryType};
 
 use super::BackupError;
 use super::manifest::{FileEntry, Manifest, NAME};
-use crate::account::Account;
-use crate::beneath::{self, Directory};
+use crate::host::account::Account;
+use crate::host::beneath::{self, Directory};
 
 /// Read at once; so much of zeros becomes a hole.
 const CHUNK: usize = 64 << 10;

@@ -11,7 +11,7 @@ use super::destination::Destination;
 use super::record::{Record, Records};
 use super::restic::Restic;
 use super::{BackupError, elsewhere};
-use crate::platform::Platform;
+use crate::service::platform::Platform;
 
 /// How much of what a program says about its failure is of use.
 const LAST_WORDS: u64 = 4096;

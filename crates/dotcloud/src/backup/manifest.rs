@@ -7,7 +7,7 @@ use std::path::{Component, Path};
 use serde::{Deserialize, Serialize};
 
 use super::BackupError;
-use crate::beneath::Directory;
+use crate::host::beneath::Directory;
 
 /// In a copy.
 pub(super) const NAME: &str = "manifest.json";

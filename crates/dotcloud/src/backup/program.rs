@@ -4,13 +4,13 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::{BackupError, LIMIT};
-use crate::application::{Application, InstanceName};
 use crate::build_file::BuildFile;
-use crate::container::Paths;
-use crate::deployment_log::DeploymentLog;
-use crate::hook_run;
-use crate::platform::Platform;
+use crate::model::application::{Application, InstanceName};
+use crate::output::deployment_log::DeploymentLog;
 use crate::runtime::Runtime;
+use crate::service::hook_run;
+use crate::service::platform::Platform;
+use crate::state::container::Paths;
 
 /// Every instance with such a program, and its command line.
 pub(crate) fn lines_of(
@@ -84,7 +84,7 @@ impl Program<'_> {
         let runs = !self
             .runtime
             .processes(self.container)
-            .map_err(crate::launch::LaunchError::from)?
+            .map_err(crate::service::launch::LaunchError::from)?
             .is_empty();
         let ended = if runs {
             hook_run::run_beside(self.runtime, self.container, &call, LIMIT, stop, line)

@@ -11,7 +11,7 @@ use super::BackupError;
 use super::destination::Destination;
 use super::fetch;
 use super::record::{Record, Records};
-use crate::application::InstanceName;
+use crate::model::application::InstanceName;
 
 /// How many days, weeks and months back one backup each is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

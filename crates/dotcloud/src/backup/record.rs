@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::BackupError;
 use super::destination::Destination;
 use super::manifest::Manifest;
-use crate::application::InstanceName;
-use crate::files::{self, FileError};
+use crate::host::files::{self, FileError};
+use crate::model::application::InstanceName;
 
 /// A backup.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use hook::CommandError;
 use serde::Deserialize;
 
 use super::BackupError;
-use crate::files;
+use crate::host::files;
 
 /// Debian's package has it there; a newer one may be elsewhere.
 const PROGRAM: &str = "restic";

@@ -9,15 +9,16 @@ use super::fetch::fetch;
 use super::program::{Program, line_of};
 use super::record::{Record, Records};
 use super::{BackupError, WORK};
-use crate::application::{Application, Container, InstanceName};
-use crate::aside::{self, Aside, FETCHED};
-use crate::beneath::Directory;
-use crate::container::Paths;
-use crate::deployment_log::DeploymentLog;
-use crate::files;
-use crate::launch;
-use crate::platform::Platform;
-use crate::{revive, wiring};
+use crate::handover::aside::{self, Aside, FETCHED};
+use crate::host::beneath::Directory;
+use crate::host::files;
+use crate::model::application::{Application, Container, InstanceName};
+use crate::network::wiring;
+use crate::output::deployment_log::DeploymentLog;
+use crate::service::launch;
+use crate::service::platform::Platform;
+use crate::service::revive;
+use crate::state::container::Paths;
 
 /// What became of the data that was there.
 #[derive(Debug)]

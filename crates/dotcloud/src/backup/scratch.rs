@@ -9,15 +9,15 @@ use super::fetch::fetch;
 use super::program::{Program, line_of};
 use super::record::{Record, Records, Verified};
 use super::{BackupError, WORK};
-use crate::account::Account;
-use crate::application::{Application, InstanceName};
-use crate::beneath::Directory;
-use crate::container::Paths;
-use crate::deployment_log::DeploymentLog;
-use crate::files;
-use crate::platform::Platform;
+use crate::host::account::Account;
+use crate::host::beneath::Directory;
+use crate::host::files;
+use crate::model::application::{Application, InstanceName};
+use crate::output::deployment_log::DeploymentLog;
 use crate::runtime::Runtime;
-use crate::snapshot;
+use crate::service::platform::Platform;
+use crate::state::container::Paths;
+use crate::state::snapshot;
 
 /// What the service's program writes about its trial.
 const RESULT: &str = "checked.json";

@@ -10,9 +10,9 @@ use super::record::{Record, Records};
 use super::restic::Restic;
 use super::take::Taken;
 use super::{BackupError, elsewhere};
-use crate::beneath::{Directory, Walk};
-use crate::files;
-use crate::platform::Platform;
+use crate::host::beneath::{Directory, Walk};
+use crate::host::files;
+use crate::service::platform::Platform;
 
 /// Sends `taken`, reads it back, and puts it on record. Of the copy itself nothing stays.
 pub(crate) fn send(

@@ -7,11 +7,11 @@ use super::manifest::Manifest;
 use super::program::{Program, line_of};
 use super::record::Records;
 use super::{BackupError, WORK};
-use crate::application::{Application, InstanceName};
-use crate::beneath::Directory;
-use crate::deployment_log::DeploymentLog;
-use crate::files;
-use crate::platform::Platform;
+use crate::host::beneath::Directory;
+use crate::host::files;
+use crate::model::application::{Application, InstanceName};
+use crate::output::deployment_log::DeploymentLog;
+use crate::service::platform::Platform;
 
 /// A copy that is on its way.
 #[derive(Debug)]

@@ -11,10 +11,10 @@ use serde_json::{Map, Value, json};
 use super::Service;
 use super::problem::Problems;
 use super::tree::{self, Entry};
-use crate::environment::{
+use crate::host::system_packages::is_package_name;
+use crate::service::environment::{
     SizeError, check_variable, check_variable_name, check_variables, dictionary_variables,
 };
-use crate::system_packages::is_package_name;
 
 /// Types of services that the platform runs from its own images.
 const STOCK_TYPES: [&str; 21] = [

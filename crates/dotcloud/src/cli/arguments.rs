@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::application::Selection;
 use crate::backup::Keep;
 use crate::image::Tag;
+use crate::model::application::Selection;
 use crate::runtime::Choice;
-use crate::since::{self, Since};
+use crate::service::since::{self, Since};
 use crate::upload::{Compare, Vcs};
 
 /// How a reading verb prints.

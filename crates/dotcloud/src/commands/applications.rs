@@ -4,10 +4,10 @@ use serde_json::json;
 
 use super::Call;
 use crate::cli::Form;
-use crate::console;
 use crate::error::Error;
-use crate::project::ProjectError;
-use crate::store::StoreError;
+use crate::output::console;
+use crate::state::store::StoreError;
+use crate::upload::project::ProjectError;
 
 /// Every application with its flavor; the connected one starred. One whose record cannot be read
 /// hides no other.

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::Call;
 use super::backups::date;
-use crate::application::{Application, InstanceName};
 use crate::backup::{Failure, Records};
+use crate::model::application::{Application, InstanceName};
 
 /// What is known of them.
 #[derive(Debug, Default, PartialEq, Eq)]

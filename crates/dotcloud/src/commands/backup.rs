@@ -1,14 +1,14 @@
 //! `backup`: a copy of what an instance keeps, somewhere else; or a trial of one that was made before.
 
 use super::{Call, check_service};
-use crate::application::{Application, InstanceName};
 use crate::backup::{self, BackupError, Destination, Failure, Record, Records};
 use crate::cli::Backup;
-use crate::console;
-use crate::deployment_log::DeploymentLog;
 use crate::error::Error;
 use crate::handover;
-use crate::store::Lock;
+use crate::model::application::{Application, InstanceName};
+use crate::output::console;
+use crate::output::deployment_log::DeploymentLog;
+use crate::state::store::Lock;
 
 /// Makes a backup of every instance that is meant, or tries one out.
 pub(super) fn backup(call: &Call, arguments: &Backup) -> Result<(), Error> {

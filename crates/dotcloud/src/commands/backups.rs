@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::table::table;
 use super::{Call, json as form};
-use crate::application::{InstanceName, Selection};
 use crate::backup::{self, Destination, Record, Records};
 use crate::cli::{Backups, Origin};
-use crate::console;
 use crate::error::Error;
+use crate::model::application::{InstanceName, Selection};
+use crate::output::console;
 
 /// Lists the backups, the oldest first.
 pub(super) fn backups(call: &Call, arguments: &Backups) -> Result<(), Error> {

@@ -3,12 +3,12 @@
 use std::fmt::Write;
 
 use super::Call;
-use crate::application::check_application_name;
 use crate::cli;
-use crate::console;
 use crate::error::Error;
-use crate::project::Project;
+use crate::model::application::check_application_name;
+use crate::output::console;
 use crate::upload::Vcs;
+use crate::upload::project::Project;
 
 /// Connects the working directory to an application that exists.
 pub(super) fn connect(call: &Call, name: &str, protocol: &cli::Protocol) -> Result<(), Error> {

@@ -2,11 +2,11 @@
 
 use super::up::each;
 use super::{Call, deployment};
-use crate::application::Application;
-use crate::console;
 use crate::deploy::Options;
 use crate::error::Error;
-use crate::revisions;
+use crate::model::application::Application;
+use crate::output::console;
+use crate::state::revisions;
 
 /// Gives every application ports of its own by deploying what runs, or ran, in the original.
 pub(super) fn up(call: &Call) -> Result<(), Error> {

@@ -1,15 +1,15 @@
 //! `create`: a new application, without services until its first push.
 
 use super::{Call, connection};
-use crate::account::Account;
-use crate::application::{Application, check_application_name};
 use crate::cli;
-use crate::console;
 use crate::error::Error;
-use crate::files;
-use crate::project::Project;
-use crate::store::StoreError;
-use crate::uids;
+use crate::host::account::Account;
+use crate::host::files;
+use crate::model::application::{Application, check_application_name};
+use crate::output::console;
+use crate::state::store::StoreError;
+use crate::state::uids;
+use crate::upload::project::Project;
 
 /// Creates the application and offers to connect this directory.
 pub(super) fn create(call: &Call, arguments: &cli::Create) -> Result<(), Error> {

@@ -4,10 +4,10 @@ use serde_json::json;
 
 use super::{Call, deployment};
 use crate::cli::{self, Form};
-use crate::console;
 use crate::deploy::{DataCopy, Options};
 use crate::error::Error;
-use crate::revisions;
+use crate::output::console;
+use crate::state::revisions;
 
 /// Every revision whose code is kept, oldest first; what runs is starred.
 pub(super) fn revisions(call: &Call, form: Form) -> Result<(), Error> {

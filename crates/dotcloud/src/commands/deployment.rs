@@ -4,15 +4,15 @@
 use std::ffi::OsString;
 
 use super::{Call, info};
-use crate::application::{Application, Outcome};
 use crate::build_file::BuildFile;
-use crate::console;
 use crate::deploy::{self, Options, Request};
-use crate::deployment_log::DeploymentLog;
 use crate::error::Error;
-use crate::files;
-use crate::revisions;
+use crate::host::files;
+use crate::model::application::{Application, Outcome};
+use crate::output::console;
+use crate::output::deployment_log::DeploymentLog;
 use crate::runtime::Chosen;
+use crate::state::revisions;
 
 /// Deploys the code of `revision` in containers of `runtime`.
 pub(super) fn run(

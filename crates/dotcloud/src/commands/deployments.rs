@@ -10,13 +10,13 @@ use serde_json::json;
 
 use super::table::table;
 use super::{Call, check_service};
-use crate::application::{Application, Deployment, Outcome, Selection};
 use crate::cli::{self, Form};
-use crate::console;
-use crate::deployment_log::LEFT_OUT;
 use crate::error::Error;
-use crate::files;
-use crate::lines::Splitter;
+use crate::host::files;
+use crate::model::application::{Application, Deployment, Outcome, Selection};
+use crate::output::console;
+use crate::output::deployment_log::LEFT_OUT;
+use crate::output::lines::Splitter;
 
 const TICK: Duration = Duration::from_millis(200);
 

@@ -2,11 +2,12 @@
 
 use super::down::{stop_application, stop_service};
 use super::{Call, check_service};
-use crate::application::{Application, InstanceName, Selection};
-use crate::console;
-use crate::deployment_log::DeploymentLog;
 use crate::error::Error;
-use crate::{files, wiring};
+use crate::host::files;
+use crate::model::application::{Application, InstanceName, Selection};
+use crate::network::wiring;
+use crate::output::console;
+use crate::output::deployment_log::DeploymentLog;
 
 /// Asks, stops everything, removes it.
 pub(super) fn destroy(call: &Call, selection: Option<&Selection>) -> Result<(), Error> {

@@ -2,12 +2,13 @@
 //! the platform, which nobody could switch off.
 
 use super::Call;
-use crate::application::Application;
-use crate::console;
-use crate::deployment_log::DeploymentLog;
+use crate::deploy::side_by_side::side_by_side;
 use crate::error::Error;
-use crate::side_by_side::side_by_side;
-use crate::{launch, wiring};
+use crate::model::application::Application;
+use crate::network::wiring;
+use crate::output::console;
+use crate::output::deployment_log::DeploymentLog;
+use crate::service::launch;
 
 /// Stops an application that may be in use.
 pub(super) fn down(call: &Call) -> Result<(), Error> {

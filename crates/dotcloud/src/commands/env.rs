@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::{Call, deployment};
-use crate::application::Application;
 use crate::cli::{self, Form};
-use crate::console;
-use crate::environment::{self, VariableError, parse_assignments};
 use crate::error::Error;
+use crate::model::application::Application;
+use crate::output::console;
+use crate::service::environment::{self, VariableError, parse_assignments};
 
 /// Lists variables; or changes them, then deploys.
 pub(super) fn env(call: &Call, action: cli::Env) -> Result<(), Error> {

@@ -5,8 +5,8 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use crate::cli::Cli;
-use crate::console;
 use crate::error::Error;
+use crate::output::console;
 
 /// What is made from the definition knows placeholders only: where there are names, they stand in for it.
 const NAMES_IN_BASH: &str = r#"

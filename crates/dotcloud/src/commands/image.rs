@@ -1,12 +1,12 @@
 //! `image`: a built service as a file for container engines.
 
 use super::{Call, check_service};
-use crate::application::Selection;
 use crate::build_file::BuildFile;
 use crate::cli;
-use crate::console;
 use crate::error::Error;
 use crate::image::{self, ImageError, Source, Tag};
+use crate::model::application::Selection;
+use crate::output::console;
 
 /// Makes it of the last good build.
 pub(super) fn image(call: &Call, arguments: &cli::Image) -> Result<(), Error> {

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use super::table::table;
 use super::{Call, backed_up, check_service, json, memory, traffic};
-use crate::application::{Application, Instance, InstanceName, PUBLIC_HOST, Selection, Service};
 use crate::build_file::PortKind;
 use crate::cli::Form;
-use crate::console;
 use crate::error::Error;
+use crate::model::application::{
+    Application, Instance, InstanceName, PUBLIC_HOST, Selection, Service,
+};
+use crate::output::console;
 
 /// The application as a table, or one service in full.
 pub(super) fn info(call: &Call, service: Option<&Selection>, form: Form) -> Result<(), Error> {

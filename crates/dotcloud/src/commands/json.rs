@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::{Call, backed_up, info, memory, traffic};
-use crate::application::{Application, Instance, InstanceName, Service};
-use crate::console;
+use crate::model::application::{Application, Instance, InstanceName, Service};
+use crate::output::console;
 
 /// Prints one value, indented.
 pub(super) fn print(value: &Value) {

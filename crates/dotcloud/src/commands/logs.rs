@@ -11,15 +11,15 @@ use std::time::Duration;
 use hook::Foreign;
 
 use super::{Call, check_service};
-use crate::application::{Application, InstanceName};
 use crate::cli;
-use crate::console;
 use crate::error::Error;
-use crate::follow::Follower;
-use crate::lines::Line;
-use crate::log_file::{self, Directory, Log, Start};
-use crate::since::Since;
-use crate::store::StoreError;
+use crate::model::application::{Application, InstanceName};
+use crate::output::console;
+use crate::output::lines::Line;
+use crate::service::follow::Follower;
+use crate::service::log_file::{self, Directory, Log, Start};
+use crate::service::since::Since;
+use crate::state::store::StoreError;
 
 /// Between two looks at the files.
 const TICK: Duration = Duration::from_millis(200);

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::traffic::bytes;
 use super::{Call, one_instance};
-use crate::application::{Application, InstanceName, Selection};
 use crate::cli::Form;
-use crate::console;
 use crate::error::Error;
+use crate::model::application::{Application, InstanceName, Selection};
+use crate::output::console;
+use crate::runtime::usage::{Counted, Usage};
 use crate::runtime::{self, RuntimeError};
-use crate::usage::{Counted, Usage};
 
 /// What the instance uses now.
 pub(super) fn memory(call: &Call, selection: &Selection, form: Form) -> Result<(), Error> {

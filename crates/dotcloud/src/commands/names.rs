@@ -4,9 +4,9 @@
 use clap::{Arg, ArgAction, Command, CommandFactory};
 
 use super::Call;
-use crate::application::Application;
 use crate::cli::Cli;
-use crate::console;
+use crate::model::application::Application;
+use crate::output::console;
 
 /// What a word of a command line names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

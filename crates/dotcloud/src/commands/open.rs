@@ -3,9 +3,9 @@
 use thiserror::Error;
 
 use super::{Call, check_service, info};
-use crate::application::Selection;
-use crate::console;
 use crate::error::Error;
+use crate::model::application::Selection;
+use crate::output::console;
 
 /// Opens the page of `service`, or of the only service that has one.
 pub(super) fn open(call: &Call, service: Option<&Selection>) -> Result<(), Error> {

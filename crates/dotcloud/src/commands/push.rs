@@ -6,16 +6,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use hook::Foreign;
 
 use super::{Call, deployment};
-use crate::account::Account;
-use crate::application::{Application, check_application_name};
 use crate::build_file::BuildFile;
 use crate::cli;
-use crate::console;
 use crate::deploy::{DataCopy, Options};
 use crate::error::Error;
-use crate::files;
-use crate::project::{Project, ProjectError};
-use crate::revisions;
+use crate::host::account::Account;
+use crate::host::files;
+use crate::model::application::{Application, check_application_name};
+use crate::output::console;
+use crate::state::revisions;
+use crate::upload::project::{Project, ProjectError};
 use crate::upload::{self, Vcs, Wanted};
 
 /// Pushes a directory and deploys it.

@@ -1,13 +1,15 @@
 //! `restart`: the programs of one instance, in the container they have.
 
 use super::{Call, one_instance};
-use crate::application::{InstanceName, Selection};
-use crate::console;
-use crate::container::Paths;
-use crate::deployment_log::DeploymentLog;
 use crate::error::Error;
-use crate::supervisor::SupervisorError;
-use crate::{handover, revive, wiring};
+use crate::handover;
+use crate::model::application::{InstanceName, Selection};
+use crate::network::wiring;
+use crate::output::console;
+use crate::output::deployment_log::DeploymentLog;
+use crate::service::revive;
+use crate::service::supervisor::SupervisorError;
+use crate::state::container::Paths;
 
 /// Restarts the programs, or supervisord if it is gone.
 pub(super) fn restart(call: &Call, selection: &Selection) -> Result<(), Error> {

@@ -2,13 +2,13 @@
 
 use super::backup::lock_backups;
 use super::{Call, backups, one_instance};
-use crate::application::InstanceName;
 use crate::backup::{self, Records};
 use crate::cli::Restore;
-use crate::console;
-use crate::deployment_log::DeploymentLog;
 use crate::error::Error;
 use crate::handover;
+use crate::model::application::InstanceName;
+use crate::output::console;
+use crate::output::deployment_log::DeploymentLog;
 
 /// Asks, fetches, exchanges.
 pub(super) fn restore(call: &Call, arguments: &Restore) -> Result<(), Error> {

@@ -9,12 +9,12 @@ use hook::{CommandError, Environment};
 
 use super::{Call, one_instance};
 use crate::cli;
-use crate::console;
 use crate::error::Error;
-use crate::hook_run;
+use crate::host::stage;
+use crate::output::console;
+use crate::runtime::terminal::{self, Own};
 use crate::runtime::{self, Beside};
-use crate::stage;
-use crate::terminal::{self, Own};
+use crate::service::hook_run;
 
 /// Sourced in front of everything; a recipe need not make it.
 const PROFILE: &str = "if [ -f ~/profile ]; then . ~/profile; fi\n";

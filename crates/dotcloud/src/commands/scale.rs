@@ -3,12 +3,12 @@
 use std::fs;
 
 use super::{Call, check_service, deployment};
-use crate::application::{Application, Container, Instance, InstanceName, Selection};
 use crate::build_file::BuildFile;
-use crate::console;
+use crate::cli::scaling::{Change, Scaling};
 use crate::error::Error;
+use crate::model::application::{Application, Container, Instance, InstanceName, Selection};
+use crate::output::console;
 use crate::runtime::{Limited, RuntimeError};
-use crate::scaling::{Change, Scaling};
 
 /// Records what is wanted; if instances are, deploys.
 pub(super) fn scale(call: &Call, scalings: &[Scaling]) -> Result<(), Error> {

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{Call, check_service};
-use crate::application::{Application, Instance, InstanceName};
 use crate::cli;
-use crate::console;
 use crate::error::Error;
-use crate::launch;
-use crate::supervisor::{ProgramState, ProgramStatus, SupervisorError};
-use crate::wiring::{self, Problem, WiringError};
+use crate::model::application::{Application, Instance, InstanceName};
+use crate::network::wiring::{self, Problem, WiringError};
+use crate::output::console;
+use crate::service::launch;
+use crate::service::supervisor::{ProgramState, ProgramStatus, SupervisorError};
 
 /// Between two looks at what comes up.
 const TICK: Duration = Duration::from_millis(200);

@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 
 use super::table::table;
 use super::{Call, one_instance};
-use crate::application::{Application, InstanceName, Selection};
 use crate::build_file::PortKind;
 use crate::cli::{Form, Period};
-use crate::console;
 use crate::error::Error;
-use crate::gateway::{self, Amount, Traffic};
-use crate::wiring;
+use crate::model::application::{Application, InstanceName, Selection};
+use crate::network::gateway::{self, Amount, Traffic};
+use crate::network::wiring;
+use crate::output::console;
 
 /// Connections and bytes of the last `period`.
 pub(super) fn traffic(
@@ -179,7 +179,7 @@ pub(super) fn bytes(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gateway::Span;
+    use crate::network::gateway::Span;
 
     #[test]
     fn bytes_have_the_unit_that_fits() {

@@ -5,16 +5,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::Call;
-use crate::application::{Application, Container, InstanceName};
-use crate::console;
-use crate::container::Paths;
-use crate::deployment_log::DeploymentLog;
+use crate::deploy::side_by_side::side_by_side;
 use crate::error::Error;
-use crate::launch::{self, LaunchError};
-use crate::platform::Platform;
-use crate::side_by_side::side_by_side;
-use crate::store::StoreError;
-use crate::{handover, revive, wiring};
+use crate::handover;
+use crate::model::application::{Application, Container, InstanceName};
+use crate::network::wiring;
+use crate::output::console;
+use crate::output::deployment_log::DeploymentLog;
+use crate::service::launch::{self, LaunchError};
+use crate::service::platform::Platform;
+use crate::service::revive;
+use crate::state::container::Paths;
+use crate::state::store::StoreError;
 
 /// Starts the application that is named, else every one that `down` did not stop.
 pub(super) fn up(call: &Call, no_wait: bool) -> Result<(), Error> {

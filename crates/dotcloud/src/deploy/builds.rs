@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use super::{DeployError, Request, check_stop, packages};
-use crate::application::{Application, Built, Service as ServiceRecord};
-use crate::build::{self, variables};
 use crate::build_file::Service;
-use crate::deployment_log::DeploymentLog;
-use crate::files::{self, FileError};
-use crate::platform::Platform;
-use crate::snapshot::short_id;
+use crate::deploy::build::{self, variables};
+use crate::host::files::{self, FileError};
+use crate::model::application::{Application, Built, Service as ServiceRecord};
+use crate::output::deployment_log::DeploymentLog;
+use crate::service::platform::Platform;
+use crate::state::snapshot::short_id;
 
 /// Builds every service of the build file; one failure ends the deployment.
 pub(super) fn make(

@@ -10,11 +10,11 @@ use thiserror::Error;
 
 use super::{DataCopy, Step};
 use crate::backup;
-use crate::beneath::{Directory, Walk};
-use crate::container::Paths;
-use crate::files::{self, FileError, Target};
-use crate::hook_run;
+use crate::host::beneath::{Directory, Walk};
+use crate::host::files::{self, FileError, Target};
 use crate::runtime::Runtime;
+use crate::service::hook_run;
+use crate::state::container::Paths;
 
 /// For a program to say one line.
 const LIMIT: Duration = Duration::from_mins(1);

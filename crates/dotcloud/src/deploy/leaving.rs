@@ -2,13 +2,13 @@
 //! and a deployment that works carries it out.
 
 use super::DeployError;
-use crate::application::{Application, InstanceName, Selection};
-use crate::deployment_log::DeploymentLog;
-use crate::files::{self, FileError};
 use crate::handover::HandoverError;
-use crate::launch;
-use crate::platform::Platform;
-use crate::wiring;
+use crate::host::files::{self, FileError};
+use crate::model::application::{Application, InstanceName, Selection};
+use crate::network::wiring;
+use crate::output::deployment_log::DeploymentLog;
+use crate::service::launch;
+use crate::service::platform::Platform;
 
 /// Stops the instances beyond the scale of their service and removes them.
 pub(super) fn remove(
@@ -81,7 +81,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::application::{Instance, Service};
+    use crate::model::application::{Instance, Service};
 
     #[test]
     fn remove_remains_takes_what_was_scaled_away_and_is_not_on_record() {

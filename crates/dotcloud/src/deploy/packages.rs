@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use crate::build_file::BuildFile;
-use crate::deployment_log::DeploymentLog;
-use crate::platform::Platform;
-use crate::system_packages::{self, PackageError, Waiting};
+use crate::host::system_packages::{self, PackageError, Waiting};
+use crate::output::deployment_log::DeploymentLog;
+use crate::service::platform::Platform;
 
 /// Sees to it that they are installed.
 pub(super) fn provide(

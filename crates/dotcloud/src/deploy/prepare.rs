@@ -7,18 +7,18 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::{DeployError, Request, Step};
-use crate::application::{Application, Container, Instance, InstanceName, Port, Successor};
-use crate::beneath::Directory;
 use crate::build_file::{PortKind, Service};
-use crate::container::Paths;
-use crate::deployment_log::DeploymentLog;
-use crate::environment::{self, Identity};
-use crate::files::{self, FileError, Target};
-use crate::hook_run;
-use crate::launch;
-use crate::platform::Platform;
-use crate::ports::Ports;
-use crate::snapshot;
+use crate::host::beneath::Directory;
+use crate::host::files::{self, FileError, Target};
+use crate::model::application::{Application, Container, Instance, InstanceName, Port, Successor};
+use crate::network::ports::Ports;
+use crate::output::deployment_log::DeploymentLog;
+use crate::service::environment::{self, Identity};
+use crate::service::hook_run;
+use crate::service::launch;
+use crate::service::platform::Platform;
+use crate::state::container::Paths;
+use crate::state::snapshot;
 
 /// Gives every instance of the build file a successor with ports of its own, on record.
 pub(super) fn record(

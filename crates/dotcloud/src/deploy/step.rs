@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use super::Request;
-use crate::application::{Container, Instance, InstanceName};
-use crate::container::Paths;
-use crate::deployment_log::DeploymentLog;
+use crate::handover::ledger::Ledger;
 use crate::handover::{self, HandoverError};
-use crate::ledger::Ledger;
-use crate::platform::Platform;
+use crate::model::application::{Container, Instance, InstanceName};
+use crate::output::deployment_log::DeploymentLog;
+use crate::service::platform::Platform;
+use crate::state::container::Paths;
 
 /// One instance on its way to its new container.
 pub(super) struct Step<'a, 'l> {

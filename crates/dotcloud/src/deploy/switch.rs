@@ -3,13 +3,13 @@
 //! or gives it back, as was asked.
 
 use super::{DeployError, Step, keep};
-use crate::application::{Container, Successor};
-use crate::container::Paths;
-use crate::files;
+use crate::deploy::side_by_side::Slots;
 use crate::handover;
-use crate::launch::{self, LaunchError};
-use crate::side_by_side::Slots;
-use crate::wiring;
+use crate::host::files;
+use crate::model::application::{Container, Successor};
+use crate::network::wiring;
+use crate::service::launch::{self, LaunchError};
+use crate::state::container::Paths;
 
 /// Makes the prepared container of the step's instance the one that serves. One of `slots` is taken
 /// for as long as the instance is at work.

@@ -14,8 +14,8 @@ use tar::{Archive, EntryType};
 use thiserror::Error;
 
 use super::layer::{Layer, LayerWriter, Rights};
-use crate::files::{self, FileError};
-use crate::snapshot::Hashing;
+use crate::host::files::{self, FileError};
+use crate::state::snapshot::Hashing;
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 

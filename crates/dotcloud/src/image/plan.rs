@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::ImageError;
 use crate::build_file::{PortKind, Service};
-use crate::environment::dictionary_variables;
+use crate::service::environment::dictionary_variables;
 
 /// Home in every image, as on the platform.
 pub(crate) const HOME: &str = "/home/dotcloud";

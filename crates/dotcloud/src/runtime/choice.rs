@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::oci::{self, OciRuntime};
 use super::{ProcessRuntime, Runtime, RuntimeError};
-use crate::account::Account;
-use crate::container::Paths;
+use crate::host::account::Account;
+use crate::state::container::Paths;
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]

@@ -8,12 +8,12 @@ use std::process::{Command, Stdio};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::{Beside, Call, ENVIRONMENT, Limited, Runtime, RuntimeError};
-use crate::account::Account;
-use crate::container::Paths;
-use crate::group::Group;
-use crate::orphans::{self, MARKER, Process, ProcessError};
-use crate::scaling::Memory;
-use crate::stage::{self, Apart};
+use crate::cli::scaling::Memory;
+use crate::host::account::Account;
+use crate::host::stage::{self, Apart};
+use crate::runtime::group::Group;
+use crate::runtime::orphans::{self, MARKER, Process, ProcessError};
+use crate::state::container::Paths;
 
 /// Plain processes.
 #[derive(Debug)]

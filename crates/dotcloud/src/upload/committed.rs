@@ -16,7 +16,7 @@ use hook::CommandError;
 use thiserror::Error;
 use walkdir::WalkDir;
 
-use crate::files::{self, FileError};
+use crate::host::files::{self, FileError};
 use git::Git;
 use hg::Hg;
 
@@ -151,7 +151,7 @@ fn ask(command: &mut Command) -> Result<OsString, CommandError> {
     for name in ["GIT_DIR", "GIT_WORK_TREE", "HG_PENDING"] {
         command.env_remove(name);
     }
-    let mut printed = crate::stage::run(command, b"")?.stdout;
+    let mut printed = crate::host::stage::run(command, b"")?.stdout;
     if printed.ends_with(b"\n") {
         printed.pop();
     }

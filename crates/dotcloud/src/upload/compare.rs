@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::files::{self, FileError};
+use crate::host::files::{self, FileError};
 
 /// Set-user-id and its like are no business of a service's, so they are not uploaded.
 pub(super) const MODE: u32 = 0o777;

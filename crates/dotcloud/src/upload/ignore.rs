@@ -6,7 +6,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use thiserror::Error;
 
 use super::name_of;
-use crate::files::{self, FileError};
+use crate::host::files::{self, FileError};
 
 const ALWAYS: [&str; 3] = ["*.pyc", ".git", ".hg"];
 

@@ -74,7 +74,7 @@ mod tests {
 
     use super::*;
     use crate::error::Error;
-    use crate::hook_run::HookError;
+    use crate::service::hook_run::HookError;
 
     #[track_caller]
     fn say(error: BackupError, text: &str) {
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn backup_errors_have_exact_texts() {
-        let instance = crate::application::InstanceName::new("db", 0);
+        let instance = crate::model::application::InstanceName::new("db", 0);
         say(
             BackupError::Program {
                 what: "make",
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn backup_errors_about_the_place_and_the_service_have_exact_texts() {
-        let instance = crate::application::InstanceName::new("db", 0);
+        let instance = crate::model::application::InstanceName::new("db", 0);
         say(
             BackupError::Place {
                 text: "ftp:h".to_owned(),
@@ -154,7 +154,7 @@ mod tests {
         say(
             BackupError::NotServing {
                 instance,
-                source: Box::new(crate::launch::LaunchError::Silent {
+                source: Box::new(crate::service::launch::LaunchError::Silent {
                     waiting_for: "port db (1)".to_owned(),
                     limit: std::time::Duration::from_mins(1),
                 }),

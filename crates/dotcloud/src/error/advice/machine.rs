@@ -3,11 +3,11 @@
 use hook::{Advice, CommandError};
 
 use super::{NOT_NEEDED, command, configuration, environment, file, file_failed, store};
-use crate::orphans::ProcessError;
+use crate::host::system_packages::PackageError;
 use crate::runtime::RuntimeError;
-use crate::supervisor::SupervisorError;
-use crate::system_packages::PackageError;
-use crate::uids::UidError;
+use crate::runtime::orphans::ProcessError;
+use crate::service::supervisor::SupervisorError;
+use crate::state::uids::UidError;
 
 pub(super) fn runtime(error: &RuntimeError) -> Advice {
     match error {

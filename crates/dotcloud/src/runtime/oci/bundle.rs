@@ -18,10 +18,10 @@ use sha2::{Digest, Sha256};
 use super::mounts;
 use super::rootless::Rights;
 use super::seccomp;
-use crate::account::Account;
-use crate::container::Paths;
-use crate::files::{self, FileError};
-use crate::scaling::Memory;
+use crate::cli::scaling::Memory;
+use crate::host::account::Account;
+use crate::host::files::{self, FileError};
+use crate::state::container::Paths;
 
 /// The platform's own user, in an ordinary user's containers, and group, in all.
 pub(super) const UID: u32 = 1000;

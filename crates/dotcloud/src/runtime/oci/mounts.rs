@@ -11,8 +11,8 @@ use oci_spec::runtime::{Mount, get_default_mounts, get_rootless_mounts};
 
 use super::bundle::{CODE, CONFIG, HOME, LOG, RUN, TMP};
 use super::rootless::Rights;
-use crate::container::Paths;
-use crate::files::{self, FileError};
+use crate::host::files::{self, FileError};
+use crate::state::container::Paths;
 
 /// Links into /usr on most machines.
 const MERGED: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];

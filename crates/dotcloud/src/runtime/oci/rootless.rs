@@ -15,10 +15,10 @@ use rustix::process::Resource;
 
 use super::bundle::{self, GID, PIDS, UID};
 use super::mounts;
-use crate::account::Account;
-use crate::container::Paths;
-use crate::orphans;
+use crate::host::account::Account;
 use crate::runtime::RuntimeError;
+use crate::runtime::orphans;
+use crate::state::container::Paths;
 
 /// For the first process to enter its namespace.
 const ENTRY: Duration = Duration::from_secs(10);
@@ -281,7 +281,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::files;
+    use crate::host::files;
 
     #[test]
     fn version_is_that_of_the_kernel() {

@@ -8,8 +8,8 @@ use std::process::Command;
 use thiserror::Error;
 
 use super::mounts::GROUPS;
-use crate::account::Account;
-use crate::scaling::Memory;
+use crate::cli::scaling::Memory;
+use crate::host::account::Account;
 
 /// Its `$XDG_RUNTIME_DIR`, whatever ours is: a reboot starts the containers again from elsewhere.
 pub(super) fn directory(account: &Account) -> PathBuf {
@@ -45,7 +45,7 @@ fn lingers(account: &Account) -> bool {
     let mut ask = Command::new("loginctl");
     ask.args(["show-user", "--property=Linger", "--value"])
         .arg(account.uid.to_string());
-    crate::stage::run(&mut ask, b"").is_ok_and(|output| output.stdout.trim_ascii() == b"yes")
+    crate::host::stage::run(&mut ask, b"").is_ok_and(|output| output.stdout.trim_ascii() == b"yes")
 }
 
 /// Nobody can be asked for limits, or nobody can set them; and what to do about it.

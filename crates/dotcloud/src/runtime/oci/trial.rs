@@ -12,14 +12,14 @@ use hook::Environment;
 use super::rootless::Rights;
 use super::session::SessionError;
 use super::{OciRuntime, bundle, groups, read_pid, rootless, session};
-use crate::account::Account;
-use crate::container::{Paths, Variables};
-use crate::files;
-use crate::orphans;
+use crate::cli::scaling::Memory;
+use crate::host::account::Account;
+use crate::host::files;
+use crate::host::stage;
+use crate::runtime::orphans;
 use crate::runtime::{Beside, Call, Runtime, RuntimeError};
-use crate::scaling::Memory;
-use crate::stage;
-use crate::supervisor;
+use crate::service::supervisor;
+use crate::state::container::{Paths, Variables};
 
 /// In the order in which they are tried.
 const ENGINES: [&str; 3] = ["runc", "crun", "youki"];

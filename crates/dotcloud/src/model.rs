@@ -1,0 +1,3 @@
+//! What an application is: plain types, which know nothing of the rest.
+
+pub(crate) mod application;
