@@ -119,7 +119,7 @@ fn judge(evidence: &Evidence) -> Option<Database> {
             Some(Database {
                 family: Family::MySql,
                 version,
-                system_tables: Some(version),
+                system_tables: evidence.upgrade_info.system_tables(definitions),
             })
         }
         (None, Some(_) | None) | (Some(_), Some(_)) => None,

@@ -1,5 +1,5 @@
 //! What a server may do with a database that another release wrote: a pure table, after the vendors'
-//! documentation (MySQL 9.7 manual, sections 1.3, 3.2 and 4; MariaDB's pages on upgrading and on downgrading
+//! documentation (MySQL 5.7 and 9.7 manuals, "Upgrading MySQL"; MariaDB's pages on upgrading and on downgrading
 //! between major versions). Refuses what no vendor supports, naming the releases to go through.
 
 use std::path::{Path, PathBuf};
@@ -36,6 +36,10 @@ const MYSQL_STATIONS: [Series; 7] = [
 /// The first MySQL that upgrades its system tables itself (manual 8.0, section 3.4).
 const UPGRADES_ITSELF: Version = Version::new(8, 0, 16);
 
+/// The first with a dictionary, which it makes of the older one's files as it starts. Those up to
+/// [`UPGRADES_ITSELF`] want `mysql_upgrade` as well, after they have begun; nobody has to push one of them.
+const DICTIONARY: Series = Series(8, 0);
+
 /// What `server` may do with `database`, which is at `path`.
 pub fn transition(
     path: &Path,
@@ -64,20 +68,27 @@ pub fn transition(
             Ok(Transition::Start)
         }
         Family::MariaDb => Ok(Transition::UpgradeByTool),
-        Family::MySql if old == new => Ok(Transition::Start),
+        Family::MySql if old == new => Ok(match database.system_tables {
+            // Only the tool of MySQL 5.x leaves another: one that is older, or none while it works.
+            found if new < DICTIONARY && found.map(Version::series) != Some(new) => {
+                Transition::UpgradeByTool
+            }
+            _ => Transition::Start,
+        }),
         Family::MySql => {
             let through: Vec<Series> = MYSQL_STATIONS
                 .into_iter()
                 .filter(|station| old < *station && *station < new)
                 .collect();
-            if through.is_empty() && server.version >= UPGRADES_ITSELF {
+            if through.is_empty() && new < DICTIONARY {
+                Ok(Transition::UpgradeByTool)
+            } else if through.is_empty() && server.version >= UPGRADES_ITSELF {
                 Ok(Transition::UpgradeAtStart)
             } else {
                 Err(TransitionError::TooOld {
                     path,
                     found,
                     server: pushed,
-                    to: new,
                     through,
                 })
             }
@@ -127,8 +138,6 @@ pub enum TransitionError {
         found: Database,
         /// The server that was pushed.
         server: String,
-        /// Its series.
-        to: Series,
         /// The releases that may not be skipped; none if only a dump leads there.
         through: Vec<Series>,
     },
@@ -148,14 +157,6 @@ impl TransitionError {
                 "the data is untouched: push the tarball of {} {} or newer",
                 found.family, found.version
             ),
-            Self::TooOld {
-                found, to, through, ..
-            } if found.version.series() < BY_HAND_BEFORE => format!(
-                "the data is untouched: push MySQL {} again and move the data with a dump; its own \
-                 way is {}, one after the other, with mysql_upgrade by hand up to {BY_HAND_BEFORE}",
-                found.version.series(),
-                list(through.iter().copied().chain([*to])),
-            ),
             Self::TooOld { through, .. } if through.is_empty() => format!(
                 "the data is untouched: push MySQL {UPGRADES_ITSELF} or newer, which upgrades it"
             ),
@@ -167,9 +168,6 @@ impl TransitionError {
         }
     }
 }
-
-/// Releases from which on a server upgrades by itself what comes from the one before.
-const BY_HAND_BEFORE: Series = Series(5, 7);
 
 fn list(series: impl Iterator<Item = Series>) -> String {
     let names: Vec<String> = series.map(|series| series.to_string()).collect();
@@ -221,7 +219,7 @@ mod tests {
     }
 
     /// From, to, the outcome, and what it is a case of.
-    const MYSQL: [(&str, &str, &str, &str); 31] = [
+    const MYSQL: [(&str, &str, &str, &str); 34] = [
         ("9.7.4", "9.7.4", "start", "the same release"),
         ("8.0.37", "8.0.41", "start", "within a bugfix series"),
         ("8.4.4", "8.4.0", "start", "back within a long-term series"),
@@ -291,12 +289,10 @@ mod tests {
         ("8.0.46", "9.7.4", "through 8.4", "a skipped series"),
         ("5.7.44", "8.4.0", "through 8.0", "a skipped series"),
         ("5.6.24", "9.7.4", "through 5.7, 8.0, 8.4", "three skipped"),
-        (
-            "5.6.24",
-            "5.7.44",
-            "through ",
-            "mysql_upgrade would have to run",
-        ),
+        ("5.6.24", "5.7.44", "by tool", "mysql_upgrade has to run"),
+        ("5.5.34", "5.6.14", "by tool", "mysql_upgrade has to run"),
+        ("5.5.34", "5.7.44", "through 5.6", "a skipped series"),
+        ("5.6.14", "8.0.41", "through 5.7", "a skipped series"),
         (
             "5.7.44",
             "8.0.15",
@@ -312,6 +308,23 @@ mod tests {
                 let outcome = outcome(Family::MySql, from, flavour, to);
                 assert_eq!(outcome, expected, "{from} to {to}: {reason}");
             }
+        }
+    }
+
+    #[test]
+    fn transition_within_5_x_asks_what_the_tool_has_done() {
+        for (system_tables, expected) in [
+            (Some("5.7.10"), Transition::Start),
+            (Some("5.6.51"), Transition::UpgradeByTool),
+            (None, Transition::UpgradeByTool),
+        ] {
+            let database = Database {
+                system_tables: system_tables.map(version),
+                ..database(Family::MySql, "5.7.22")
+            };
+            let server = server(Flavour::Percona, "5.7.44");
+            let outcome = transition(Path::new("/d"), &database, &server);
+            assert_eq!(outcome.unwrap(), expected, "{system_tables:?}");
         }
     }
 
@@ -381,9 +394,8 @@ mod tests {
                 (
                     "the data directory /d is of MySQL 5.6.24, which is too old for the server, \
                      MySQL 9.7.4",
-                    "the data is untouched: push MySQL 5.6 again and move the data with a dump; \
-                     its own way is 5.7, 8.0, 8.4, 9.7, one after the other, with mysql_upgrade by \
-                     hand up to 5.7",
+                    "the data is untouched: push the newest MySQL 5.7, 8.0, 8.4, one after the \
+                     other, each until it answers, then this one",
                 ),
             ),
             (

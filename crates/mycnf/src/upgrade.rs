@@ -18,14 +18,23 @@ use crate::command::{bare_command, with_path};
 use crate::data_dir::{DataDirState, InspectError, inspect};
 use crate::initialise::remove_file_if_there;
 use crate::layout::Layout;
-use crate::server::{Server, Version};
+use crate::server::{Family, Server, Version};
 use crate::temporary_server::{PrivateServer, TemporaryServerError, remove_private_files};
 
 pub use journal::{Journal, JournalError};
 
 /// Whoever can reach the private socket may read the data as well, so a password would protect nothing,
-/// and root's may be anything by now. No statement of the user's, and nothing from a primary.
-const ARGUMENTS: [&str; 3] = ["--skip-grant-tables", "--init-file=", "--skip-slave-start"];
+/// and root's may be anything by now. No statement of the user's, and nothing from a primary. MySQL 5.7's
+/// answers to `SHOW VARIABLES` come from tables that 5.6 has not, else.
+const ARGUMENTS: [&str; 4] = [
+    "--skip-grant-tables",
+    "--init-file=",
+    "--skip-slave-start",
+    "--loose-show-compatibility-56=ON",
+];
+
+/// Where MySQL's tool says last of all for which release it has done its work.
+const UPGRADE_INFO: &str = "mysql_upgrade_info";
 
 /// An upgrade to be made.
 #[derive(Debug)]
@@ -75,6 +84,7 @@ impl Upgrade<'_> {
             journal.write(self.data_dir)?;
             tell(&format!("saved the system tables as {}", saved.display()));
         }
+        self.note_begin()?;
         hook::run(&mut self.client(&tool), b"")
             .map_err(|source| UpgradeError::RunTool { source })?;
         server.stop()?;
@@ -83,6 +93,20 @@ impl Upgrade<'_> {
             tool.file_name().unwrap_or_default().display()
         ));
         self.finish()
+    }
+
+    /// MariaDB's tool says first that it has begun, MySQL's does not: killed, it leaves tables of which some
+    /// look as if it were done.
+    fn note_begin(&self) -> Result<(), UpgradeError> {
+        if self.server.flavour.family() == Family::MariaDb {
+            return Ok(());
+        }
+        let path = self.data_dir.join(UPGRADE_INFO);
+        let note = || {
+            File::create(&path)?.sync_all()?;
+            File::open(self.data_dir)?.sync_all()
+        };
+        note().map_err(|source| UpgradeError::Prepare { path, source })
     }
 
     /// What remains once the tool has done its work: the journal goes when all the work is on the disk.
@@ -129,6 +153,8 @@ impl Upgrade<'_> {
             "--skip-lock-tables",
             // Else the rows of mysql.event are left out.
             "--events",
+            // Else the dump, read again, would claim transactions of the server's own. MySQL's alone has that.
+            "--loose-set-gtid-purged=OFF",
             "--databases",
             "mysql",
         ]);
@@ -185,7 +211,7 @@ pub fn check_tools(server: &Server) -> Result<(), UpgradeError> {
 
 /// What an upgrade runs.
 struct Tools {
-    /// MariaDB's upgrade tool.
+    /// The vendor's upgrade tool.
     tool: PathBuf,
     /// Saves the system tables.
     dump: PathBuf,
@@ -194,9 +220,11 @@ struct Tools {
 }
 
 impl Tools {
-    /// Under their names before 10.5 too.
+    /// MariaDB's under their names before 10.5 too, which are MySQL's.
     fn of(server: &Server) -> Result<Self, UpgradeError> {
-        let find = |wanted: &'static str, earlier: &str| {
+        let is_mysql = server.flavour.family() == Family::MySql;
+        let find = |ours: &'static str, earlier: &'static str| {
+            let wanted = if is_mysql { earlier } else { ours };
             [wanted, earlier]
                 .map(|name| server.basedir.join("bin").join(name))
                 .into_iter()
@@ -206,11 +234,14 @@ impl Tools {
                     wanted,
                 })
         };
-        Ok(Self {
+        let tools = Self {
             tool: find("mariadb-upgrade", "mysql_upgrade")?,
             dump: find("mariadb-dump", "mysqldump")?,
             client: find("mariadb", "mysql")?,
-        })
+        };
+        // The tool runs it.
+        find("mariadb-check", "mysqlcheck")?;
+        Ok(tools)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use hook::Report;
 use mycnf::{
-    AccountPlugin, Database, InspectError, Journal, JournalError, Layout, Server, Shutdown,
+    AccountPlugin, Database, Family, InspectError, Journal, JournalError, Layout, Server, Shutdown,
     Transition, TransitionError, Upgrade, UpgradeError, Version, check_tools, last_mysql_shutdown,
     last_shutdown, transition,
 };
@@ -133,7 +133,11 @@ fn check_shutdown(
     server: &Server,
 ) -> Result<(), TakeOverError> {
     let (path, found, server) = (data_dir.to_owned(), *database, server.to_string());
-    match last_shutdown(data_dir)? {
+    let shutdown = match database.family {
+        Family::MariaDb => last_shutdown(data_dir)?,
+        Family::MySql => last_mysql_shutdown(data_dir)?.0,
+    };
+    match shutdown {
         Shutdown::Clean => Ok(()),
         Shutdown::Unclean => Err(TakeOverError::Unclean {
             path,

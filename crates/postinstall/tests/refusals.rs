@@ -264,8 +264,8 @@ fn j2_k6_data_that_is_not_the_servers_is_refused_untouched() {
         (
             50_624,
             "MySQL 5.6.24, which is too old for the server, MySQL 9.7.4",
-            "push MySQL 5.6 again and move the data with a dump; its own way is 5.7, 8.0, 8.4, 9.7, \
-             one after the other, with mysql_upgrade by hand up to 5.7",
+            "push the newest MySQL 5.7, 8.0, 8.4, one after the other, each until it answers, then \
+             this one",
         ),
     ] {
         let mut definition = [0; 64];

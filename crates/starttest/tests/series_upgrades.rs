@@ -189,8 +189,8 @@ fn mysql_5_6_is_refused_by_8_0() {
     stop(running);
     instance.install(Server::MySql80);
     let outcome = instance.sandbox.outcome(&mut with_password(&instance));
-    let error =
-        "its own way is 5.7, 8.0, one after the other, with mysql_upgrade by hand up to 5.7\n";
+    let error = "push the newest MySQL 5.7, one after the other, each until it answers, then this \
+                 one\n";
     assert!(outcome.stderr.ends_with(error), "{}", outcome.stderr);
 }
 

@@ -30,7 +30,8 @@ pub(super) enum UpgradeInfo {
     /// Nothing: it never ran.
     #[default]
     Absent,
-    /// It began: it empties the file first and writes its version last.
+    /// It began: MariaDB's empties the file first and writes its version last; before MySQL's it is us who
+    /// do that.
     Begun,
     /// It did its work for this release; an initialiser writes the same.
     Complete(Version),

@@ -1,6 +1,6 @@
-//! Whether the redo log of MySQL from 5.7.9 on, or of MariaDB from 10.2 to 10.7, is logically empty, as a
-//! clean shutdown leaves it, and which release made it. The format is described in the server's log0log.h
-//! (MySQL 5.7, MariaDB) and log0constants.h (8.0); a server that is to upgrade the log asks the same of it.
+//! Whether the redo log of MySQL from 5.5 on, or of MariaDB from 10.2 to 10.7, is logically empty, as a
+//! clean shutdown leaves it, and which release made it, if it says so. The format is described in the server's
+//! log0log.h (MySQL 5.x, MariaDB) and log0constants.h (8.0); a server that is to upgrade the log asks the same of it.
 
 use std::fs::{self, File};
 use std::io;
@@ -20,7 +20,9 @@ const CHECKPOINTS: [usize; 2] = [512, 1536];
 /// From 8.0.30 on: files with a position of their own. The formats before are of files in a circle, as
 /// large as each other, with their place in the checkpoint.
 const FORMAT_OF_8_0_30: u32 = 6;
-pub(super) const MYSQL: &[u32] = &[1, 2, 3, 4, 5, FORMAT_OF_8_0_30];
+/// Before 5.7.9 there was no number, but the one of a group of files: there is one group.
+const FORMAT_BEFORE_5_7_9: u32 = 0;
+pub(super) const MYSQL: &[u32] = &[FORMAT_BEFORE_5_7_9, 1, 2, 3, 4, 5, FORMAT_OF_8_0_30];
 
 /// Of MariaDB 10.2, 10.3, 10.4 and 10.5, all in one circle of blocks; encrypted ones have other numbers.
 pub(super) const MARIADB: &[u32] = &[1, 103, 104, 0x5048_5953];
@@ -130,10 +132,19 @@ impl Header {
 
     /// The log sequence numbers and what else they say of their places.
     fn checkpoints(&self) -> impl Iterator<Item = (u64, u64)> {
+        let offset = |at| match self.format() {
+            // In two halves: files of 4 GB and more came later.
+            FORMAT_BEFORE_5_7_9 => self.half(at + 304) << 32 | self.half(at + 16),
+            _ => self.number(at + 16),
+        };
         CHECKPOINTS
-            .map(|at| (self.number(at + 8), self.number(at + 16)))
+            .map(|at| (self.number(at + 8), offset(at)))
             .into_iter()
             .filter(|(lsn, _)| *lsn > 0)
+    }
+
+    fn half(&self, at: usize) -> u64 {
+        self.number(at) >> 32
     }
 
     fn place<'a>(
@@ -203,6 +214,21 @@ mod tests {
         assert_eq!(ended(dir.path()), Shutdown::Unknown, "another format");
         write(0, b"short");
         assert_eq!(ended(dir.path()), Shutdown::Unknown, "cut");
+    }
+
+    #[test]
+    fn shutdown_of_a_log_before_5_7_9_is_told_by_the_same_block() {
+        let dir = tempfile::tempdir().unwrap();
+        let lsn = 90 * 512 + 100;
+        // The size of a buffer stands where later formats have the rest of the offset.
+        let mut bytes = header(0, 8192, 512, lsn, (HEADER + 612) << 32 | 0x0080_0000);
+        for (used, expected) in [(100, Shutdown::Clean), (300, Shutdown::Unclean)] {
+            block(&mut bytes, HEADER + 512, lsn, used);
+            fs::write(dir.path().join("ib_logfile0"), &bytes).unwrap();
+            assert_eq!(ended(dir.path()), expected);
+        }
+        fs::write(dir.path().join("ib_logfile0"), vec![0; bytes.len()]).unwrap();
+        assert_eq!(ended(dir.path()), Shutdown::Unknown, "no checkpoint");
     }
 
     #[test]

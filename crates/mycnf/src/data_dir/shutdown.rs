@@ -17,7 +17,7 @@ pub enum Shutdown {
     /// There is something to recover.
     Unclean,
     /// The logs are not where they usually are, or in a format we do not know (InnoDB's of before
-    /// MariaDB 10.2 and MySQL 5.7.9, or encrypted).
+    /// MariaDB 10.2, or encrypted).
     Unknown,
 }
 

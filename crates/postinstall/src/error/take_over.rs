@@ -1,9 +1,12 @@
 //! What to do where the server cannot have the database that is there.
 
 use hook::{Advice, Explain, Kind};
-use mycnf::{Family, Journal, JournalError, UpgradeError};
+use mycnf::{Family, Journal, JournalError, Series, UpgradeError};
 
 use crate::take_over::TakeOverError;
+
+/// From here on, the next MySQL upgrades the data as it starts.
+const UPGRADED_AT_START: Series = Series(5, 7);
 
 impl Explain for TakeOverError {
     fn advice(&self) -> Advice {
@@ -23,11 +26,12 @@ impl Explain for TakeOverError {
             )),
             Self::Unclean { found, server, .. } => {
                 let begun = match found.family {
-                    Family::MariaDb => String::new(),
-                    Family::MySql => format!(
+                    Family::MySql if found.version.series() >= UPGRADED_AT_START => format!(
                         " (if it was {server} that was killed while it upgraded it, \
                          MYSQL_UPGRADE_ANYWAY=1 lets it go on)"
                     ),
+                    // Of an upgrade by the tool there is a journal.
+                    Family::MySql | Family::MariaDb => String::new(),
                 };
                 configuration(format!(
                     "the data is untouched: push {found} again, wait until it answers, then push \
