@@ -39,7 +39,7 @@ pub(crate) fn check(
     copy: &Copy,
     report: &mut Report,
 ) -> Result<(), CheckError> {
-    let manifest = place::place(environment, service, copy, report)?;
+    let manifest = place::place(environment, service, copy, None, report)?;
     let mut settings = Settings::from_environment(environment)?;
     // Nobody is to connect, and the service's own port may be in use.
     settings.port.number = free_port().unwrap_or(settings.port.number);

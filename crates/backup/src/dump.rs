@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hook::CommandError;
-use mycnf::{Flavour, bare_command, with_path};
+use mycnf::{Flavour, Version, bare_command, with_path};
 use mysql::Conn;
 use thiserror::Error;
 
@@ -45,8 +45,9 @@ pub(crate) struct Dump<'a> {
     program: PathBuf,
     databases: Vec<String>,
     accounts: AccountSql,
-    /// The dumper can tell the position without a lock on all tables.
-    tells_position: bool,
+    /// How the dumper is told to tell the position; MariaDB's does without a lock on all tables, MySQL's
+    /// takes that for a moment.
+    tells_position: Option<&'static str>,
 }
 
 impl<'a> Dump<'a> {
@@ -61,10 +62,18 @@ impl<'a> Dump<'a> {
             source: Box::new(source),
         };
         let mariadb = service.server.flavour == Flavour::MariaDb;
+        let renamed = !mariadb && service.server.version >= Version::new(8, 0, 26);
+        let telling = if renamed {
+            "--source-data=2"
+        } else {
+            "--master-data=2"
+        };
         Ok(Self {
             service,
             program,
-            tells_position: mariadb && inventory::has_binary_log(connection).map_err(ask)?,
+            tells_position: inventory::has_binary_log(connection)
+                .map_err(ask)?
+                .then_some(telling),
             databases: inventory::databases(connection).map_err(ask)?,
             accounts: accounts::read(connection, &service.server).map_err(ask)?,
         })
@@ -96,10 +105,8 @@ impl<'a> Dump<'a> {
         let socket = self.service.layout.socket();
         let mut command = client_command(self.service, &self.program, options, &socket);
         command.args(OPTIONS);
-        if self.tells_position {
-            // As a comment.
-            command.arg("--master-data=2");
-        }
+        // As a comment.
+        command.args(self.tells_position);
         if self.service.server.flavour != Flavour::MariaDb {
             // Whoever loads it has transactions of their own.
             command.arg("--set-gtid-purged=OFF");
@@ -165,13 +172,15 @@ pub(crate) fn position_in(path: &Path) -> Option<Position> {
 fn noted_position(text: &str) -> Option<Position> {
     let line = text
         .lines()
-        .find(|line| line.starts_with("-- CHANGE MASTER TO MASTER_LOG_FILE='"))?;
-    let (_, rest) = line.split_once("MASTER_LOG_FILE='")?;
-    let (file, rest) = rest.split_once("', MASTER_LOG_POS=")?;
+        .find(|line| line.starts_with("-- CHANGE ") && line.contains("_LOG_FILE='"))?;
+    let (_, rest) = line.split_once("_LOG_FILE='")?;
+    let (file, rest) = rest.split_once("', ")?;
+    let (_, rest) = rest.split_once("_LOG_POS=")?;
     Some(Position {
         file: file.to_owned(),
         position: rest.trim_end_matches(';').trim().parse().ok()?,
         gtid: String::new(),
+        lineage: String::new(),
     })
 }
 

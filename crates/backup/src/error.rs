@@ -1,13 +1,17 @@
 //! What to do about each failure.
 
+mod logs;
+
 use hook::{Advice, Explain, Kind};
 use mycnf::LockError;
 use thiserror::Error;
 
 use crate::check::CheckError;
 use crate::dump::DumpError;
+use crate::logs::LogsError;
 use crate::manifest::ManifestError;
 use crate::place::PlaceError;
+use crate::plan::PlanError;
 use crate::service::ServiceError;
 use crate::take::TakeError;
 use crate::tree::TreeError;
@@ -33,6 +37,12 @@ pub enum Error {
     /// There is no dump, or it could not be loaded.
     #[error(transparent)]
     Dump(#[from] DumpError),
+    /// The binary logs were not copied.
+    #[error(transparent)]
+    Logs(#[from] LogsError),
+    /// There is nothing to be replayed.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
 }
 
 impl From<CheckError> for Error {
@@ -56,6 +66,8 @@ impl Explain for Error {
             Self::Check(error) => check(error),
             Self::Place(error) => place(error),
             Self::Dump(error) => dump(error),
+            Self::Logs(error) => logs::logs(error),
+            Self::Plan(error) => logs::plan(error),
         }
     }
 }
@@ -122,6 +134,7 @@ fn take(error: &TakeError) -> Advice {
         )
         .detail(source.last_words()),
         TakeError::Dump(error) => dump(error),
+        TakeError::Lineage(_) => room(),
         TakeError::Tree(error) => tree(error),
         TakeError::Manifest(error) => manifest(error),
     }
@@ -169,6 +182,11 @@ fn place(error: &PlaceError) -> Advice {
             Kind::Configuration,
             "set datadir in my.cnf as it was when the copy was made, push again",
         ),
+        PlaceError::OnlyLogs { .. } => Advice::new(
+            Kind::Configuration,
+            "name the directory of a copy; that of the logs is for --logs",
+        ),
+        PlaceError::Replay(error) => logs::replay(error),
         PlaceError::Transition(error) => Advice::new(Kind::Configuration, error.next_step()),
         PlaceError::Lock(error) => lock(error),
         PlaceError::Inspect(_) => machine("call it as the service's user"),

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use mysql::Conn;
+use mycnf::{Flavour, Server, Version};
 use mysql::prelude::Queryable;
+use mysql::{Conn, Row};
 
 use crate::manifest::Position;
 
@@ -97,6 +98,25 @@ pub(crate) fn has_binary_log(connection: &mut Conn) -> Result<bool, mysql::Error
     Ok(variable(connection, "log_bin")?.is_some_and(|value| value == "ON"))
 }
 
+/// Where the server is in its binary log; `None` if it keeps none.
+pub(crate) fn position(
+    connection: &mut Conn,
+    server: &Server,
+) -> Result<Option<Position>, mysql::Error> {
+    // The earlier words are gone from MySQL 8.4 on.
+    let renamed = server.flavour != Flavour::MariaDb && server.version >= Version::new(8, 2, 0);
+    let what = if renamed { "BINARY LOG" } else { "MASTER" };
+    let row: Option<Row> = connection.query_first(format!("SHOW {what} STATUS"))?;
+    let Some(row) = row else { return Ok(None) };
+    let text = |index| row.get::<String, usize>(index).unwrap_or_default();
+    Ok(Some(Position {
+        file: text(0),
+        position: row.get(1).unwrap_or_default(),
+        gtid: text(4).replace('\n', ""),
+        lineage: String::new(),
+    }))
+}
+
 /// Reads `file`, position and GTIDs, separated by tabs, as mariadb-backup writes them.
 pub(crate) fn position_of(text: &str) -> Option<Position> {
     let mut fields = text.trim_end().split('\t');
@@ -104,6 +124,7 @@ pub(crate) fn position_of(text: &str) -> Option<Position> {
         file: fields.next().filter(|file| !file.is_empty())?.to_owned(),
         position: fields.next()?.trim().parse().ok()?,
         gtid: fields.next().unwrap_or_default().to_owned(),
+        lineage: String::new(),
     })
 }
 

@@ -2,13 +2,19 @@
 //! `dotcloud backup` and `restore`, or by hand in the service.
 
 mod accounts;
+mod binlog;
+mod chain;
 mod check;
 mod dump;
 mod error;
 mod inventory;
+mod logs;
 mod manifest;
+mod moment;
 mod online;
 mod place;
+mod plan;
+mod replay;
 mod service;
 mod take;
 mod tree;
@@ -21,15 +27,21 @@ use hook::{Environment, Report};
 use dump::Dump;
 use service::Service;
 
+pub use binlog::BinaryLogError;
+pub use chain::ChainError;
 pub use check::CheckError;
 pub use dump::DumpError;
 pub use error::Error;
-pub use manifest::{FileEntry, Manifest, ManifestError, Method, Position};
+pub use logs::LogsError;
+pub use manifest::{FileEntry, LastLog, LogEntry, Logs, Manifest, ManifestError, Method, Position};
+pub use moment::{Gtid, GtidRanges, Moment, MomentError, Times};
 pub use place::PlaceError;
+pub use plan::PlanError;
+pub use replay::ReplayError;
 pub use service::ServiceError;
 pub use take::TakeError;
 pub use tree::TreeError;
-pub use verb::{Copy, FORMS, Verb};
+pub use verb::{Copy, FORMS, Until, Verb};
 
 /// The text of `--help`.
 pub const ABOUT: &str = "\
@@ -43,7 +55,16 @@ Copies the database of this home directory, and makes a copy the database again.
                upgrades it as starttest would, starts a server on it that nobody else
                reaches, checks every table and counts every row: DIR/checked.json
   place DIR    in a home directory without a database: verifies the copy and makes it
-               the database; refuses what this release must not have
+               the database; refuses what this release must not have. With --until MOMENT
+               and --logs DIR the binary logs in the directories of DIR, which 'logs'
+               made, are replayed on it: up to @SECONDS since 1970, or up to a
+               transaction and with it; --allow-gap: although some are missing
+  logs DIR     the binary logs that MYSQL_PITR=1 keeps and that were not copied yet, once
+               the server has closed the one it writes; DIR/after.json is the manifest
+               of the copy before. What was copied is removed while all take more than
+               MYSQL_PITR_SIZE [default: 1G]
+  plan DIR     answers DIR/request.json, which copy and which logs a moment takes, in
+               DIR/plan.json
   release      the server's flavour and version, on a line: another may change the data
   dump         SQL to standard output: rows, definitions, accounts; never the database
                'mysql', and not root
@@ -68,7 +89,7 @@ const NICE: i32 = 10;
 /// Does what is asked for.
 pub fn run(environment: &Environment, report: &mut Report, verb: Verb) -> Result<(), Error> {
     let service = Service::find(environment)?;
-    if matches!(verb, Verb::Take { .. } | Verb::Dump) {
+    if matches!(verb, Verb::Take { .. } | Verb::Logs { .. } | Verb::Dump) {
         // What serves comes first. Where it may not be had, it goes on as it is.
         let _ = rustix::process::nice(NICE);
     }
@@ -77,9 +98,11 @@ pub fn run(environment: &Environment, report: &mut Report, verb: Verb) -> Result
             take::take(&service, &directory, report)?;
         }
         Verb::Check(copy) => check::check(environment, &service, &copy, report)?,
-        Verb::Place(copy) => {
-            place::place(environment, &service, &copy, report)?;
+        Verb::Place { copy, until } => {
+            place::place(environment, &service, &copy, until.as_ref(), report)?;
         }
+        Verb::Logs { directory } => logs::copy(environment, &service, &directory, report)?,
+        Verb::Plan { directory } => plan::plan(&directory, report)?,
         Verb::Release => {
             writeln!(io::stdout(), "{}", service.server)
                 .map_err(|source| DumpError::Write { source })?;

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::moment::{Gtid, GtidRanges, Times};
+
 /// The form of the manifest; a newer one is refused, not guessed at.
 const FORMAT: u32 = 1;
 
@@ -35,6 +37,8 @@ pub enum Method {
     Cold,
     /// SQL.
     Dump,
+    /// No copy of a database: binary logs, which follow on one.
+    Logs,
 }
 
 impl Method {
@@ -46,6 +50,7 @@ impl Method {
             Self::MariadbBackup => "mariadb-backup",
             Self::Cold => "cold",
             Self::Dump => "dump",
+            Self::Logs => "logs",
         }
     }
 }
@@ -55,10 +60,62 @@ impl Method {
 pub struct Position {
     /// The log's file name.
     pub file: String,
-    /// The offset of the next event.
+    /// The offset of the next event; 0 if the copy has all of that file. A clone has this much at least:
+    /// the server that is started on it knows the rest.
     pub position: u64,
     /// The transactions in the copy, as their server names them; empty without GTIDs.
     pub gtid: String,
+    /// Which row of logs that file is one of; empty if none is kept.
+    #[serde(default)]
+    pub lineage: String,
+}
+
+impl Position {
+    /// Whether the transaction is in the copy, as far as MySQL's list of them says.
+    pub(crate) fn has(&self, gtid: &Gtid) -> bool {
+        self.gtid.split(',').any(|part| {
+            let mut parts = part.trim().split(':');
+            parts.next() == Some(&*gtid.source)
+                && parts.any(|range| {
+                    let (first, last) = range.split_once('-').unwrap_or((range, range));
+                    let number = |text: &str| text.parse::<u64>().unwrap_or(u64::MAX);
+                    (number(first)..=number(last)).contains(&gtid.number)
+                })
+        })
+    }
+}
+
+/// Binary logs that were copied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logs {
+    /// Which row they are of.
+    pub lineage: String,
+    /// Each of them, in order.
+    pub logs: Vec<LogEntry>,
+    /// The last one that was looked at: those after it are the next to be copied.
+    pub last: Option<LastLog>,
+}
+
+/// A binary log that was copied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogEntry {
+    /// Its file name, in the copy too.
+    pub name: String,
+    /// When its transactions were committed, if it has any.
+    pub times: Option<Times>,
+    /// What they are called.
+    pub gtids: GtidRanges,
+}
+
+/// What tells a log from another of the same name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastLog {
+    /// Its file name.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Of how it begins, in hexadecimal digits.
+    pub head: String,
 }
 
 /// One file of a copy.
@@ -93,6 +150,12 @@ pub struct Manifest {
     pub frozen: BTreeMap<String, String>,
     /// Rows by table, where they were counted in what was copied.
     pub rows: Option<BTreeMap<String, u64>>,
+    /// Of a copy of binary logs: which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logs: Option<Logs>,
+    /// What went wrong although there is a copy; the platform makes it known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
     /// Every other file of the copy.
     pub files: Vec<FileEntry>,
 }
@@ -111,8 +174,22 @@ impl Manifest {
             position: None,
             frozen: BTreeMap::new(),
             rows: None,
+            logs: None,
+            problem: None,
             files: Vec::new(),
         }
+    }
+
+    /// When the copy was done at the latest, in microseconds since 1970.
+    pub(crate) fn end(&self) -> u64 {
+        // `taken` is rounded down.
+        let end = (self.taken + 1).saturating_mul(1_000_000);
+        end.saturating_add(self.milliseconds.saturating_mul(1000))
+    }
+
+    /// The row that its logs are of.
+    pub(crate) fn lineage(&self) -> Option<&String> {
+        self.logs.as_ref().map(|logs| &logs.lineage)
     }
 
     /// Whether there may be a copy in `directory`.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use hook::{Environment, Inherited, Report};
 use mycnf::{
-    DataDirState, DataLock, InspectError, LockError, PrivateServer, TemporaryServerError,
+    DataDirState, DataLock, InspectError, LINEAGE, LockError, PrivateServer, TemporaryServerError,
     TransitionError, inspect, transition, with_path,
 };
 use postinstall::{PrepareError, Prepared, Purpose, Settings, SettingsError, prepare};
@@ -15,10 +15,11 @@ use thiserror::Error;
 
 use crate::dump::{self, DumpError};
 use crate::manifest::{Manifest, ManifestError, Method};
+use crate::replay::{Replay, ReplayError};
 use crate::service::{Service, ServiceError};
 use crate::take::{DATA, DUMP, LOCK_PATIENCE};
 use crate::tree::{self, TreeError};
-use crate::verb::Copy;
+use crate::verb::{Copy, Until};
 
 /// No password protects what whoever is in the socket's directory can read anyway, and nothing of the
 /// user's runs.
@@ -34,6 +35,7 @@ pub(crate) fn place(
     environment: &Environment,
     service: &Service,
     copy: &Copy,
+    until: Option<&Until>,
     report: &mut Report,
 ) -> Result<Manifest, PlaceError> {
     let directory = &copy.directory;
@@ -47,10 +49,17 @@ pub(crate) fn place(
         manifest.files.len()
     ));
     check_absent(service)?;
+    let replay = until
+        .map(|until| Replay::prepare(service, &manifest, until, report))
+        .transpose()?;
     match manifest.method {
-        Method::Dump => fill(environment, directory, report)?,
+        Method::Dump => fill(environment, directory, replay.as_ref(), report)?,
         Method::Clone | Method::MariadbBackup | Method::Cold => {
-            put(service, copy, report)?;
+            put(service, copy, replay.as_ref(), report)?;
+        }
+        Method::Logs => {
+            let directory = directory.clone();
+            return Err(PlaceError::OnlyLogs { directory });
         }
     }
     Ok(manifest)
@@ -66,7 +75,12 @@ fn check_absent(service: &Service) -> Result<(), PlaceError> {
     }
 }
 
-fn put(service: &Service, copy: &Copy, report: &mut Report) -> Result<(), PlaceError> {
+fn put(
+    service: &Service,
+    copy: &Copy,
+    replay: Option<&Replay>,
+    report: &mut Report,
+) -> Result<(), PlaceError> {
     let below = service.data_dir_below()?;
     let source = copy.directory.join(DATA);
     let database = source.join(below);
@@ -92,6 +106,15 @@ fn put(service: &Service, copy: &Copy, report: &mut Report) -> Result<(), PlaceE
             continue;
         }
         tree::transfer(&from, &unfinished, copy.consume)?;
+        // What is logged from now on does not follow on what was logged then.
+        if to == layout.binary_logs() {
+            remove(&unfinished.join(LINEAGE))?;
+        }
+        if let Some(replay) = replay.filter(|_| name == first) {
+            let mut data_dir = unfinished.clone();
+            data_dir.extend(below.iter().skip(1));
+            replay.on_files(service, &data_dir, report)?;
+        }
         tree::sync(&layout.data())?;
         fs::rename(&unfinished, &to).map_err(tree::failed("move", &unfinished))?;
     }
@@ -129,6 +152,7 @@ fn remove(path: &Path) -> Result<(), PlaceError> {
 fn fill(
     environment: &Environment,
     directory: &Path,
+    replay: Option<&Replay>,
     report: &mut Report,
 ) -> Result<(), PlaceError> {
     let path = directory.join(DUMP);
@@ -139,6 +163,9 @@ fn fill(
     let running = start_opened(&service, &prepared)?;
     report.bullet(format!("loading {}", path.display()));
     dump::load(&service, &service.layout.private_socket(), dump)?;
+    if let Some(replay) = replay {
+        replay.on_dump(&service, report)?;
+    }
     running.stop()?;
     tree::sync(&service.layout.data())?;
     report.bullet("loaded: root's password is this service's own");
@@ -201,6 +228,15 @@ pub enum PlaceError {
         /// Where it was looked for.
         path: PathBuf,
     },
+    /// It is of binary logs, which follow on a copy.
+    #[error("the copy in {directory} has binary logs, and no database", directory = directory.display())]
+    OnlyLogs {
+        /// Where it is.
+        directory: PathBuf,
+    },
+    /// Changes since then cannot be replayed.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
     /// This release must not have it.
     #[error(transparent)]
     Transition(#[from] TransitionError),

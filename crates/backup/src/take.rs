@@ -6,13 +6,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hook::{CommandError, Report};
-use mycnf::{DataDirState, DataLock, Family, InspectError, LockError, Version, inspect};
+use mycnf::{
+    DataDirState, DataLock, Family, InspectError, Lineage, LineageError, LockError, Version,
+    inspect,
+};
 use mysql::Conn;
 use thiserror::Error;
 
 use crate::dump::{self, Dump, DumpError};
 use crate::inventory::{self, Table};
-use crate::manifest::{Manifest, ManifestError, Method};
+use crate::logs;
+use crate::manifest::{Manifest, ManifestError, Method, Position};
 use crate::online;
 use crate::service::{Service, ServiceError};
 use crate::tree::{self, TreeError};
@@ -94,7 +98,15 @@ fn of_stopped(
         NOT_COPIED.iter().any(|name| below == Path::new(name)) || is_temporary(below, data_dir)
     };
     tree::copy(&service.layout.data(), &directory.join(DATA), &skip)?;
-    Ok(manifest(service, Method::Cold))
+    let mut manifest = manifest(service, Method::Cold);
+    let position = logs::last(&service.layout.binary_logs()).map(|file| Position {
+        file,
+        position: 0,
+        gtid: String::new(),
+        lineage: String::new(),
+    });
+    manifest.position = in_row(service, position)?;
+    Ok(manifest)
 }
 
 /// What a server makes again when it starts.
@@ -120,13 +132,17 @@ fn of_running(
     let choice = choose(service, &mut connection, &tables).map_err(ask)?;
     let mut manifest = manifest(service, choice.method);
     manifest.frozen = frozen;
+    let begin = inventory::position(&mut connection, &service.server).map_err(ask)?;
     report.bullet(format!("{} runs: {}", service.server, choice.why));
     match choice.method {
-        Method::Clone => online::clone(service, &mut connection, directory)?,
+        Method::Clone => {
+            online::clone(service, &mut connection, directory)?;
+            manifest.position = begin;
+        }
         Method::MariadbBackup => {
             manifest.position = online::mariadb_backup(service, &choice.program, directory)?;
         }
-        Method::Dump | Method::Cold => {
+        Method::Dump | Method::Cold | Method::Logs => {
             warn_of_other_engines(&tables, report);
             let dump = Dump::new(service, &mut connection)?;
             let path = directory.join(DUMP);
@@ -135,7 +151,20 @@ fn of_running(
             manifest.position = dump::position_in(&path);
         }
     }
+    manifest.position = in_row(service, manifest.position)?;
     Ok(manifest)
+}
+
+/// With the row of logs that the position is in, if one is kept.
+fn in_row(service: &Service, position: Option<Position>) -> Result<Option<Position>, TakeError> {
+    let Some(position) = position else {
+        return Ok(None);
+    };
+    let lineage = Lineage::read(&service.layout.binary_logs())?;
+    Ok(Some(Position {
+        lineage: lineage.map_or(String::new(), |lineage| lineage.name),
+        ..position
+    }))
 }
 
 fn manifest(service: &Service, method: Method) -> Manifest {
@@ -291,6 +320,9 @@ pub enum TakeError {
     /// The dump failed.
     #[error(transparent)]
     Dump(#[from] DumpError),
+    /// Which binary logs follow on the copy.
+    #[error(transparent)]
+    Lineage(#[from] LineageError),
     /// Files.
     #[error(transparent)]
     Tree(#[from] TreeError),

@@ -31,7 +31,7 @@ fn answers_and_refuses_arguments() {
         (&["take"], "cannot understand 'take'"),
     ] {
         let said = format!(
-            "backup: error: {problem}\n  next: say take DIR, check DIR, place DIR, dump or load; \
+            "backup: error: {problem}\n  next: say take DIR, check DIR, place DIR, logs DIR, plan DIR, dump or load; \
              'backup --help' tells what it reads\n"
         );
         run(arguments).code(2).stdout("").stderr(said);

@@ -121,6 +121,7 @@ fn make_new(
         memory: Memory::LEAST,
         persisted: &mycnf::Persisted::default(),
         slow_log: None,
+        keeps_changes: false,
     };
     let mut template = seed.option_file(&path);
     // Thrown away unless complete, and the archive of it is synced.

@@ -194,6 +194,12 @@ impl Layout {
         self.logs().join("slow.log")
     }
 
+    /// `~/data/binlogs`, for `MYSQL_PITR`: the binary logs, apart from the data directory.
+    #[must_use]
+    pub fn binary_logs(&self) -> PathBuf {
+        self.data().join("binlogs")
+    }
+
     /// `~/data/logs/initialise.log`, what the server said while the data directory was made.
     #[must_use]
     pub fn initialise_log(&self) -> PathBuf {

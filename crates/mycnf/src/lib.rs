@@ -10,6 +10,7 @@ mod first_run;
 mod initialise;
 mod layout;
 mod libraries;
+mod lineage;
 mod lock;
 mod lost_plugins;
 mod memory;
@@ -43,6 +44,7 @@ pub use layout::Layout;
 pub use libraries::{
     LIBRARY_DIRECTORIES, LINKED_LIBRARIES, RENAMED_LIBRARIES, is_system_library, package_of,
 };
+pub use lineage::{LINEAGE, Lineage, LineageError};
 pub use lock::{DataLock, LockError};
 pub use lost_plugins::{NATIVE_PASSWORD, has_native_switch, is_lost};
 pub use memory::{Memory, MemoryError, MemoryPlan};
@@ -55,7 +57,8 @@ pub use persisted::{Persisted, PersistedError};
 pub use place::finish_move;
 pub use plain::first_unusual;
 pub use rendering::{
-    Choice, Origin, Rendered, Settings, is_binary_log_index, render_my_cnf, server_groups,
+    BINARY_LOG, Choice, Origin, Rendered, Settings, is_binary_log_index, render_my_cnf,
+    server_groups,
 };
 pub use seed::{Seed, pack};
 pub use server::{Family, Flavour, ProbeError, SERVER_EXECUTABLES, Series, Server, Version};

@@ -3,7 +3,7 @@
 
 mod logs;
 
-pub use logs::is_binary_log_index;
+pub use logs::{BINARY_LOG, is_binary_log_index};
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -35,6 +35,8 @@ pub struct Settings<'a> {
     pub persisted: &'a Persisted,
     /// From how many seconds on a statement is slow, if there is to be a log of them.
     pub slow_log: Option<&'a str>,
+    /// Every change is to be kept in binary logs, so that the database can be brought to any point in time.
+    pub keeps_changes: bool,
 }
 
 impl Settings<'_> {
@@ -144,6 +146,9 @@ pub fn render_my_cnf(
     rendering.fill_paths(settings.layout);
     rendering.fill_safety(settings);
     rendering.impose_slow_log(settings);
+    if settings.keeps_changes {
+        rendering.impose_binary_log(settings);
+    }
     let memory = rendering.fill_memory(settings);
     rendering.fill_client(settings);
     let overruled = rendering.tell_persisted(settings);
@@ -275,7 +280,7 @@ impl Rendering<'_> {
         if mysql && version >= Version::new(8, 0, 11) {
             self.fill_x_plugin(layout);
         }
-        if mysql && version >= Version::new(8, 0, 0) {
+        if mysql && version >= Version::new(8, 0, 0) && !settings.keeps_changes {
             self.fill_binary_log(layout);
         }
         if !mysql && version >= Version::new(11, 0, 0) {

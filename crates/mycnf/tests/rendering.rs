@@ -35,8 +35,64 @@ fn render(
         },
         persisted: &mycnf::Persisted::default(),
         slow_log: None,
+        keeps_changes: false,
     };
     render_my_cnf(&template, &settings).unwrap()
+}
+
+/// With `MYSQL_PITR`.
+fn keeping(template: &str, (flavour, version): (Flavour, Version)) -> Rendered {
+    let template = OptionFile::parse(Path::new("my.cnf"), template.as_bytes()).unwrap();
+    let settings = Settings {
+        layout: &Layout::new("/home/me"),
+        port: 41000,
+        flavour,
+        version,
+        bind_address: None,
+        memory: Memory {
+            budget: 1 << 30,
+            bound: 1 << 30,
+        },
+        persisted: &mycnf::Persisted::default(),
+        slow_log: None,
+        keeps_changes: true,
+    };
+    render_my_cnf(&template, &settings).unwrap()
+}
+
+#[test]
+fn render_keeps_changes_whatever_my_cnf_says() {
+    let value = |rendered: &Rendered, option: &str| {
+        let choice = rendered.choices.iter().find(|c| c.option == option);
+        choice.map(|choice| choice.value.clone())
+    };
+    let mysql = keeping("[mysqld]\nskip-log-bin\nmax-binlog-size=1G\n", MYSQL_9);
+    let mariadb = keeping(
+        "[mysqld]\ndatadir=/home/me/data/a/b\n",
+        (Flavour::MariaDb, Version::new(10, 5, 29)),
+    );
+    for (rendered, option, expected) in [
+        (&mysql, "log-bin", Some("../binlogs/binlog")),
+        (&mysql, "log-bin-index", Some("../binlogs/binlog.index")),
+        (&mysql, "max-binlog-size", Some("1G")),
+        (&mysql, "gtid-mode", Some("ON")),
+        (&mysql, "binlog-format", None),
+        (&mysql, "server-id", None),
+        (&mysql, "binlog-expire-logs-seconds", Some("604800")),
+        (&mariadb, "log-bin", Some("../../binlogs/binlog")),
+        (&mariadb, "max-binlog-size", Some("64M")),
+        (&mariadb, "gtid-mode", None),
+        (&mariadb, "binlog-format", Some("ROW")),
+        (&mariadb, "expire-logs-days", Some("7")),
+    ] {
+        assert_eq!(value(rendered, option).as_deref(), expected, "{option}");
+    }
+    let text = text(&mysql);
+    let last = text.rfind("log-bin = ../binlogs/binlog\n").unwrap();
+    assert!(
+        text.find("skip-log-bin").is_none_or(|at| at < last),
+        "{text}"
+    );
 }
 
 fn text(rendered: &Rendered) -> String {
@@ -316,6 +372,7 @@ fn undo_tablespaces(my_cnf: &str, version: Version, names: &[&str]) -> Option<(S
         },
         persisted: &mycnf::Persisted::default(),
         slow_log: None,
+        keeps_changes: false,
     };
     let choices = render_my_cnf(&template, &settings).unwrap().choices;
     let choice = choices
@@ -398,6 +455,7 @@ fn render_persisted_settings_count_and_are_told() {
             },
             persisted: &persisted,
             slow_log: None,
+            keeps_changes: false,
         };
         render_my_cnf(&template, &settings).unwrap()
     };

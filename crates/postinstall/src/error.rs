@@ -140,9 +140,10 @@ impl Explain for PrepareError {
             ),
             Self::Volume(error) => error.advice(),
             Self::Probe(error) => probe(error),
-            Self::MakeDirectory { .. } | Self::Write(_) | Self::Lock(LockError::Open { .. }) => {
-                room_or_rights()
-            }
+            Self::MakeDirectory { .. }
+            | Self::Write(_)
+            | Self::Lineage(_)
+            | Self::Lock(LockError::Open { .. }) => room_or_rights(),
             Self::Lock(LockError::Held { holder, .. }) => environment(&format!(
                 "stop that process ('kill {holder}' stops a server cleanly), start again; two \
                  servers on one data directory would destroy it"

@@ -61,6 +61,8 @@ Reads:
                        limit; without one half of the machine's, at most 1G]
   MYSQL_SLOW_LOG       from which time on a statement goes to ~/data/logs/slow.log, such
                        as 1s or 250ms [default: as my.cnf says]
+  MYSQL_PITR           1: keep every change in ~/data/binlogs, for a restore to a point in
+                       time [default: 0]
   MYSQL_REQUIRE_DATA   1: never make a fresh database [default: 0]
   MYSQL_UPGRADE_ANYWAY 1: upgrade a MySQL although accounts are locked out by that, or
                        although it was killed [default: 0]

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use hook::Report;
-use mycnf::{is_binary_log_index, shown_size};
+use mycnf::{Lineage, LineageError, is_binary_log_index, shown_size};
 
 use crate::judgement::Case;
 
@@ -91,14 +91,34 @@ fn rotate_one(path: &Path) -> io::Result<Option<PathBuf>> {
     Ok(Some(renamed))
 }
 
+/// Whether the binary logs of the server that starts now follow on those that are there.
+pub(crate) fn keep_changes(place: &Case<'_>, report: &mut Report) -> Result<(), LineageError> {
+    let directory = place.layout.binary_logs();
+    if !place.settings.keeps_changes() {
+        return Lineage::end(&directory);
+    }
+    let (_, new) = Lineage::ensure(&directory, place.server)?;
+    if new {
+        report.bullet(format!(
+            "every change from now on is in {}: after the next backup the database can be brought back \
+             to a point in time",
+            directory.display()
+        ));
+    }
+    Ok(())
+}
+
 /// Tells what the binary log of the database takes, if it has one.
 pub(crate) fn tell_binary_log(place: &Case<'_>, report: &mut Report) {
     let own = place.user_set("log-bin").and_then(|found| found.value);
     let own = own.map(|value| place.data_dir.join(OsStr::from_bytes(&value)));
     let own = own.as_deref().and_then(Path::parent);
+    let kept = place.layout.binary_logs();
+    let keeps = place.settings.keeps_changes();
     let directories = [
         Some(place.data_dir),
-        own.filter(|dir| *dir != place.data_dir),
+        own.filter(|dir| *dir != place.data_dir && !keeps),
+        keeps.then_some(&*kept),
     ];
     for dir in directories.into_iter().flatten() {
         let (files, bytes) = binary_log(dir, place.data_dir);

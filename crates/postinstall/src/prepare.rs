@@ -11,8 +11,8 @@ use std::time::Duration;
 use hook::{CommandError, Report};
 use mycnf::{
     Credentials, CredentialsError, DataDirState, DataLock, FirstRunFileError, InitialiseError,
-    InspectError, Journal, Layout, LockError, OptionFile, Password, PasswordError, ProbeError,
-    Server, TemporaryServerError, WriteError, finish_move, inspect, remove_unfinished,
+    InspectError, Journal, Layout, LineageError, LockError, OptionFile, Password, PasswordError,
+    ProbeError, Server, TemporaryServerError, WriteError, finish_move, inspect, remove_unfinished,
 };
 use thiserror::Error;
 
@@ -96,7 +96,7 @@ pub fn prepare(
         let root_known = found.password.is_some();
         locked_out::check(&case, take_over, &judgement.accounts, root_known, report)?;
     }
-    make_directories(&layout, &judgement.places)?;
+    make_directories(settings, &layout, &judgement.places)?;
     let lock = DataLock::acquire(&layout.lock(), LOCK_PATIENCE)?;
     let opening_sql = case.prepare(&judgement, &template, report)?;
     let error_log = logs::error_log(&case);
@@ -134,6 +134,7 @@ impl Case<'_> {
             })?;
             stale::remove_run_files(layout)?;
             logs::rotate(self, report);
+            logs::keep_changes(self, report)?;
         }
         stale::discard_unfinished_writes(layout)?;
         finish_move(data_dir).map_err(|source| InitialiseError::PutInPlace {
@@ -244,14 +245,19 @@ fn check_socket_path(layout: &Layout) -> Result<(), PrepareError> {
     Ok(())
 }
 
-fn make_directories(layout: &Layout, places: &Places) -> Result<(), PrepareError> {
+fn make_directories(
+    settings: &Settings,
+    layout: &Layout,
+    places: &Places,
+) -> Result<(), PrepareError> {
     let paths = [
         layout.data(),
         layout.logs(),
         layout.run_dir(),
         layout.tmp_dir(),
     ];
-    for path in paths {
+    let binary_logs = settings.keeps_changes().then(|| layout.binary_logs());
+    for path in paths.into_iter().chain(binary_logs) {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -265,6 +271,9 @@ fn make_directories(layout: &Layout, places: &Places) -> Result<(), PrepareError
 /// The server cannot be started as things are. The data directory is as it was.
 #[derive(Debug, Error)]
 pub enum PrepareError {
+    /// Which binary logs belong together.
+    #[error(transparent)]
+    Lineage(#[from] LineageError),
     /// `$HOME` is too deep.
     #[error("the socket's path {path} has {length} bytes, and {SOCKET_PATH_MAX} is the most", path = path.display(), length = path.as_os_str().len())]
     SocketPath {

@@ -45,6 +45,7 @@ pub(crate) fn render(
             memory: settings.memory.memory,
             persisted: &persisted,
             slow_log: settings.slow_log.as_deref(),
+            keeps_changes: settings.keeps_changes(),
         },
     )?;
     rendered
@@ -292,6 +293,7 @@ mod tests {
             memory: Memory::LEAST,
             persisted: &Persisted::default(),
             slow_log: None,
+            keeps_changes: false,
         };
         render_my_cnf(&file, &settings).unwrap()
     }

@@ -32,6 +32,8 @@ pub struct Settings {
     pub accounts: AccountInputs,
     /// `MYSQL_SLOW_LOG`: from how many seconds on a statement goes to the slow log.
     pub slow_log: Option<String>,
+    /// `MYSQL_PITR`: whether every change is kept in binary logs.
+    pub changes: Changes,
     /// `MYSQL_INITDB_SKIP_TZINFO`: a fresh database has no time zone tables.
     pub skip_time_zones: bool,
     /// `MYSQL_REQUIRE_DATA`: never make a fresh database.
@@ -49,6 +51,15 @@ pub struct Settings {
     pub command_line: CommandLine,
 }
 
+/// What is kept of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changes {
+    /// What my.cnf says.
+    AsMyCnf,
+    /// All of them, in binary logs of ours.
+    Kept,
+}
+
 /// A port and the variable that gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Port {
@@ -59,6 +70,12 @@ pub struct Port {
 }
 
 impl Settings {
+    /// Whether binary logs of ours are kept.
+    #[must_use]
+    pub fn keeps_changes(&self) -> bool {
+        self.changes == Changes::Kept
+    }
+
     /// From the environment.
     pub fn from_environment(environment: &Environment) -> Result<Self, SettingsError> {
         Ok(Self {
@@ -71,6 +88,11 @@ impl Settings {
             memory: MemoryInput::from_environment(environment)?,
             accounts: AccountInputs::from_environment(environment)?,
             slow_log: slow_log(environment)?,
+            changes: if environment.switch("MYSQL_PITR")? {
+                Changes::Kept
+            } else {
+                Changes::AsMyCnf
+            },
             skip_time_zones: environment.switch("MYSQL_INITDB_SKIP_TZINFO")?
                 || environment.switch("MARIADB_INITDB_SKIP_TZINFO")?,
             require_data: environment.switch("MYSQL_REQUIRE_DATA")?,

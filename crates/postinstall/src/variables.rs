@@ -6,7 +6,7 @@ use hook::Environment;
 use thiserror::Error;
 
 /// What we read, without its vendor. Each may begin with `MYSQL_`.
-const READ: [&str; 19] = [
+const READ: [&str; 21] = [
     "ROOT_PASSWORD",
     "ROOT_PASSWORD_FILE",
     "ROOT_HOST",
@@ -26,6 +26,8 @@ const READ: [&str; 19] = [
     "TARBALL_MAX_SIZE",
     "UPGRADE_ANYWAY",
     "SLOW_LOG",
+    "PITR",
+    "PITR_SIZE",
 ];
 
 /// The first so many of [`READ`] mean the same as `MARIADB_`.

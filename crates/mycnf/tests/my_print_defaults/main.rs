@@ -141,6 +141,7 @@ impl Judge {
                 memory: Memory::LEAST,
                 persisted: &mycnf::Persisted::default(),
                 slow_log: None,
+                keeps_changes: false,
             };
             let rendered = render_my_cnf(&template, &settings).unwrap().file.render();
             write_private(&layout.option_file(), &rendered).unwrap();

@@ -32,6 +32,7 @@ fn judged(my_cnf: &str, purpose: Purpose, fresh: bool) -> (Result<Places, String
         memory: Memory::LEAST,
         persisted: &mycnf::Persisted::default(),
         slow_log: None,
+        keeps_changes: false,
     };
     let environment: Environment = [("HOME", "/tmp"), ("PORT_DB", "1")].into_iter().collect();
     let case = Case {
