@@ -265,9 +265,9 @@ Debian release, as an OCI layout that 'docker load' takes as well. What is below
 Variables that were set with 'env' are not in it.
 
 Examples:
-  dotcloud image db --output db.tar
-  dotcloud image db --output db.tar --tag me/mysql:9.7 --tag me/mysql:latest
-  dotcloud image db --output db.tar --base debian-rootfs.tar.gz")]
+  dotcloud image db -o db.tar
+  dotcloud image db -o db.tar --tag me/mysql:9.7 --tag me/mysql:latest
+  dotcloud image db -o db.tar --base debian-rootfs.tar.gz")]
     Image(Image),
     /// List the revisions whose code is kept
     #[command(after_help = "\
@@ -485,6 +485,27 @@ mod tests {
                 verb.get_name()
             );
         }
+    }
+
+    #[test]
+    fn image_o_is_the_file_and_before_the_verb_the_answer() {
+        for (line, no) in [
+            (&["dotcloud", "image", "db", "-o", "x.tar"][..], false),
+            (&["dotcloud", "-o", "image", "db", "-o", "x.tar"], true),
+            (
+                &["dotcloud", "image", "--assume-no", "db", "--output=x.tar"],
+                true,
+            ),
+        ] {
+            let cli = Cli::parse_from(line);
+            let Verb::Image(image) = cli.verb else {
+                panic!("{cli:?}");
+            };
+            assert_eq!(image.output, std::path::Path::new("x.tar"));
+            assert_eq!(cli.global.assume_no, no, "{line:?}");
+        }
+        let cli = Cli::parse_from(["dotcloud", "push", "-o"]);
+        assert!(cli.global.assume_no);
     }
 
     #[test]

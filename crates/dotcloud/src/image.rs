@@ -47,7 +47,7 @@ pub(crate) fn make(source: &Source<'_>, tags: &[Tag], out: &Path) -> Result<Made
     let plan = Plan::of(source.service)?;
     let mut layers = vec![match source.base {
         Some(file) => base::of_file(file)?,
-        None => base::layer(source.cache, &plan.packages)?,
+        None => base::layer(source.cache, &plan)?,
     }];
     let home = home::layers(source.snapshot, &plan.settings);
     layers.extend(home.map_err(files::failed("read", source.snapshot))?);

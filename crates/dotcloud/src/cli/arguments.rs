@@ -27,8 +27,11 @@ pub(crate) struct Image {
     #[arg(value_name = "SERVICE")]
     pub(crate) service: String,
     /// The file to write
-    #[arg(long, value_name = "FILE.tar")]
+    #[arg(short = 'o', long, value_name = "FILE.tar")]
     pub(crate) output: PathBuf,
+    /// The option of every verb, whose short form is the file's here; clap gives it to both, by its name
+    #[arg(id = "assume_no", long = "assume-no", hide = true)]
+    _assume_no: bool,
     /// A name; again for more [default: localhost/APP-SERVICE:latest]
     #[arg(long, value_name = "NAME:TAG")]
     pub(crate) tag: Vec<Tag>,

@@ -14,6 +14,7 @@ use tar::{Archive, EntryType};
 use thiserror::Error;
 
 use super::layer::{Layer, LayerWriter, Rights};
+use super::plan::{Plan, Settings};
 use crate::host::files::{self, FileError};
 use crate::state::snapshot::Hashing;
 
@@ -60,13 +61,24 @@ struct Package {
     sha256: String,
 }
 
-/// The layer with `packages` and all they depend on; what is fetched is kept in `dir`.
-pub(crate) fn layer(dir: &Path, packages: &[String]) -> Result<Layer, BaseError> {
+/// What apt believes to be there: nothing is installed in a container, though packages depend on the means.
+const NO_INSTALLER: &str = "Package: dpkg
+Status: install ok installed
+Architecture: all
+Version: 999
+Maintainer: nobody
+Description: none
+
+";
+
+/// The layer with the packages of `plan` and all they depend on; what is fetched is kept in `dir`.
+pub(crate) fn layer(dir: &Path, plan: &Plan) -> Result<Layer, BaseError> {
+    let packages = &plan.packages;
     let debs = dir.join("debs");
     for path in ["lists/partial", "archives/partial", "conf.d", "debs"] {
         files::create_directory(&dir.join(path), 0o700)?;
     }
-    configure(dir)?;
+    configure(dir, packages)?;
     run(apt(dir).arg("update"))?;
     let all = resolve(dir, packages)?;
     let missing: Vec<&Package> = all
@@ -92,7 +104,7 @@ pub(crate) fn layer(dir: &Path, packages: &[String]) -> Result<Layer, BaseError>
     let write = || -> io::Result<Layer> {
         let mut layer = LayerWriter::new()?;
         for package in &all {
-            add(&mut layer, &debs.join(&package.file))?;
+            add(&mut layer, &debs.join(&package.file), &plan.settings)?;
         }
         let rights = Rights {
             mode: 0o1777,
@@ -128,7 +140,7 @@ pub(crate) fn of_file(archive: &Path) -> Result<Layer, BaseError> {
     })
 }
 
-fn configure(dir: &Path) -> Result<(), BaseError> {
+fn configure(dir: &Path, packages: &[String]) -> Result<(), BaseError> {
     let output = run(Command::new("apt-get").args([
         "indextargets",
         "--format",
@@ -164,7 +176,9 @@ fn configure(dir: &Path) -> Result<(), BaseError> {
         }
     }
     files::replace(&dir.join("sources.list"), lines.concat().as_bytes(), 0o600)?;
-    files::replace(&dir.join("status"), b"", 0o600)?;
+    let wants_dpkg = packages.iter().any(|name| name == "dpkg");
+    let status = if wants_dpkg { "" } else { NO_INSTALLER };
+    files::replace(&dir.join("status"), status.as_bytes(), 0o600)?;
     files::replace(&dir.join("apt.conf"), configuration.as_bytes(), 0o600)?;
     Ok(())
 }
@@ -213,7 +227,7 @@ const ROOT: Rights = Rights {
 };
 
 /// Its files, and its description where scanners of images look for it.
-fn add(layer: &mut LayerWriter, deb: &Path) -> io::Result<()> {
+fn add(layer: &mut LayerWriter, deb: &Path, settings: &Settings) -> io::Result<()> {
     let mut command = Command::new("dpkg-deb");
     command
         .arg("--fsys-tarfile")
@@ -222,7 +236,9 @@ fn add(layer: &mut LayerWriter, deb: &Path) -> io::Result<()> {
         .stdout(Stdio::piped());
     let mut unpacking = command.spawn()?;
     if let Some(tar) = unpacking.stdout.take() {
-        add_entries(layer, BufReader::new(tar), &is_kept)?;
+        add_entries(layer, BufReader::new(tar), &|path| {
+            is_kept(path) && !settings.leaves_out_of_base(path)
+        })?;
     }
     if !unpacking.wait()?.success() {
         return Err(io::Error::other(format!(
@@ -274,9 +290,13 @@ fn add_entries(
         };
         let kind = header.entry_type();
         let directory = kind == EntryType::Directory;
-        if !directory && !is_kept(&path)
-            || directory && LEFT_OUT.iter().any(|left| path.starts_with(left))
-        {
+        // A directory may hold what is kept, as that of a package's licence does.
+        let is_kept = if directory {
+            is_kept(&path.join("copyright"))
+        } else {
+            is_kept(&path)
+        };
+        if !is_kept {
             continue;
         }
         let link = entry.link_name()?.map(std::borrow::Cow::into_owned);

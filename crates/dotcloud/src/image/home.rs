@@ -27,6 +27,9 @@ pub(crate) fn layers(snapshot: &Path, settings: &Settings) -> io::Result<Vec<Lay
     for entry in archive.entries()? {
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
+        if settings.leaves_out(&path) {
+            continue;
+        }
         let layer = settings.layer_of(&path);
         let home = &mut homes[layer];
         let mode = if entry.header().mode()? & 0o100 == 0 {

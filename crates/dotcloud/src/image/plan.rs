@@ -2,6 +2,7 @@
 //! would say on this machine.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::Deserialize;
 
@@ -25,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) writable: Vec<String>,
     /// Packages of the base besides libc and `systempackages`.
     pub(crate) packages: Vec<String>,
+    /// What is not needed: paths below the home, and, with a slash before them, of the base; `*` is any name.
+    pub(crate) without: Vec<String>,
     /// The number of each port.
     ports: BTreeMap<String, String>,
     environment: BTreeMap<String, String>,
@@ -145,8 +148,35 @@ fn words(line: &str) -> Result<Vec<String>, ImageError> {
 
 impl Settings {
     /// The layer of `path`, below the home: its index in `layers`, or their number.
-    pub(crate) fn layer_of(&self, path: &std::path::Path) -> usize {
+    pub(crate) fn layer_of(&self, path: &Path) -> usize {
         let found = self.layers.iter().position(|layer| path.starts_with(layer));
         found.unwrap_or(self.layers.len())
     }
+
+    /// Whether `path`, below the home, is left out.
+    pub(crate) fn leaves_out(&self, path: &Path) -> bool {
+        let of_home = self.without.iter().filter(|left| !left.starts_with('/'));
+        of_home.into_iter().any(|left| matches(left, path))
+    }
+
+    /// Whether `path`, below the root, is left out of the base.
+    pub(crate) fn leaves_out_of_base(&self, path: &Path) -> bool {
+        let mut of_base = self
+            .without
+            .iter()
+            .filter_map(|left| left.strip_prefix('/'));
+        of_base.any(|left| matches(left, path))
+    }
+}
+
+/// Whether `path` is `pattern`, or below it.
+fn matches(pattern: &str, path: &Path) -> bool {
+    let mut names = path.components();
+    pattern
+        .split('/')
+        .filter(|name| !name.is_empty())
+        .all(|wanted| {
+            let name = names.next().map(std::path::Component::as_os_str);
+            name.is_some_and(|name| wanted == "*" || name == wanted)
+        })
 }

@@ -20,6 +20,7 @@ const YML: &str = "db:
   image:
     layers: [big]
     writable: [run]
+    without: [not, /no/*]
     ports: {sql: 3306}
     environment: {BIND: 0.0.0.0}
     healthcheck: ~/look ready
@@ -36,7 +37,11 @@ fn inputs(start: &str) -> (TempDir, PathBuf, PathBuf) {
     let (snapshot, base) = (dir.path().join("s.tar.zst"), dir.path().join("base.tar"));
     let mut tar =
         tar::Builder::new(zstd::Encoder::new(File::create(&snapshot).unwrap(), 1).unwrap());
-    for (name, mode, content) in [("big/data", 0o600, "x"), ("start", 0o700, start)] {
+    for (name, mode, content) in [
+        ("big/data", 0o600, "x"),
+        ("not/needed", 0o600, "x"),
+        ("start", 0o700, start),
+    ] {
         let mut header = tar::Header::new_gnu();
         header.set_mode(mode);
         header.set_size(content.len() as u64);
@@ -189,6 +194,7 @@ fn make_configuration_says_what_dotcloud_yml_says() {
         })
         .map(|(name, (mode, _))| (name, mode))
         .collect();
+    assert!(modes.keys().all(|name| !name.contains("not")));
     for (name, mode) in [
         ("bin/sh", 0o755),
         ("home/dotcloud/big/data", 0o644),
@@ -197,6 +203,24 @@ fn make_configuration_says_what_dotcloud_yml_says() {
         ("home/dotcloud/start", 0o755),
     ] {
         assert_eq!(modes[name], mode, "{name}");
+    }
+}
+
+#[test]
+fn leaves_out_table() {
+    let yml = "db:\n  type: custom\n  image: {without: [a/b, /usr/lib/*/gconv]}\n";
+    let settings = Plan::of(&service(yml)).unwrap().settings;
+    for (path, of_home, of_base) in [
+        ("a/b", true, false),
+        ("a/b/c", true, false),
+        ("a", false, false),
+        ("a/bc", false, false),
+        ("usr/lib/x/gconv/UTF-7.so", false, true),
+        ("usr/lib/gconv", false, false),
+    ] {
+        let path = Path::new(path);
+        assert_eq!(settings.leaves_out(path), of_home, "{path:?}");
+        assert_eq!(settings.leaves_out_of_base(path), of_base, "{path:?}");
     }
 }
 
@@ -212,7 +236,7 @@ fn make_what_dotcloud_yml_lacks_has_exact_texts() {
         (
             "  image: {port: 1}\n",
             "cannot use what dotcloud.yml says below 'image' of the service 'db'",
-            "say layers, writable, packages (lists), ports, environment (mappings) and healthcheck (a \
+            "say layers, writable, packages, without (lists), ports, environment (mappings) and healthcheck (a \
              command) there, and nothing else; push again",
         ),
         (

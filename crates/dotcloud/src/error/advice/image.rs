@@ -8,7 +8,7 @@ use crate::image::{BaseError, ImageError};
 pub(super) fn image(error: &ImageError) -> Advice {
     match error {
         ImageError::Settings { .. } => configuration(
-            "say layers, writable, packages (lists), ports, environment (mappings) and healthcheck (a \
+            "say layers, writable, packages, without (lists), ports, environment (mappings) and healthcheck (a \
              command) there, and nothing else; push again",
         ),
         ImageError::Port { port, .. } => configuration(format!(
