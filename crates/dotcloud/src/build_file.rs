@@ -2,15 +2,18 @@
 //! is reported at once, with its line and column. Builds and starts nothing.
 
 mod command;
+mod dictionary;
 mod problem;
 mod service;
 mod tree;
 
+pub(crate) use dictionary::{dictionary_variables, outer_text};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::model::port::{PortCheck, PortKind};
 
 pub(crate) use command::suspicion;
 use problem::Problems;
@@ -50,24 +53,6 @@ pub(crate) struct Service {
     /// Every key of the service, unknown ones and defaults included: the source of `SERVICE_*`.
     /// Scalars are strings, as they were written.
     pub(crate) dictionary: serde_json::Map<String, serde_json::Value>,
-}
-
-/// How the world reaches a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PortKind {
-    Http,
-    Tcp,
-    Udp,
-}
-
-/// A question over HTTP that an instance has to answer well to be reached at a port.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct PortCheck {
-    /// The name of the port that is asked.
-    pub(crate) port: String,
-    pub(crate) path: String,
-    /// Between two questions.
-    pub(crate) milliseconds: u64,
 }
 
 impl BuildFile {

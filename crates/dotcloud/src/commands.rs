@@ -41,15 +41,14 @@ use hook::{Environment, ExitStatus};
 
 use crate::cli::{Cli, Global, Verb};
 use crate::error::Error;
+use crate::host::lock::Lock;
 use crate::host::ownership::Owners;
 use crate::host::stage;
 use crate::model::application::{Application, InstanceName, Selection};
 use crate::network::gateway;
 use crate::output::console;
 use crate::service::platform::Platform;
-use crate::state::store::Lock;
 use crate::upload::project::Project;
-pub(crate) use open::PageError;
 
 /// The executable: does what the arguments say.
 #[must_use]

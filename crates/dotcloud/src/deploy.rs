@@ -27,11 +27,12 @@ use crate::handover::{self, HandoverError};
 use crate::host::files::FileError;
 use crate::host::system_packages::PackageError;
 use crate::model::application::{Application, InstanceName};
+use crate::model::variable_size::{self, SizeError};
 use crate::network::ports::PortError;
 use crate::network::wiring::{self, WiringError};
 use crate::output::deployment_log::DeploymentLog;
 use crate::runtime::{Runtime, RuntimeError};
-use crate::service::environment::{self, EnvironmentFilesError, SizeError};
+use crate::service::environment::{self, EnvironmentFilesError};
 use crate::service::hook_run::HookError;
 use crate::service::launch::LaunchError;
 use crate::service::platform::Platform;
@@ -236,7 +237,7 @@ fn check_variables(application: &Application, request: Request<'_>) -> Result<()
     for service in request.build_file.services.values() {
         let mut all = environment::service_variables(service);
         all.extend(application.variables.over(&service.environment));
-        environment::check_variables(&all).map_err(|source| DeployError::Variables {
+        variable_size::check_variables(&all).map_err(|source| DeployError::Variables {
             service: service.name.clone(),
             source,
         })?;

@@ -19,13 +19,13 @@ use std::process::Command;
 use hook::CommandError;
 use thiserror::Error;
 
-use crate::cli::scaling::Memory;
 use crate::host::account::Account;
 use crate::host::files::FileError;
+use crate::model::memory::Memory;
 use crate::runtime::orphans::{Process, ProcessError};
 use crate::runtime::usage::Usage;
 use crate::state::container::{Paths, Variables};
-pub(crate) use choice::{Choice, Chosen, choose, of_container};
+pub(crate) use choice::{Chosen, choose, of_container};
 pub(crate) use process::ProcessRuntime;
 
 /// What a push asks of the machine.

@@ -15,7 +15,7 @@ pub(crate) fn suspicion(line: &str) -> Option<String> {
         return Some(format!("'{first}' is no program"));
     }
     let name = first.split_once('=').map(|(name, _)| name);
-    if name.is_some_and(|name| crate::service::environment::check_variable_name(name).is_ok()) {
+    if name.is_some_and(|name| crate::model::variables::check_variable_name(name).is_ok()) {
         return Some(format!(
             "'{first}' is no program ('env {first} …' sets a variable)"
         ));

@@ -9,12 +9,12 @@ use saphyr::Marker;
 use serde_json::{Map, Value, json};
 
 use super::Service;
+use super::dictionary::dictionary_variables;
 use super::problem::Problems;
 use super::tree::{self, Entry};
 use crate::host::system_packages::is_package_name;
-use crate::service::environment::{
-    SizeError, check_variable, check_variable_name, check_variables, dictionary_variables,
-};
+use crate::model::variable_size::{SizeError, check_variable, check_variables};
+use crate::model::variables::check_variable_name;
 
 /// Types of services that the platform runs from its own images.
 const STOCK_TYPES: [&str; 21] = [

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::backup::Keep;
 use crate::image::Tag;
 use crate::model::application::Selection;
-use crate::runtime::Choice;
+use crate::model::runtime_choice::RuntimeChoice;
 use crate::service::since::{self, Since};
 use crate::upload::{Compare, Vcs};
 
@@ -108,7 +108,7 @@ pub(crate) struct Create {
         value_name = "RUNTIME",
         default_value = "auto"
     )]
-    pub(crate) runtime: Choice,
+    pub(crate) runtime: RuntimeChoice,
 }
 
 /// What a push uploads.
@@ -163,7 +163,7 @@ pub(crate) struct Push {
     pub(crate) no_copy: bool,
     /// What runs its containers from now on; default: as before
     #[arg(long, env = "DOTCLOUD_RUNTIME", value_name = "RUNTIME")]
-    pub(crate) runtime: Option<Choice>,
+    pub(crate) runtime: Option<RuntimeChoice>,
 }
 
 /// How a push uploads.

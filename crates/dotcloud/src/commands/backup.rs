@@ -5,10 +5,10 @@ use crate::backup::{self, BackupError, Destination, Failure, Record, Records};
 use crate::cli::Backup;
 use crate::error::Error;
 use crate::handover;
+use crate::host::lock::Lock;
 use crate::model::application::{Application, InstanceName};
 use crate::output::console;
 use crate::output::deployment_log::DeploymentLog;
-use crate::state::store::Lock;
 
 /// Makes a backup of every instance that is meant, or tries one out.
 pub(super) fn backup(call: &Call, arguments: &Backup) -> Result<(), Error> {

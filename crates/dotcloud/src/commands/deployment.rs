@@ -3,12 +3,13 @@
 
 use std::ffi::OsString;
 
-use super::{Call, info};
+use super::Call;
 use crate::build_file::BuildFile;
 use crate::deploy::{self, Options, Request};
 use crate::error::Error;
 use crate::host::files;
 use crate::model::application::{Application, Outcome};
+use crate::model::page;
 use crate::output::console;
 use crate::output::deployment_log::DeploymentLog;
 use crate::runtime::Chosen;
@@ -140,7 +141,7 @@ fn begin_log(
 fn announce(application: &Application) {
     let urls: Vec<String> = application
         .instances()
-        .flat_map(|(_, instance)| info::urls(instance))
+        .flat_map(|(_, instance)| page::urls(instance))
         .map(|(_, url)| url)
         .collect();
     if urls.is_empty() {

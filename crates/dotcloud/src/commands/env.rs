@@ -7,8 +7,9 @@ use super::{Call, deployment};
 use crate::cli::{self, Form};
 use crate::error::Error;
 use crate::model::application::Application;
+use crate::model::variables::{VariableError, parse_assignments};
 use crate::output::console;
-use crate::service::environment::{self, VariableError, parse_assignments};
+use crate::service::environment;
 
 /// Lists variables; or changes them, then deploys.
 pub(super) fn env(call: &Call, action: cli::Env) -> Result<(), Error> {

@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use super::table::table;
 use super::{Call, backed_up, check_service, json, memory, traffic};
-use crate::build_file::PortKind;
 use crate::cli::Form;
 use crate::error::Error;
-use crate::model::application::{
-    Application, Instance, InstanceName, PUBLIC_HOST, Selection, Service,
-};
+use crate::model::application::{Application, Instance, InstanceName, Selection, Service};
+use crate::model::page;
 use crate::output::console;
 
 /// The application as a table, or one service in full.
@@ -121,7 +119,7 @@ fn show_instance(call: &Call, application: &Application, name: &InstanceName, in
             console::print(format!("memory:     {}", memory::in_words(&usage)));
         }
     }
-    let ports: Vec<(String, String)> = urls(instance)
+    let ports: Vec<(String, String)> = page::urls(instance)
         .into_iter()
         .filter(|(_, url)| !url.starts_with("http:"))
         .collect();
@@ -151,27 +149,7 @@ fn service_urls(application: &Application, service: &str) -> Vec<String> {
     application
         .instances()
         .filter(|(name, _)| name.service == service)
-        .flat_map(|(_, instance)| urls(instance))
+        .flat_map(|(_, instance)| page::urls(instance))
         .map(|(_, url)| url)
-        .collect()
-}
-
-/// Port name and address of every port of an instance that can be reached.
-pub(super) fn urls(instance: &Instance) -> Vec<(String, String)> {
-    instance
-        .public
-        .iter()
-        .filter_map(|(name, port)| {
-            let url = match port.kind {
-                PortKind::Http => format!("http://{PUBLIC_HOST}:{}/", port.number),
-                PortKind::Tcp => format!("tcp://{PUBLIC_HOST}:{}", port.number),
-                // Nobody relays it: what is served is the port that the instance binds.
-                PortKind::Udp => {
-                    let bound = instance.current.as_ref()?.ports.get(name)?;
-                    format!("udp://{PUBLIC_HOST}:{}", bound.number)
-                }
-            };
-            Some((name.clone(), url))
-        })
         .collect()
 }

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Call, backed_up, info, memory, traffic};
+use super::{Call, backed_up, memory, traffic};
 use crate::model::application::{Application, Instance, InstanceName, Service};
+use crate::model::page;
 use crate::output::console;
 
 /// Prints one value, indented.
@@ -79,7 +80,7 @@ fn instance(
         .as_ref()
         .and_then(|paths| call.platform.runtime_of(paths).ok())
         .map(|runtime| runtime.name());
-    let urls: serde_json::Map<String, Value> = info::urls(instance)
+    let urls: serde_json::Map<String, Value> = page::urls(instance)
         .into_iter()
         .map(|(port, url)| (port, url.into()))
         .collect();

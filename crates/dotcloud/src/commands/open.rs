@@ -1,10 +1,9 @@
 //! `open`: a service's web page in the browser.
 
-use thiserror::Error;
-
-use super::{Call, check_service, info};
+use super::{Call, check_service};
 use crate::error::Error;
 use crate::model::application::Selection;
+use crate::model::page::{self, PageError};
 use crate::output::console;
 
 /// Opens the page of `service`, or of the only service that has one.
@@ -17,7 +16,7 @@ pub(super) fn open(call: &Call, service: Option<&Selection>) -> Result<(), Error
         .instances()
         .filter(|(name, _)| service.is_none_or(|selection| selection.covers(name)))
         .flat_map(|(name, instance)| {
-            let urls = info::urls(instance).into_iter();
+            let urls = page::urls(instance).into_iter();
             let pages = urls.filter(|(_, url)| url.starts_with("http:"));
             pages.map(move |(_, url)| (name.service.clone(), url))
         })
@@ -42,18 +41,4 @@ pub(super) fn open(call: &Call, service: Option<&Selection>) -> Result<(), Error
         source,
     });
     Ok(opened?)
-}
-
-/// There is no page to open, or nothing that opens it.
-#[derive(Debug, Error)]
-pub(crate) enum PageError {
-    #[error("{whom} has no web page")]
-    None { whom: String },
-    #[error("several services of {application} have a web page")]
-    Several {
-        application: String,
-        services: Vec<String>,
-    },
-    #[error("cannot open {url}")]
-    Browser { url: String, source: std::io::Error },
 }

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::table::table;
 use super::{Call, one_instance};
-use crate::build_file::PortKind;
 use crate::cli::{Form, Period};
 use crate::error::Error;
 use crate::model::application::{Application, InstanceName, Selection};
+use crate::model::port::PortKind;
 use crate::network::gateway::{self, Amount, Traffic};
 use crate::network::wiring;
 use crate::output::console;

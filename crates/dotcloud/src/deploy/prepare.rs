@@ -7,10 +7,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::{DeployError, Request, Step};
-use crate::build_file::{PortKind, Service};
+use crate::build_file::Service;
 use crate::host::beneath::Directory;
 use crate::host::files::{self, FileError, Target};
-use crate::model::application::{Application, Container, Instance, InstanceName, Port, Successor};
+use crate::model::application::{Application, Container, Instance, InstanceName, Successor};
+use crate::model::port::Port;
+use crate::model::port::PortKind;
 use crate::network::ports::Ports;
 use crate::output::deployment_log::DeploymentLog;
 use crate::service::environment::{self, Identity};

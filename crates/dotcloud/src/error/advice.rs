@@ -12,16 +12,18 @@ use hook::{Advice, CommandError, ExitStatus, Kind};
 
 use super::Error;
 use crate::build_file::BuildFileError;
-use crate::commands::PageError;
 use crate::deploy::DeployError;
 use crate::deploy::build::BuildError;
 use crate::handover::HandoverError;
 use crate::host::files::FileError;
+use crate::host::lock::LockError;
 use crate::model::application::{InstanceName, NameError};
+use crate::model::page::PageError;
+use crate::model::variables::VariableError;
 use crate::network::gateway::GatewayError;
 use crate::network::ports::PortError;
 use crate::network::wiring::WiringError;
-use crate::service::environment::{EnvironmentFilesError, VariableError};
+use crate::service::environment::EnvironmentFilesError;
 use crate::service::hook_run::HookError;
 use crate::service::launch::LaunchError;
 use crate::state::revisions::RevisionError;
@@ -228,11 +230,16 @@ fn store(error: &StoreError) -> Advice {
             path.display()
         )),
         StoreError::Version { .. } => environment("use the dotcloud that wrote it, or a newer one"),
-        StoreError::Lock { source, .. } if source.kind() == ErrorKind::Unsupported => {
-            environment("set DOTCLOUD_HOME to a directory on a file system that supports flock")
-        }
-        StoreError::Lock { source, .. } => file_system(source),
+        StoreError::Lock(error) => lock(error),
         StoreError::File(error) => file(error),
+    }
+}
+
+fn lock(error: &LockError) -> Advice {
+    if error.source.kind() == ErrorKind::Unsupported {
+        environment("set DOTCLOUD_HOME to a directory on a file system that supports flock")
+    } else {
+        file_system(&error.source)
     }
 }
 

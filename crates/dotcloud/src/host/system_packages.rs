@@ -13,7 +13,7 @@ use hook::CommandError;
 use thiserror::Error;
 
 use crate::host::files::FileError;
-use crate::state::store::{Lock, StoreError};
+use crate::host::lock::{Lock, LockError};
 pub(crate) use apt::Waiting;
 use policy::Policy;
 
@@ -142,7 +142,7 @@ pub(crate) enum PackageError {
     #[error(transparent)]
     Policy(#[from] FileError),
     #[error(transparent)]
-    Lock(#[from] StoreError),
+    Lock(#[from] LockError),
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::ImageError;
-use crate::build_file::{PortKind, Service};
-use crate::service::environment::dictionary_variables;
+use crate::build_file::Service;
+use crate::build_file::dictionary_variables;
+use crate::model::port::PortKind;
 
 /// Home in every image, as on the platform.
 pub(crate) const HOME: &str = "/home/dotcloud";

@@ -10,10 +10,11 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::build_file::{PortCheck, PortKind};
-use crate::cli::scaling::Memory;
-use crate::runtime::Choice;
-use crate::service::environment::{ApplicationIdentity, Endpoint, UserVariables};
+use super::endpoint::{ApplicationIdentity, Endpoint};
+use super::memory::Memory;
+use super::port::{Port, PortCheck, PortKind};
+use super::runtime_choice::RuntimeChoice;
+use super::variables::UserVariables;
 pub(crate) use history::{Deployment, History, Outcome};
 
 /// The form of the record; a newer one is refused, not guessed at.
@@ -49,7 +50,7 @@ pub(crate) struct Application {
     pub(crate) down: bool,
     /// Of containers to come.
     #[serde(default)]
-    pub(crate) runtime: Choice,
+    pub(crate) runtime: RuntimeChoice,
     /// Of its services, if root chose one; never changed, because their files have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) uid: Option<u32>,
@@ -117,22 +118,6 @@ pub(crate) struct Container {
     pub(crate) checks: BTreeMap<String, PortCheck>,
 }
 
-/// A port's number and what is spoken there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Port {
-    pub(crate) number: u16,
-    #[serde(with = "PortKindForm")]
-    pub(crate) kind: PortKind,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "PortKind", rename_all = "lowercase")]
-enum PortKindForm {
-    Http,
-    Tcp,
-    Udp,
-}
-
 impl Application {
     /// An application without services.
     pub(crate) fn new(name: &str, flavor: &str) -> Self {
@@ -148,7 +133,7 @@ impl Application {
             history: History::default(),
             builds: BTreeMap::new(),
             down: false,
-            runtime: Choice::default(),
+            runtime: RuntimeChoice::default(),
             uid: None,
         }
     }
@@ -357,6 +342,14 @@ pub(crate) enum NameError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As an earlier dotcloud wrote it for an application that was pushed, scaled and pushed again.
+    #[test]
+    fn stored_record_is_read_and_written_as_it_was() {
+        let text = include_str!("application/record.json");
+        let record: Application = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string_pretty(&record).unwrap(), text);
+    }
 
     #[test]
     fn selection_operands_are_read() {

@@ -4,7 +4,6 @@
 
 mod check;
 mod door;
-mod instance;
 mod pump;
 mod route;
 mod shortcut;
@@ -28,7 +27,6 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 
 use door::{Door, Files};
-pub(crate) use instance::reach;
 pub(crate) use route::{Check, Hold, Route, Shortcut, Target};
 pub(crate) use shortcut::{Options as ShortcutOptions, serve as serve_shortcuts};
 #[cfg(test)]

@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::build_file::PortKind;
 use crate::host::account::Account;
 use crate::host::files::{self, FileError};
 use crate::model::application::{Application, InstanceName, PUBLIC_HOST};
+use crate::model::port::PortKind;
 use crate::network::gateway::{self, Traffic};
 use crate::output::deployment_log::DeploymentLog;
 use crate::runtime::orphans;

@@ -1,26 +1,12 @@
 //! Which runtime a new container gets, and which one an existing container has.
 
-use clap::ValueEnum;
 use hook::Environment;
-use serde::{Deserialize, Serialize};
 
 use super::oci::{self, OciRuntime};
 use super::{ProcessRuntime, Runtime, RuntimeError};
 use crate::host::account::Account;
+use crate::model::runtime_choice::RuntimeChoice;
 use crate::state::container::Paths;
-
-/// What was asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Choice {
-    /// `oci` where it works, else `process`
-    #[default]
-    Auto,
-    /// An OCI runtime: runc, crun or youki
-    Oci,
-    /// Plain processes, neither isolated nor limited
-    Process,
-}
 
 /// The runtime of new containers, and why it is not what one could hope for.
 pub(crate) struct Chosen {
@@ -30,13 +16,13 @@ pub(crate) struct Chosen {
 
 /// The runtime for new containers. `oci` is tried out, in the container `trial`.
 pub(crate) fn choose(
-    choice: Choice,
+    choice: RuntimeChoice,
     account: Account,
     environment: &Environment,
     trial: &Paths,
 ) -> Result<Chosen, RuntimeError> {
     let process = || Box::new(ProcessRuntime::new(account));
-    if choice == Choice::Process {
+    if choice == RuntimeChoice::Process {
         return Ok(Chosen {
             runtime: process(),
             warning: None,
@@ -53,7 +39,7 @@ pub(crate) fn choose(
                 )
             }),
         }),
-        (Err(error), Choice::Auto) => match error.why_none_works() {
+        (Err(error), RuntimeChoice::Auto) => match error.why_none_works() {
             Some(reasons) => Ok(Chosen {
                 runtime: process(),
                 warning: Some(format!(

@@ -27,10 +27,10 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::{Beside, Call, ENVIRONMENT, Limited, Runtime, RuntimeError};
-use crate::cli::scaling::Memory;
 use crate::host::account::Account;
 use crate::host::files::{self, FileError};
 use crate::host::stage::{self, Apart};
+use crate::model::memory::Memory;
 use crate::output::tail;
 use crate::runtime::orphans::{self, MARKER, Process, ProcessError};
 use crate::state::container::{Paths, Variables};

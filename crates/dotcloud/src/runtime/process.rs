@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::{Beside, Call, ENVIRONMENT, Limited, Runtime, RuntimeError};
-use crate::cli::scaling::Memory;
 use crate::host::account::Account;
 use crate::host::stage::{self, Apart};
+use crate::model::memory::Memory;
 use crate::runtime::group::Group;
 use crate::runtime::orphans::{self, MARKER, Process, ProcessError};
 use crate::state::container::Paths;

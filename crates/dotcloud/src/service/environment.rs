@@ -2,26 +2,17 @@
 //! variables and as environment files. Sets nothing: the runtime does.
 
 mod files;
-mod size;
-mod user;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::build_file::{PortKind, Service};
+use crate::build_file::{Service, dictionary_variables, outer_text};
+use crate::model::endpoint::{ApplicationIdentity, Endpoint};
+use crate::model::port::PortKind;
+use crate::model::variable_size::check_variable;
 
 pub(crate) use files::{EnvironmentFilesError, write_files};
-pub(crate) use size::{SizeError, check_variable, check_variables};
-pub(crate) use user::{UserVariables, VariableError, check_variable_name, parse_assignments};
-
-/// Which application an instance belongs to.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ApplicationIdentity<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) flavor: &'a str,
-    pub(crate) username: &'a str,
-}
 
 /// Who an instance is.
 #[derive(Clone, Copy, Debug)]
@@ -29,19 +20,6 @@ pub(crate) struct Identity<'a> {
     pub(crate) application: ApplicationIdentity<'a>,
     pub(crate) service: &'a str,
     pub(crate) instance: u32,
-}
-
-/// Where the world reaches one port of one instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Endpoint {
-    pub(crate) service: String,
-    pub(crate) instance: u32,
-    /// The port's name.
-    pub(crate) port: String,
-    pub(crate) kind: PortKind,
-    pub(crate) host: String,
-    /// The public port, never the one to bind.
-    pub(crate) number: u16,
 }
 
 /// In the environment files of every container, and only there: these are ports of the platform,
@@ -57,64 +35,6 @@ pub(crate) fn service_variables(service: &Service) -> BTreeMap<String, String> {
     // A variable of the service's that has room for no longer name is there under its own.
     variables.retain(|name, value| check_variable(name, value).is_ok());
     variables
-}
-
-/// The same before it is known whether a program can be started with them.
-pub(crate) fn dictionary_variables(
-    dictionary: &serde_json::Map<String, Value>,
-) -> BTreeMap<String, String> {
-    let mut variables = BTreeMap::new();
-    for (key, value) in dictionary {
-        let name = format!("SERVICE_{}", key.to_uppercase());
-        if let Value::Object(entries) = value {
-            for (entry, value) in entries {
-                let name = format!("{name}_{}", entry.to_uppercase());
-                variables.insert(name, outer_text(value));
-            }
-        } else {
-            variables.insert(name, outer_text(value));
-        }
-    }
-    // Keys are free, but the kernel ends a variable's name at the first '='.
-    variables.retain(|name, _| !name.contains(['=', '\0']));
-    variables
-}
-
-fn outer_text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        nested => python_text(nested),
-    }
-}
-
-/// The form in which the platform, written in Python, printed what is nested.
-fn python_text(value: &Value) -> String {
-    match value {
-        Value::String(text) if text.contains('\'') && !text.contains('"') => {
-            format!(
-                "\"{}\"",
-                text.escape_debug().to_string().replace("\\'", "'")
-            )
-        }
-        Value::String(text) => {
-            format!(
-                "'{}'",
-                text.escape_debug().to_string().replace("\\\"", "\"")
-            )
-        }
-        Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(python_text).collect();
-            format!("[{}]", items.join(", "))
-        }
-        Value::Object(entries) => {
-            let entries: Vec<String> = entries
-                .iter()
-                .map(|(key, value)| format!("{}: {}", python_text(&json!(key)), python_text(value)))
-                .collect();
-            format!("{{{}}}", entries.join(", "))
-        }
-        scalar => scalar.to_string(),
-    }
 }
 
 /// The content of the environment files. `bind_ports` are the instance's own, `endpoints` those of

@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use crate::build_file::PortKind;
+use crate::host::connect;
 use crate::host::files::{self, FileError};
-use crate::model::application::{Container, Port};
-use crate::network::gateway;
+use crate::model::application::Container;
+use crate::model::port::Port;
+use crate::model::port::PortKind;
 use crate::output::console;
 use crate::output::deployment_log::DeploymentLog;
 use crate::output::tail;
@@ -246,7 +247,7 @@ pub(crate) fn silent_port(ports: &BTreeMap<String, Port>) -> Option<String> {
 fn answers(port: Port) -> bool {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.number));
     match port.kind {
-        PortKind::Tcp => gateway::reach(address, Duration::from_secs(2)).is_ok(),
+        PortKind::Tcp => connect::reach(address, Duration::from_secs(2)).is_ok(),
         PortKind::Http => http_status(address).is_some_and(|status| status < 500),
         PortKind::Udp => true,
     }
@@ -254,7 +255,7 @@ fn answers(port: Port) -> bool {
 
 fn http_status(address: SocketAddr) -> Option<u16> {
     let limit = Duration::from_secs(5);
-    let mut stream = gateway::reach(address, limit).ok()?;
+    let mut stream = connect::reach(address, limit).ok()?;
     stream.set_read_timeout(Some(limit)).ok()?;
     stream
         .write_all(b"HEAD / HTTP/1.0\r\nHost: localhost\r\n\r\n")

@@ -9,9 +9,10 @@ use std::time::Duration;
 use hook::Environment;
 
 use crate::host::account::Account;
+use crate::host::supervisord;
 use crate::model::application::Application;
 use crate::runtime::{self, Chosen, Runtime, RuntimeError};
-use crate::service::supervisor::{self, Supervisor, SupervisorError};
+use crate::service::supervisor::{Supervisor, SupervisorError};
 use crate::state::container::Paths;
 use crate::state::store::{Store, StoreError};
 
@@ -103,7 +104,7 @@ impl Platform {
 
     /// supervisord of this machine.
     pub(crate) fn supervisord(&self) -> Result<PathBuf, SupervisorError> {
-        supervisor::find(&self.environment)
+        Ok(supervisord::find(&self.environment)?)
     }
 }
 

@@ -3,7 +3,6 @@
 
 mod config;
 mod control;
-mod executable;
 mod peer;
 mod rpc;
 
@@ -12,9 +11,10 @@ use std::process::Command;
 
 use thiserror::Error;
 
+use crate::host::supervisord::SupervisordError;
+
 pub(crate) use config::{Container, check_socket, veiled, write_config};
 pub(crate) use control::{Supervisor, ends_within};
-pub(crate) use executable::find;
 pub(crate) use peer::Impostor;
 pub(crate) use rpc::RpcError;
 
@@ -75,12 +75,9 @@ pub(crate) fn start_command(supervisord: &Path, config: &Path) -> Command {
 /// supervisord cannot be found, configured or talked to.
 #[derive(Debug, Error)]
 pub(crate) enum SupervisorError {
-    /// There is none on this machine.
-    #[error("cannot find supervisord on PATH")]
-    NotFound,
-    /// What was asked for, or what belongs to it, is no program.
-    #[error("{path} is not an executable file", path = path.display())]
-    NotExecutable { path: PathBuf },
+    /// There is none that could be used.
+    #[error(transparent)]
+    Executable(#[from] SupervisordError),
     /// The kernel limits the path of a Unix socket.
     #[error(
         "{socket} is {length} bytes long, and at most {limit} fit for supervisord's socket",

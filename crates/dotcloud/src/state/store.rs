@@ -1,7 +1,6 @@
 //! The state directory: where everything is, one lock per application, records that are replaced
 //! whole. A damaged record is an error, never an empty application.
 
-mod lock;
 mod place;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -15,9 +14,9 @@ use thiserror::Error;
 
 use crate::host::account::Account;
 use crate::host::files::{self, FileError};
+use crate::host::lock::{Lock, LockError};
 use crate::model::application::{Application, FORMAT, InstanceName};
 use crate::state::container::{PUBLIC, Paths};
-pub(crate) use lock::Lock;
 
 /// Root's state directory.
 const SYSTEM: &str = "/var/lib/dotcloud";
@@ -140,7 +139,10 @@ impl Store {
         busy: impl FnOnce(),
     ) -> Result<Lock, StoreError> {
         // Cannot be an application's lock: their names have no dots.
-        Lock::take(&self.lock_path(&format!("{application}.backups")), busy)
+        Ok(Lock::take(
+            &self.lock_path(&format!("{application}.backups")),
+            busy,
+        )?)
     }
 
     /// The supervised gateways of an application.
@@ -217,18 +219,18 @@ impl Store {
 
     /// Waits for `application`'s lock; `busy` is called first if that may take time.
     pub(crate) fn lock(&self, application: &str, busy: impl FnOnce()) -> Result<Lock, StoreError> {
-        Lock::take(&self.lock_path(application), busy)
+        Ok(Lock::take(&self.lock_path(application), busy)?)
     }
 
     /// Whether somebody holds `application`'s lock.
     pub(crate) fn is_locked(&self, application: &str) -> Result<bool, StoreError> {
-        Lock::is_taken(&self.lock_path(application))
+        Ok(Lock::is_taken(&self.lock_path(application))?)
     }
 
     /// Waits for the right to give away ports and uids.
     pub(crate) fn lock_ports(&self) -> Result<Lock, StoreError> {
         // Cannot be an application's lock: their names have no capitals.
-        Lock::take(&self.lock_path("PORTS"), || ())
+        Ok(Lock::take(&self.lock_path("PORTS"), || ())?)
     }
 
     /// Beside the applications, never removed: a lock on a removed file excludes nobody.
@@ -366,8 +368,8 @@ pub(crate) enum StoreError {
     },
     #[error("the record {path} has format {found}; this dotcloud knows format {FORMAT}")]
     Version { path: PathBuf, found: u32 },
-    #[error("cannot lock {path}")]
-    Lock { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Lock(#[from] LockError),
     #[error(transparent)]
     File(#[from] FileError),
 }
@@ -474,10 +476,10 @@ mod tests {
             "/s does not let uid 1000 through, which services or their public ports run as"
         );
         assert_eq!(
-            StoreError::Lock {
+            StoreError::from(LockError {
                 path,
                 source: io::Error::other("x")
-            }
+            })
             .to_string(),
             "cannot lock /s"
         );

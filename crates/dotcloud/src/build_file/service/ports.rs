@@ -6,7 +6,7 @@ use saphyr::Marker;
 
 use super::Keys;
 use crate::build_file::tree::{self, Entry};
-use crate::build_file::{PortCheck, PortKind};
+use crate::model::port::{PortCheck, PortKind};
 
 const KINDS: &str = "http, tcp or udp";
 const PORT: &str = "http, tcp or udp, or {type: tcp, check: {port: NAME, path: /PATH, every: 2s}}";

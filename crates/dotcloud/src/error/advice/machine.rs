@@ -2,7 +2,8 @@
 
 use hook::{Advice, CommandError};
 
-use super::{NOT_NEEDED, command, configuration, environment, file, file_failed, store};
+use super::{NOT_NEEDED, command, configuration, environment, file, file_failed, lock, store};
+use crate::host::supervisord::SupervisordError;
 use crate::host::system_packages::PackageError;
 use crate::runtime::RuntimeError;
 use crate::runtime::orphans::ProcessError;
@@ -63,10 +64,10 @@ pub(super) fn process(error: &ProcessError) -> Advice {
 
 pub(super) fn supervisor(error: &SupervisorError) -> Advice {
     match error {
-        SupervisorError::NotFound => environment(
+        SupervisorError::Executable(SupervisordError::NotFound) => environment(
             "install it (apt-get install supervisor), or set DOTCLOUD_SUPERVISORD to its path",
         ),
-        SupervisorError::NotExecutable { .. } => {
+        SupervisorError::Executable(SupervisordError::NotExecutable { .. }) => {
             environment("let DOTCLOUD_SUPERVISORD name supervisord, or be unset")
         }
         SupervisorError::SocketTooLong { .. } => environment("set DOTCLOUD_HOME to a shorter path"),
@@ -133,6 +134,6 @@ pub(super) fn packages(error: &PackageError) -> Advice {
             ),
         ),
         PackageError::Policy(error) => file(error),
-        PackageError::Lock(error) => store(error),
+        PackageError::Lock(error) => lock(error),
     }
 }

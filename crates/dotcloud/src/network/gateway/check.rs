@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::route::{Check, Target};
+use crate::host::connect;
 
 /// For one answer.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -84,7 +85,7 @@ fn ask_on(check: &Check, watch: &Weak<Watch>, bell: &OwnedFd) {
 /// The status of the answer, which has to come within the limit, however slowly.
 fn status(check: &Check) -> io::Result<u16> {
     let begin = Instant::now();
-    let mut stream = super::reach(check.address, LIMIT)?;
+    let mut stream = connect::reach(check.address, LIMIT)?;
     stream.set_write_timeout(Some(LIMIT))?;
     let request = format!(
         "GET {} HTTP/1.0\r\nHost: {}\r\nConnection: close\r\n\r\n",

@@ -17,11 +17,11 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::net::SocketFlags;
 
 use super::check::{self, Checks};
-use super::instance::{self, Attempt};
 use super::log;
 use super::pump::{Joined, Pump};
 use super::route::{Route, Target};
 use super::traffic::{self, Book, Counters};
+use crate::host::connect::{self, Attempt};
 
 const LISTENER: u64 = 0;
 const ROUTES: u64 = 1;
@@ -321,7 +321,7 @@ impl Door {
         let mut error = None;
         for target in addresses {
             client.room = None;
-            match instance::connect(target) {
+            match connect::connect(target) {
                 Ok(Attempt::Done(instance)) => {
                     let alive = self.note(target);
                     self.hand_over(client.stream, instance, target, alive);
@@ -366,7 +366,7 @@ impl Door {
             ..
         } = connecting;
         let _ = epoll::delete(&self.epoll, &instance);
-        match instance::outcome(&instance) {
+        match connect::outcome(&instance) {
             Ok(()) => self.hand_over(client.stream, instance, target, alive),
             Err(error) => self.not_served(client, Some(error)),
         }

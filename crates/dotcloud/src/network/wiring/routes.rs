@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{WiringError, gateway_name, gateway_state, keeper};
-use crate::build_file::PortKind;
 use crate::host::account::Account;
 use crate::host::files::{self, FileError};
-use crate::model::application::{Application, Container, Instance, InstanceName, Port};
+use crate::model::application::{Application, Container, Instance, InstanceName};
+use crate::model::port::Port;
+use crate::model::port::PortKind;
 use crate::network::gateway::{self, Check, Hold, Route, Shortcut, Target};
 use crate::service::platform::Platform;
 use crate::state::container::Paths;
@@ -255,7 +256,7 @@ fn wait_until_obeyed(written: &[PathBuf], token: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::build_file::PortCheck;
+    use crate::model::port::PortCheck;
 
     fn instance(number: u16, checked: bool) -> Instance {
         let port = |number, kind| Port { number, kind };

@@ -5,9 +5,9 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use super::WiringError;
-use crate::build_file::PortKind;
 use crate::host::listeners;
 use crate::model::application::{Application, InstanceName, PUBLIC_HOST, Successor};
+use crate::model::port::PortKind;
 use crate::service::launch::LaunchError;
 use crate::service::platform::Platform;
 

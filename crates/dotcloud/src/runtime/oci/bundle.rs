@@ -18,9 +18,9 @@ use sha2::{Digest, Sha256};
 use super::mounts;
 use super::rootless::Rights;
 use super::seccomp;
-use crate::cli::scaling::Memory;
 use crate::host::account::Account;
 use crate::host::files::{self, FileError};
+use crate::model::memory::Memory;
 use crate::state::container::Paths;
 
 /// The platform's own user, in an ordinary user's containers, and group, in all.

@@ -8,8 +8,8 @@ use std::process::Command;
 use thiserror::Error;
 
 use super::mounts::GROUPS;
-use crate::cli::scaling::Memory;
 use crate::host::account::Account;
+use crate::model::memory::Memory;
 
 /// Its `$XDG_RUNTIME_DIR`, whatever ours is: a reboot starts the containers again from elsewhere.
 pub(super) fn directory(account: &Account) -> PathBuf {

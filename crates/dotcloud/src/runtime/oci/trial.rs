@@ -12,13 +12,13 @@ use hook::Environment;
 use super::rootless::Rights;
 use super::session::SessionError;
 use super::{OciRuntime, bundle, groups, read_pid, rootless, session};
-use crate::cli::scaling::Memory;
 use crate::host::account::Account;
 use crate::host::files;
 use crate::host::stage;
+use crate::host::supervisord;
+use crate::model::memory::Memory;
 use crate::runtime::orphans;
 use crate::runtime::{Beside, Call, Runtime, RuntimeError};
-use crate::service::supervisor;
 use crate::state::container::{Paths, Variables};
 
 /// In the order in which they are tried.
@@ -64,7 +64,7 @@ fn first(
         let mut runtime = OciRuntime {
             engine,
             // Whoever needs it misses it later.
-            supervisord: supervisor::find(environment).ok(),
+            supervisord: supervisord::find(environment).ok(),
             account,
             rights,
             filters: true,

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::SupervisorError;
 use crate::host::files::{self, FileError};
-use crate::service::environment::{self, check_variable_name};
+use crate::model::variable_size::check_variable;
+use crate::model::variables::check_variable_name;
 use crate::state::container::Variables;
 
 /// `sun_path` is 108 bytes with its NUL, and supervisord binds `SOCKET.PID` before it renames;
@@ -143,7 +144,7 @@ fn veil(name: &str, value: &str) -> String {
     let veiled = format!("{VEIL}{name}");
     // Bash passes a name that is not one of its own on, and cannot change it.
     let known = check_variable_name(name).is_ok() || name.starts_with("DOTCLOUD_");
-    if shared || !known || environment::check_variable(&veiled, value).is_err() {
+    if shared || !known || check_variable(&veiled, value).is_err() {
         return name.to_owned();
     }
     veiled

@@ -10,9 +10,10 @@ use hook::Environment;
 use rustix::process::kill_process;
 use tempfile::TempDir;
 
-use super::super::{Container, Impostor, find, start_command, write_config};
+use super::super::{Container, Impostor, start_command, write_config};
 use super::*;
 use crate::host::account::Account;
+use crate::host::supervisord::find;
 use crate::runtime::ProcessRuntime;
 use crate::runtime::orphans::MARKER;
 

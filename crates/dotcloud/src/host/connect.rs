@@ -9,7 +9,7 @@ use rustix::net::sockopt::socket_error;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect as connect_socket, socket_with};
 
 /// How an attempt stands.
-pub(super) enum Attempt {
+pub(crate) enum Attempt {
     Done(TcpStream),
     /// The kernel tells when it can be written to.
     Begun(TcpStream),
@@ -24,7 +24,7 @@ pub(crate) fn reach(address: SocketAddr, limit: Duration) -> io::Result<TcpStrea
 }
 
 /// The same without waiting. On one machine it is done or refused as a rule before it returns.
-pub(super) fn connect(address: SocketAddr) -> io::Result<Attempt> {
+pub(crate) fn connect(address: SocketAddr) -> io::Result<Attempt> {
     let family = match address {
         SocketAddr::V4(_) => AddressFamily::INET,
         SocketAddr::V6(_) => AddressFamily::INET6,
@@ -52,7 +52,7 @@ pub(super) fn connect(address: SocketAddr) -> io::Result<Attempt> {
 }
 
 /// How what was begun ended.
-pub(super) fn outcome(stream: &TcpStream) -> io::Result<()> {
+pub(crate) fn outcome(stream: &TcpStream) -> io::Result<()> {
     socket_error(stream)??;
     not_itself(stream, stream.peer_addr()?)
 }

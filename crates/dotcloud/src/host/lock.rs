@@ -3,12 +3,11 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::{Errno, retry_on_intr};
-
-use super::StoreError;
+use thiserror::Error;
 
 /// Held as long as it lives. Children do not inherit it.
 #[derive(Debug)]
@@ -18,7 +17,7 @@ pub(crate) struct Lock {
 
 impl Lock {
     /// Waits for the lock on `path`; `busy` is called first if that may take time.
-    pub(crate) fn take(path: &Path, busy: impl FnOnce()) -> Result<Self, StoreError> {
+    pub(crate) fn take(path: &Path, busy: impl FnOnce()) -> Result<Self, LockError> {
         let file = File::options()
             .create(true)
             .append(true)
@@ -39,7 +38,7 @@ impl Lock {
     }
 
     /// Whether somebody holds the lock on `path`.
-    pub(super) fn is_taken(path: &Path) -> Result<bool, StoreError> {
+    pub(crate) fn is_taken(path: &Path) -> Result<bool, LockError> {
         let file = File::open(path).map_err(failed(path))?;
         // Shared, so that two who ask do not see each other.
         match flock(&file, FlockOperation::NonBlockingLockShared) {
@@ -50,7 +49,15 @@ impl Lock {
     }
 }
 
-fn failed(path: &Path) -> impl FnOnce(io::Error) -> StoreError + use<> {
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> LockError + use<> {
     let path = path.to_owned();
-    move |source| StoreError::Lock { path, source }
+    move |source| LockError { path, source }
+}
+
+/// A lock that cannot be taken.
+#[derive(Debug, Error)]
+#[error("cannot lock {path}")]
+pub(crate) struct LockError {
+    pub(crate) path: PathBuf,
+    pub(crate) source: io::Error,
 }

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use hook::Environment;
 
-use super::SupervisorError;
+use thiserror::Error;
 
 /// `$DOTCLOUD_SUPERVISORD`, else `supervisord` on `$PATH`; absolute.
-pub(crate) fn find(environment: &Environment) -> Result<PathBuf, SupervisorError> {
+pub(crate) fn find(environment: &Environment) -> Result<PathBuf, SupervisordError> {
     match environment.get("DOTCLOUD_SUPERVISORD") {
         Some(path) => executable(Path::new(path)),
-        None => on_path(environment).ok_or(SupervisorError::NotFound),
+        None => on_path(environment).ok_or(SupervisordError::NotFound),
     }
 }
 
@@ -21,16 +21,27 @@ fn on_path(environment: &Environment) -> Option<PathBuf> {
 }
 
 /// Made absolute, because it is going to be started from another directory.
-fn executable(path: &Path) -> Result<PathBuf, SupervisorError> {
+fn executable(path: &Path) -> Result<PathBuf, SupervisordError> {
     let is_executable = |metadata: std::fs::Metadata| {
         metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
     };
     match std::path::absolute(path) {
         Ok(path) if path.metadata().is_ok_and(is_executable) => Ok(path),
-        _ => Err(SupervisorError::NotExecutable {
+        _ => Err(SupervisordError::NotExecutable {
             path: path.to_owned(),
         }),
     }
+}
+
+/// There is no supervisord that could be used.
+#[derive(Debug, Error)]
+pub(crate) enum SupervisordError {
+    /// There is none on this machine.
+    #[error("cannot find supervisord on PATH")]
+    NotFound,
+    /// What was asked for, or what belongs to it, is no program.
+    #[error("{path} is not an executable file", path = path.display())]
+    NotExecutable { path: PathBuf },
 }
 
 #[cfg(test)]
@@ -45,7 +56,7 @@ mod tests {
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
     }
 
-    fn find_with(variable: &str, value: &Path) -> Result<PathBuf, SupervisorError> {
+    fn find_with(variable: &str, value: &Path) -> Result<PathBuf, SupervisordError> {
         find(&[(variable, value)].into_iter().collect())
     }
 

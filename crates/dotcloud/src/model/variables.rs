@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::size::{SizeError, check_variable, check_variables};
+use super::variable_size::{SizeError, check_variable, check_variables};
 
 /// Set with `dotcloud env`, for every service of an application.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
