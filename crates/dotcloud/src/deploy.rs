@@ -30,7 +30,7 @@ use crate::model::application::{Application, InstanceName};
 use crate::model::variable_size::{self, SizeError};
 use crate::network::ports::PortError;
 use crate::network::wiring::{self, WiringError};
-use crate::output::deployment_log::DeploymentLog;
+use crate::output::deployment_log::{DeploymentLog, Details};
 use crate::runtime::{Runtime, RuntimeError};
 use crate::service::environment::{self, EnvironmentFilesError};
 use crate::service::hook_run::HookError;
@@ -66,6 +66,8 @@ pub(crate) struct Options {
     pub(crate) rollback: bool,
     /// Whether `~/data` is copied before another release gets it.
     pub(crate) copy: DataCopy,
+    /// Whether the details that hooks report are shown, too.
+    pub(crate) details: Details,
 }
 
 /// A copy of `~/data` before another release gets it.

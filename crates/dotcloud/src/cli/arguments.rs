@@ -169,7 +169,7 @@ pub(crate) struct Push {
 /// How a push uploads.
 #[derive(Args, Debug)]
 pub(crate) struct Upload {
-    /// Name every file that is uploaded or removed
+    /// Name every file that is uploaded or removed, and show the details that hooks report
     #[arg(long)]
     pub(crate) verbose: bool,
     /// Compare the content of every file with what was uploaded before

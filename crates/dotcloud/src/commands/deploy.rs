@@ -40,6 +40,7 @@ pub(super) fn deploy(call: &Call, arguments: &cli::Deploy) -> Result<(), Error> 
         reuse: !arguments.clean,
         rollback: arguments.rollback,
         copy: DataCopy::unless(arguments.no_copy),
+        ..Options::default()
     };
     deployment::run_leniently(call, &mut application, &revision, options);
     Ok(())

@@ -32,6 +32,7 @@ pub(super) fn run(
     ));
     call.defer_signals()?;
     let mut log = begin_log(call, application, revision)?;
+    log.set_details(options.details);
     log.platform(format!("Deployment of revision {revision} started"));
     let Chosen { runtime, warning } = runtime;
     log.platform(format!("Runtime: {}", runtime.describe()));
@@ -56,6 +57,7 @@ pub(super) fn run(
             Outcome::Failed
         }
     };
+    log.mention_details();
     application.history.end(outcome);
     let saved = store.save(application);
     // Why it failed is the more important of the two.

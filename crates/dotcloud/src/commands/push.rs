@@ -14,6 +14,7 @@ use crate::host::account::Account;
 use crate::host::files;
 use crate::model::application::{Application, check_application_name};
 use crate::output::console;
+use crate::output::deployment_log::Details;
 use crate::state::revisions;
 use crate::upload::project::{Project, ProjectError};
 use crate::upload::{self, Vcs, Wanted};
@@ -40,6 +41,7 @@ pub(super) fn push(call: &Call, arguments: &cli::Push) -> Result<(), Error> {
         clean: arguments.clean,
         rollback: arguments.rollback,
         copy: DataCopy::unless(arguments.no_copy),
+        details: Details::shown_if(arguments.upload.verbose),
         ..Options::default()
     };
     deployment::run(call, &mut application, &revision, options, runtime)

@@ -175,7 +175,7 @@ impl Hooks<'_> {
             left,
             stop,
             &mut |line| {
-                log.of(name, line);
+                log.hook(name, line);
             },
         )
         .map_err(|source| BuildError::Hook {

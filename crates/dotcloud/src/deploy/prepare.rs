@@ -269,7 +269,7 @@ pub(super) fn postinstall(step: &mut Step<'_, '_>) -> Result<(), DeployError> {
     let call = hook_run::login_shell(words, &directory, &variables);
     let limit = platform.limits.postinstall;
     hook_run::run(runtime, &paths, &call, limit, &platform.stop, &mut |line| {
-        log.of(name, line);
+        log.hook(name, line);
     })
     .map_err(|source| DeployError::Postinstall {
         instance: name.clone(),

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anstyle::{AnsiColor, Style};
 use hook::Foreign;
@@ -27,10 +27,29 @@ pub(crate) struct DeploymentLog {
     sink: Arc<Mutex<Sink>>,
 }
 
+/// What hooks report in detail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Details {
+    /// In the file only.
+    #[default]
+    Kept,
+    /// To whoever pushed, too.
+    Shown,
+}
+
+impl Details {
+    pub(crate) fn shown_if(shown: bool) -> Self {
+        if shown { Self::Shown } else { Self::Kept }
+    }
+}
+
 struct Sink {
     file: Option<Bounded>,
     out: Box<dyn Write + Send>,
     colour: bool,
+    details: Details,
+    /// How many lines of it are in the file only.
+    hidden: usize,
 }
 
 impl DeploymentLog {
@@ -42,6 +61,8 @@ impl DeploymentLog {
             file: Some(file),
             colour: out.is_terminal(),
             out: Box::new(out),
+            details: Details::Shown,
+            hidden: 0,
         }))
     }
 
@@ -52,6 +73,8 @@ impl DeploymentLog {
             file: None,
             colour: err.is_terminal(),
             out: Box::new(err),
+            details: Details::Shown,
+            hidden: 0,
         })
     }
 
@@ -71,6 +94,39 @@ impl DeploymentLog {
         self.write(Style::new(), &format!("[{whom}] {text}"));
     }
 
+    /// From now on treats the details of hooks so.
+    pub(crate) fn set_details(&mut self, details: Details) {
+        self.sink().details = details;
+    }
+
+    /// A hook of one service or instance speaks. Its details, points below a point (`  - …`), are for the file.
+    pub(crate) fn hook(&mut self, whom: impl Display, line: &str) {
+        let mut sink = self.sink();
+        let text = format!("[{whom}] {line}");
+        if sink.details == Details::Shown || sink.file.is_none() || !line.starts_with("  - ") {
+            sink.write(Style::new(), &text);
+        } else {
+            sink.hidden += 1;
+            sink.keep(&stamped(&text));
+        }
+    }
+
+    /// Says where the details are that were not shown.
+    pub(crate) fn mention_details(&mut self) {
+        let mut sink = self.sink();
+        match sink.hidden {
+            0 => {}
+            1 => sink.write(
+                Style::new(),
+                "--> 1 line of details: 'dotcloud dlogs latest'",
+            ),
+            n => sink.write(
+                Style::new(),
+                &format!("--> {n} lines of details: 'dotcloud dlogs latest'"),
+            ),
+        }
+    }
+
     /// Something to look at although the deployment goes on.
     pub(crate) fn warning(&mut self, whom: impl Display, text: impl Display) {
         let yellow = AnsiColor::Yellow.on_default();
@@ -83,19 +139,25 @@ impl DeploymentLog {
     }
 
     fn write(&mut self, style: Style, text: &str) {
-        // Whole lines, whoever else has something to say.
-        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
-        sink.write(style, text);
+        self.sink().write(style, text);
+    }
+
+    /// Held for whole lines, whoever else has something to say.
+    fn sink(&self) -> MutexGuard<'_, Sink> {
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Sink {
-    fn write(&mut self, style: Style, text: &str) {
-        // What hooks print, and what processes and files are called, is others' choice.
-        let line = format!("{}: {}", time(), Foreign::new(text));
+    fn keep(&mut self, line: &str) {
         if let Some(file) = &mut self.file {
-            let _ = file.write(&line);
+            let _ = file.write(line);
         }
+    }
+
+    fn write(&mut self, style: Style, text: &str) {
+        let line = stamped(text);
+        self.keep(&line);
         let shown = if self.colour {
             format!("{style}{line}{style:#}\n")
         } else {
@@ -104,6 +166,11 @@ impl Sink {
         let written = self.out.write_all(shown.as_bytes());
         let _ = console::written(written.and_then(|()| self.out.flush()));
     }
+}
+
+/// What hooks print, and what processes and files are called, is others' choice.
+fn stamped(text: &str) -> String {
+    format!("{}: {}", time(), Foreign::new(text))
 }
 
 fn time() -> impl Display {
@@ -197,6 +264,31 @@ mod tests {
             .collect();
         assert_eq!(shape, "00:00:00.000000: ");
         assert!(DeploymentLog::begin(&path).is_err());
+    }
+
+    #[test]
+    fn details_of_hooks_are_kept_and_counted() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("1.log");
+        let mut log = DeploymentLog::begin(&path).unwrap();
+        log.hook("db", "  - shown");
+        log.set_details(Details::Kept);
+        log.hook("db", "- wrote my.cnf");
+        log.hook("db", "  - port = 1");
+        log.hook("db", "    File \"x.py\", line 1");
+        log.mention_details();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let said: Vec<&str> = text.lines().map(|line| &line[17..]).collect();
+        assert_eq!(
+            said,
+            [
+                "[db]   - shown",
+                "[db] - wrote my.cnf",
+                "[db]   - port = 1",
+                "[db]     File \"x.py\", line 1",
+                "--> 1 line of details: 'dotcloud dlogs latest'"
+            ]
+        );
     }
 
     #[test]
