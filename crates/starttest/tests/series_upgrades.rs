@@ -5,6 +5,8 @@
     reason = "clippy's allowance for tests does not reach their helpers"
 )]
 
+#[path = "series/mysql_5.rs"]
+mod mysql_5;
 #[path = "../../hook/tests/points/mod.rs"]
 mod points;
 mod real;
@@ -218,15 +220,19 @@ fn kill_after(instance: &Instance, after: Duration) {
 fn killed_anywhere(from: Server, to: Server) {
     let (old, running) = filled(from);
     stop(running);
-    let uninterrupted = with_copy(&old, to);
+    killed_anywhere_on(&old, &from.title(), to);
+}
+
+fn killed_anywhere_on(old: &Instance, from: &str, to: Server) {
+    let uninterrupted = with_copy(old, to);
     let begin = Instant::now();
     let running = uninterrupted.start(&mut with_password(&uninterrupted));
     uninterrupted.connect(PASSWORD);
     let whole = begin.elapsed();
     drop(running);
-    let name = format!("upgrade from {} to {}", from.title(), to.title());
+    let name = format!("upgrade from {from} to {}", to.title());
     Sweep::usually(&name, 4).each(1, |point| {
-        let instance = with_copy(&old, to);
+        let instance = with_copy(old, to);
         kill_after(&instance, whole.mul_f64(point.fraction));
         let running = instance.start(&mut with_password(&instance));
         check(&mut instance.connect(PASSWORD), 2, &name);

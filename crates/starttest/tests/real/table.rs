@@ -67,6 +67,7 @@ servers! {
     MariaDb114 "mariadb-11.4" MariaDb true,
     MySql57   "mysql-5.7"    MySql57 true,
     MySql80   "mysql-8.0"    MySql8  true,
+    MySql5614 "mysql-5.6.14" MySql56 true,
 }
 
 /// Those that differ most: what takes all that `make test` has time for.
@@ -97,13 +98,18 @@ impl Server {
     }
 
     pub fn assembled(self) -> Option<PathBuf> {
-        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/fixtures");
-        fs::read_dir(fixtures.join(self.name()))
-            .into_iter()
-            .flatten()
-            .map(|entry| entry.unwrap().path())
-            .find(|path| path.to_string_lossy().contains(".tar."))
+        assembled(self.name())
     }
+}
+
+/// The tarball of the recipe `name`.
+pub fn assembled(name: &str) -> Option<PathBuf> {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/fixtures");
+    fs::read_dir(fixtures.join(name))
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.to_string_lossy().contains(".tar."))
 }
 
 /// Every server that is not one of [`SERVERS`].
