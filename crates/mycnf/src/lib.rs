@@ -14,6 +14,7 @@ mod lineage;
 mod lock;
 mod lost_plugins;
 mod memory;
+mod obstacles;
 mod opening;
 mod option_file;
 mod persisted;
@@ -48,6 +49,7 @@ pub use lineage::{LINEAGE, Lineage, LineageError};
 pub use lock::{DataLock, LockError};
 pub use lost_plugins::{NATIVE_PASSWORD, has_native_switch, is_lost};
 pub use memory::{Memory, MemoryError, MemoryPlan};
+pub use obstacles::{Obstacle, ObstacleKind, obstacles};
 pub use opening::Opening;
 pub use option_file::{
     COMMAND_LINE, CommandLine, CommandLineError, Flaw, Include, IncludeError, IncludeKind,

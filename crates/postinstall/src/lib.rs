@@ -21,6 +21,7 @@ mod settings;
 mod stale;
 mod take_over;
 mod time_zone;
+mod upgrade_check;
 mod variables;
 mod volumes;
 

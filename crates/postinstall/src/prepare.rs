@@ -32,6 +32,7 @@ use crate::settings::{Port, Settings};
 use crate::stale::{self, StaleError};
 use crate::take_over::{Conditions, TakeOver, TakeOverError};
 use crate::time_zone::TimeZoneError;
+use crate::upgrade_check;
 use crate::variables::VariableError;
 use crate::volumes::{self, VolumeError};
 
@@ -94,6 +95,7 @@ pub fn prepare(
     let judgement = case.judge(report)?;
     if let Some(take_over) = &found.database {
         let root_known = found.password.is_some();
+        upgrade_check::check(&case, take_over, report)?;
         locked_out::check(&case, take_over, &judgement.accounts, root_known, report)?;
     }
     make_directories(settings, &layout, &judgement.places)?;

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 
 use hook::Report;
 use mycnf::{
-    AccountPlugin, Database, Family, InspectError, Journal, JournalError, Layout, Server, Shutdown,
-    Transition, TransitionError, Upgrade, UpgradeError, Version, check_tools, last_mysql_shutdown,
-    last_shutdown, transition,
+    AccountPlugin, Database, Family, InspectError, Journal, JournalError, Layout, Obstacle, Server,
+    Shutdown, Transition, TransitionError, Upgrade, UpgradeError, Version, check_tools,
+    last_mysql_shutdown, last_shutdown, transition,
 };
 use thiserror::Error;
 
 use crate::locked_out::named;
 use crate::prepare::Purpose;
+use crate::upgrade_check::listed;
 
 /// What has to be done to a database before the server starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,6 +227,18 @@ pub enum TakeOverError {
         accounts: Vec<AccountPlugin>,
         /// The option that gives it the plugin.
         option: Option<&'static str>,
+    },
+    /// The newer server would refuse these as it starts.
+    #[error("{server} does not take these of {found} in {path}: {list}", path = path.display(), list = listed(obstacles))]
+    Obstacles {
+        /// The data directory.
+        path: PathBuf,
+        /// Whose it is.
+        found: Database,
+        /// The server that was pushed.
+        server: String,
+        /// What stands in the way.
+        obstacles: Vec<Obstacle>,
     },
     /// The upgrade.
     #[error(transparent)]

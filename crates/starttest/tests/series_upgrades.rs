@@ -12,6 +12,8 @@ mod points;
 mod real;
 #[path = "../../hook/tests/sandbox/mod.rs"]
 mod sandbox;
+#[path = "series/upgrade_check.rs"]
+mod upgrade_check;
 
 use std::fs;
 use std::process::{Command, Stdio};

@@ -48,6 +48,10 @@ impl Explain for TakeOverError {
                      the newer one; MYSQL_UPGRADE_ANYWAY=1 upgrades it and leaves them locked out"
                 ))
             }
+            Self::Obstacles { found, server, .. } => configuration(format!(
+                "the data is untouched: push {found} again, mend each of them, then push the newer \
+                 one; MYSQL_UPGRADE_ANYWAY=1 lets {server} say what it thinks of them"
+            )),
             Self::UnknownLogs { found, .. } => configuration(format!(
                 "the data is untouched: push {found} again, and move the data with a dump"
             )),

@@ -1,8 +1,8 @@
 //! Every failure of taking over a database of another release, as its reader sees it.
 
 use mycnf::{
-    AccountPlugin, Database, Family, InspectError, Journal, JournalError, TemporaryServerError,
-    TransitionError, UpgradeError, Version, WriteError,
+    AccountPlugin, Database, Family, InspectError, Journal, JournalError, Obstacle, ObstacleKind,
+    TemporaryServerError, TransitionError, UpgradeError, Version, WriteError,
 };
 
 use super::tests::{assert_rendered as assert_error, path, source};
@@ -75,6 +75,37 @@ fn refusals_of_mysql_have_exact_texts() {
     assert!(
         next.contains("…), or set mysql_native_password = ON in my.cnf, then"),
         "{next}"
+    );
+}
+
+#[test]
+fn obstacles_have_exact_texts() {
+    let found = Database {
+        family: Family::MySql,
+        version: Version::new(5, 7, 44),
+        system_tables: Some(Version::new(5, 7, 44)),
+    };
+    let obstacle = |number| Obstacle {
+        name: format!("shop.t{number}"),
+        kind: ObstacleKind::OldTimes,
+    };
+    let refused = |count| TakeOverError::Obstacles {
+        path: path(),
+        found,
+        server: "MySQL 8.0.46".to_owned(),
+        obstacles: (1..=count).map(obstacle).collect(),
+    };
+    assert_rendered(
+        refused(2),
+        "MySQL 8.0.46 does not take these of MySQL 5.7.44 in /h/x: shop.t1 has times as before 5.6 \
+         (ALTER TABLE … FORCE); shop.t2 has times as before 5.6 (ALTER TABLE … FORCE)\n  next: the \
+         data is untouched: push MySQL 5.7.44 again, mend each of them, then push the newer one; \
+         MYSQL_UPGRADE_ANYWAY=1 lets MySQL 8.0.46 say what it thinks of them",
+    );
+    let many = refused(12).to_string();
+    assert!(
+        many.ends_with("(ALTER TABLE … FORCE); and 2 more"),
+        "{many}"
     );
 }
 

@@ -72,12 +72,14 @@ impl MySql55 {
 
     fn start(&self, sandbox: &Sandbox) -> (Running, Conn) {
         let running = Running(self.mysqld(sandbox).spawn().unwrap());
-        let root = wait_for("MySQL 5.5", || {
-            let options = OptsBuilder::new().user(Some("root"));
-            Conn::new(options.socket(socket(sandbox).to_str())).ok()
-        });
+        let root = wait_for("MySQL 5.5", || connect(sandbox));
         (running, root)
     }
+}
+
+fn connect(sandbox: &Sandbox) -> Option<Conn> {
+    let options = OptsBuilder::new().user(Some("root"));
+    Conn::new(options.socket(socket(sandbox).to_str())).ok()
 }
 
 fn data_dir(sandbox: &Sandbox) -> PathBuf {
@@ -173,6 +175,42 @@ fn upgrade_from_mysql_5_5_killed_anywhere_is_completed_by_the_next_start() {
     };
     stop(running);
     killed_anywhere_on(&instance, "MySQL 5.5.34", Server::MySql5614);
+}
+
+#[test]
+fn times_of_mysql_5_5_are_told_before_8_0_touches_them() {
+    let Some((_, instance_of_5_5, running)) = filled().filter(|_| Server::MySql57.is_there())
+    else {
+        return;
+    };
+    let mut root = connect(&instance_of_5_5.sandbox).unwrap();
+    root.query_drop("CREATE TABLE shop.times (d DATETIME, t TIME) ENGINE=MyISAM")
+        .unwrap();
+    root.query_drop("INSERT INTO shop.times VALUES ('2012-03-04 05:06:07', '08:09')")
+        .unwrap();
+    stop(running);
+    let (instance, running) = crate::filled(Server::MySql57);
+    stop(running);
+    for name in ["times.frm", "times.MYD", "times.MYI"] {
+        let from = data_dir(&instance_of_5_5.sandbox).join("shop").join(name);
+        fs::copy(from, data_dir(&instance.sandbox).join("shop").join(name)).unwrap();
+    }
+    instance.sandbox.hand_over();
+    instance.install(Server::MySql80);
+    let refused = instance.sandbox.outcome(&mut with_password(&instance));
+    let told = "/mysqldb: shop.times has times as before 5.6 (ALTER TABLE … FORCE)\n";
+    assert!(refused.stderr.contains(told), "{}", refused.stderr);
+    for (server, sql) in [
+        (Server::MySql57, "ALTER TABLE shop.times FORCE"),
+        (Server::MySql80, "SELECT CAST(d AS CHAR) FROM shop.times"),
+    ] {
+        instance.install(server);
+        let running = instance.start(&mut with_password(&instance));
+        let time: Option<String> = instance.connect(PASSWORD).query_first(sql).unwrap();
+        let expected = (server == Server::MySql80).then(|| "2012-03-04 05:06:07".to_owned());
+        assert_eq!(time, expected);
+        stop(running);
+    }
 }
 
 /// MySQL 5.7 with the clients of 5.6.14, and in place of the tool a script that writes how it is called and
