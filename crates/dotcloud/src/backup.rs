@@ -4,10 +4,13 @@
 
 mod archive;
 mod catalogue;
+mod changes;
 mod destination;
 mod elsewhere;
 mod fetch;
 mod manifest;
+mod moment;
+mod plan;
 mod program;
 mod prune;
 mod record;
@@ -34,11 +37,14 @@ use crate::service::launch::LaunchError;
 use crate::service::supervisor::SupervisorError;
 use crate::state::store::StoreError;
 pub(crate) use catalogue::catalogue;
+pub(crate) use changes::changes;
 pub(crate) use destination::Destination;
+pub(crate) use moment::Moment;
+pub(crate) use plan::{Question, plan};
 pub(crate) use program::{line_of, lines_of};
 pub(crate) use prune::{Keep, prune};
-pub(crate) use record::{Failure, Record, Records, pick};
-pub(crate) use restore::restore;
+pub(crate) use record::{Failure, Kind, Record, Records, pick};
+pub(crate) use restore::{Replay, Restored, Source, restore};
 pub(crate) use scratch::verify;
 pub(crate) use send::send;
 pub(crate) use take::take;
@@ -49,6 +55,9 @@ const LIMIT: Duration = Duration::from_hours(24);
 /// In a service's home while its program works; hidden, as it is nobody's business.
 const WORK: &str = ".backup";
 
+/// The same for changes that are replayed on a copy.
+const CHANGES: &str = ".backup-changes";
+
 /// A backup was not made, kept, found, tried or brought back.
 #[derive(Debug, Error)]
 pub(crate) enum BackupError {
@@ -56,12 +65,14 @@ pub(crate) enum BackupError {
     NoProgram { service: String },
     #[error("the application '{application}' has no service with a 'backup' in its dotcloud.yml")]
     Nothing { application: String },
-    #[error("its backup program could not {what} the copy of {instance}")]
+    #[error("its backup program could not {what} of {instance}")]
     Program {
         what: &'static str,
         instance: InstanceName,
         source: HookError,
     },
+    #[error("{problem}")]
+    Problem { problem: String },
     #[error("there is no backup '{id}' of {whom}")]
     Unknown { id: String, whom: String },
     #[error("there is no backup of the application '{application}' in {repository}")]

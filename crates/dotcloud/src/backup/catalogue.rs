@@ -43,6 +43,9 @@ fn record(
     snapshot: &Snapshot,
 ) -> Option<Result<Record, BackupError>> {
     let (id, instance) = (snapshot.tag("id")?, snapshot.tag("instance")?);
+    if snapshot.tag("kind").is_some_and(|kind| kind != "backup") {
+        return None;
+    }
     let taken: jiff::Timestamp = snapshot.time.parse().ok()?;
     let read = || {
         let text = restic.file(&snapshot.id, NAME)?;

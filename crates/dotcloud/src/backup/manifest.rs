@@ -24,6 +24,9 @@ pub(crate) struct Manifest {
     /// How, for people.
     #[serde(default)]
     pub(crate) method: String,
+    /// What went wrong although there is a copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) problem: Option<String>,
     pub(crate) files: Vec<FileEntry>,
 }
 

@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::BackupError;
 use super::destination::Destination;
 use super::fetch;
-use super::record::{Record, Records};
+use super::record::{Kind, Record, Records};
 use crate::model::application::InstanceName;
 
 /// How many days, weeks and months back one backup each is kept.
@@ -82,11 +82,30 @@ pub(crate) fn prune(
     for record in &old {
         records.forget(record)?;
     }
+    // Whatever was changed before the oldest backup that stays began is part of that.
+    let oldest = all
+        .iter()
+        .filter(|record| {
+            record.instance == instance && !old.iter().any(|gone| gone.id == record.id)
+        })
+        .map(|record| record.taken)
+        .min();
+    let changes = records.of(Kind::Changes);
+    let all_changes = changes.all()?;
+    let useless: Vec<&Record> = all_changes
+        .iter()
+        .filter(|record| record.instance == instance && record.destination == *destination)
+        .filter(|record| oldest.is_some_and(|oldest| record.taken < oldest))
+        .collect();
+    for record in &useless {
+        changes.forget(record)?;
+    }
     let restic = fetch::repository(destination, records)?;
-    let mut names: BTreeSet<String> = old.iter().map(|record| record.name.clone()).collect();
+    let gone = old.iter().chain(&useless);
+    let mut names: BTreeSet<String> = gone.map(|record| record.name.clone()).collect();
     if *destination == Destination::Here {
         names.extend(restic.snapshots()?.into_iter().map(|found| found.id));
-        for record in records.all()? {
+        for record in records.all()?.into_iter().chain(changes.all()?) {
             if record.destination == Destination::Here {
                 names.retain(|name| !name.starts_with(&record.name));
             }

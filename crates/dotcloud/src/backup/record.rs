@@ -33,6 +33,33 @@ pub(crate) struct Record {
     pub(crate) verified: Option<Verified>,
 }
 
+/// What a record is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// All that an instance keeps.
+    Copy,
+    /// What was changed since a copy or other changes.
+    Changes,
+}
+
+impl Kind {
+    /// The directory of its records.
+    fn list(self) -> &'static str {
+        match self {
+            Self::Copy => "records",
+            Self::Changes => "changes",
+        }
+    }
+
+    /// What is added to the names and tags of a backup of that kind.
+    pub(super) fn suffix(self) -> &'static str {
+        match self {
+            Self::Copy => "",
+            Self::Changes => "-changes",
+        }
+    }
+}
+
 /// What its last trial found.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Verified {
@@ -78,16 +105,35 @@ pub(crate) fn pick(
 #[derive(Debug)]
 pub(crate) struct Records {
     directory: PathBuf,
+    kind: Kind,
 }
 
 impl Records {
     /// Those below `directory`, of ours alone.
     pub(crate) fn open(directory: PathBuf) -> Result<Self, FileError> {
-        let records = Self { directory };
-        for path in [records.list(), records.staging(), records.replaced()] {
+        let kind = Kind::Copy;
+        let records = Self { directory, kind };
+        let changes = records.of(Kind::Changes).list();
+        for path in [
+            records.list(),
+            changes,
+            records.staging(),
+            records.replaced(),
+        ] {
             files::create_directory(&path, 0o700)?;
         }
         Ok(records)
+    }
+
+    /// Those of `kind` beside them.
+    pub(crate) fn of(&self, kind: Kind) -> Self {
+        let directory = self.directory.clone();
+        Self { directory, kind }
+    }
+
+    /// What they are of.
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// Everything of the application's backups.
@@ -106,7 +152,7 @@ impl Records {
     }
 
     fn list(&self) -> PathBuf {
-        self.directory.join("records")
+        self.directory.join(self.kind.list())
     }
 
     /// Every backup, the oldest first.
@@ -125,6 +171,14 @@ impl Records {
         }
         records.sort_by_key(|record| record.sequence);
         Ok(records)
+    }
+
+    /// The last one of `instance`.
+    pub(super) fn last(&self, instance: &InstanceName) -> Result<Option<Record>, BackupError> {
+        let whose = instance.to_string();
+        let mut own = self.all()?;
+        own.retain(|record| record.instance == whose);
+        Ok(own.pop())
     }
 
     /// The backup `id`, or the latest, of `instance`, if that is said.
@@ -160,7 +214,8 @@ impl Records {
     }
 
     fn failure_path(&self, instance: &InstanceName) -> PathBuf {
-        self.directory.join(format!("{instance}.failure"))
+        let suffix = self.kind.suffix();
+        self.directory.join(format!("{instance}{suffix}.failure"))
     }
 
     /// An id for a backup that begins now, and its place in the sequence.
@@ -221,6 +276,7 @@ pub(super) mod tests {
             manifest: Manifest {
                 server: String::new(),
                 method: String::new(),
+                problem: None,
                 files: Vec::new(),
             },
             manifest_text: String::new(),

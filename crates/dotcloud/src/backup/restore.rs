@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::archive::Target;
 use super::fetch::fetch;
+use super::moment::Moment;
 use super::program::{Program, line_of};
-use super::record::{Record, Records};
-use super::{BackupError, WORK};
+use super::record::{Kind, Record, Records};
+use super::{BackupError, CHANGES, WORK};
 use crate::handover::aside::{self, Aside, FETCHED};
 use crate::host::beneath::Directory;
 use crate::host::files;
@@ -27,14 +28,29 @@ pub(crate) struct Restored {
     pub(crate) replaced: Option<PathBuf>,
 }
 
-/// Makes `record` the data of `instance`. The caller holds the application's lock, and nothing of a
+/// What is brought back.
+pub(crate) struct Source<'a> {
+    pub(crate) record: &'a Record,
+    /// Those it is one of.
+    pub(crate) records: &'a Records,
+    pub(crate) replay: Option<Replay<'a>>,
+}
+
+/// What is replayed on it.
+pub(crate) struct Replay<'a> {
+    pub(crate) until: &'a Moment,
+    pub(crate) changes: &'a [Record],
+    pub(crate) allow_gap: bool,
+}
+
+/// Makes `source` the data of `instance`, and moves what was there to where `own` records have such data. The caller holds the application's lock, and nothing of a
 /// restore that was interrupted is left.
 pub(crate) fn restore(
     platform: &Platform,
     application: &mut Application,
     instance: &InstanceName,
-    record: &Record,
-    (source, own): (&Records, &Records),
+    source: &Source<'_>,
+    own: &Records,
 ) -> Result<Restored, BackupError> {
     let line = line_of(platform, application, instance)?;
     let Some(container) = application
@@ -49,7 +65,7 @@ pub(crate) fn restore(
         .container(&application.name, instance, container.generation);
     let log = &mut DeploymentLog::to_stderr();
     let fetched = paths.root().join(FETCHED);
-    bring(platform, record, source, &paths).inspect_err(|_| {
+    bring(platform, source, &paths).inspect_err(|_| {
         // It may be what filled the disk.
         let _ = files::remove(&fetched);
     })?;
@@ -58,7 +74,7 @@ pub(crate) fn restore(
         platform.store.save(application)?;
     }
     wiring::ensure(platform, application)?;
-    let aside = Aside::begin(&paths, &own.replaced(), &record.id, instance)?;
+    let aside = Aside::begin(&paths, &own.replaced(), &source.record.id, instance)?;
     wiring::hold(platform, application, instance)?;
     let swap = Swap {
         platform,
@@ -66,6 +82,7 @@ pub(crate) fn restore(
         container: &container,
         paths: &paths,
         line: &line,
+        replay: source.replay.as_ref(),
     };
     let placed = swap
         .stop_and_place(&aside, log)
@@ -86,28 +103,36 @@ pub(crate) fn restore(
     outcome
 }
 
-/// The backup, in a directory of the container that its service cannot reach.
-fn bring(
-    platform: &Platform,
-    record: &Record,
-    records: &Records,
-    paths: &Paths,
-) -> Result<(), BackupError> {
+/// The backup, and what is replayed on it, in a directory of the container that its service cannot reach.
+fn bring(platform: &Platform, source: &Source<'_>, paths: &Paths) -> Result<(), BackupError> {
     let account = &platform.runtime_of(paths)?.account();
     let path = paths.root().join(FETCHED);
     files::remove(&path)?;
     files::create_directory(&path, 0o700)?;
-    let directory = Directory::open(&path)
-        .and_then(|outer| {
-            outer.make(WORK, account)?;
-            outer.directory(WORK)
-        })
-        .map_err(files::failed("create", &path))?;
-    let target = Target {
-        directory: &directory,
-        account,
+    let failed = || files::failed("create", &path);
+    let outer = Directory::open(&path).map_err(failed())?;
+    let bring = |below: &Path, record, records: &Records| {
+        let directory = outer
+            .make(below, account)
+            .and_then(|()| outer.directory(below))
+            .map_err(failed())?;
+        let target = Target {
+            directory: &directory,
+            account,
+        };
+        fetch(platform, record, records, Some(target))
     };
-    fetch(platform, record, records, Some(target))
+    bring(Path::new(WORK), source.record, source.records)?;
+    let Some(replay) = &source.replay else {
+        return Ok(());
+    };
+    outer.make(CHANGES, account).map_err(failed())?;
+    let records = source.records.of(Kind::Changes);
+    for (number, record) in replay.changes.iter().enumerate() {
+        let below = Path::new(CHANGES).join(format!("{number:08}"));
+        bring(&below, record, &records)?;
+    }
+    Ok(())
 }
 
 /// One instance whose data is exchanged.
@@ -117,6 +142,7 @@ struct Swap<'a> {
     container: &'a Container,
     paths: &'a Paths,
     line: &'a str,
+    replay: Option<&'a Replay<'a>>,
 }
 
 impl Swap<'_> {
@@ -125,15 +151,21 @@ impl Swap<'_> {
         launch::stop(self.platform, self.paths, &whom, log)?;
         aside.move_data()?;
         let root = self.paths.root();
-        let work = self.paths.home().join(WORK);
-        let (from, to) = (Path::new(FETCHED).join(WORK), Path::new("home").join(WORK));
+        let home = self.paths.home();
+        let names: &[&str] = match self.replay {
+            None => &[WORK],
+            Some(_) => &[WORK, CHANGES],
+        };
         Directory::open(root)
             .and_then(|root| {
-                root.remove(&to)?;
-                root.rename(&from, &to)?;
+                for name in names {
+                    let to = Path::new("home").join(name);
+                    root.remove(&to)?;
+                    root.rename(Path::new(FETCHED).join(name), &to)?;
+                }
                 root.remove(FETCHED)
             })
-            .map_err(files::failed("move", &root.join(from)))?;
+            .map_err(files::failed("move", &root.join(FETCHED)))?;
         let runtime = self.platform.runtime_of(self.paths)?;
         let program = Program {
             platform: self.platform,
@@ -142,12 +174,28 @@ impl Swap<'_> {
             runtime: &*runtime,
             container: self.paths,
         };
-        program.run("place", &["place", "--move"], &work, log)?;
+        let changes = runtime.inside(self.paths, &home.join(CHANGES));
+        let (until, changes) = (
+            self.replay.map(|replay| replay.until.told()),
+            changes.to_string_lossy(),
+        );
+        let mut words = vec!["place", "--move"];
+        if let Some(until) = &until {
+            words.extend(["--until", until, "--logs", &changes]);
+        }
+        if self.replay.is_some_and(|replay| replay.allow_gap) {
+            words.push("--allow-gap");
+        }
+        program.run("place the copy", &words, &home.join(WORK), log)?;
         launch::end_processes(&*runtime, self.paths, &whom, log)
             .map_err(launch::LaunchError::from)?;
         Directory::open(root)
-            .and_then(|root| root.remove(&to))
-            .map_err(files::failed("remove", &work))?;
+            .and_then(|root| {
+                names
+                    .iter()
+                    .try_for_each(|name| root.remove(Path::new("home").join(name)))
+            })
+            .map_err(files::failed("remove", &home.join(WORK)))?;
         Ok(())
     }
 

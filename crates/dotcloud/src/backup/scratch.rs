@@ -48,7 +48,7 @@ pub(crate) fn verify(
             runtime: &*runtime,
             container: &scratch,
         };
-        program.run("check", &["check", "--move"], &work, log)?;
+        program.run("check the copy", &["check", "--move"], &work, log)?;
         result(&scratch)
     });
     let discarded = discard(platform, &scratch);

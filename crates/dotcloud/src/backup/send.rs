@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::archive::{self, Wanted};
 use super::destination::Destination;
 use super::fetch;
-use super::record::{Record, Records};
+use super::record::{Kind, Record, Records};
 use super::restic::Restic;
 use super::take::Taken;
 use super::{BackupError, elsewhere};
@@ -37,9 +37,17 @@ fn send_and_read_back(
     let name = match &destination {
         Destination::Here | Destination::Restic { .. } => {
             let restic = fetch::repository(&destination, records)?;
-            to_restic(&restic, application, taken)?
+            to_restic(&restic, application, taken, records.kind())?
         }
-        Destination::Command { command } => to_command(platform, application, command, taken)?,
+        Destination::Command { command } => {
+            let name = format!(
+                "{application}-{}-{}{}.tar.zst",
+                taken.instance,
+                taken.id,
+                records.kind().suffix()
+            );
+            to_command(platform, command, taken, name)?
+        }
     };
     let record = Record {
         id: taken.id.clone(),
@@ -57,22 +65,28 @@ fn send_and_read_back(
     Ok(record)
 }
 
-fn to_restic(restic: &Restic, application: &str, taken: &Taken) -> Result<String, BackupError> {
+fn to_restic(
+    restic: &Restic,
+    application: &str,
+    taken: &Taken,
+    kind: Kind,
+) -> Result<String, BackupError> {
     restic.make_if_missing()?;
     let tags = format!(
-        "app={application},instance={},id={}",
-        taken.instance, taken.id
+        "app={application},instance={},id={},kind=backup{}",
+        taken.instance,
+        taken.id,
+        kind.suffix()
     );
     restic.backup(&taken.directory, &tags)
 }
 
 fn to_command(
     platform: &Platform,
-    application: &str,
     command: &str,
     taken: &Taken,
+    name: String,
 ) -> Result<String, BackupError> {
-    let name = format!("{application}-{}-{}.tar.zst", taken.instance, taken.id);
     let path = &taken.directory;
     let copy = Directory::open(path).map_err(files::failed("read", path))?;
     let mut directories: Vec<PathBuf> = Vec::new();

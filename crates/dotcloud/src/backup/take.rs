@@ -1,17 +1,19 @@
 //! Taking a copy: the service's program makes it in the service's home, and it leaves that at once, by
 //! one rename.
 
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::manifest::Manifest;
 use super::program::{Program, line_of};
 use super::record::Records;
 use super::{BackupError, WORK};
-use crate::host::beneath::Directory;
+use crate::host::beneath::{self, Directory};
 use crate::host::files;
 use crate::model::application::{Application, InstanceName};
 use crate::output::deployment_log::DeploymentLog;
 use crate::service::platform::Platform;
+use crate::state::container::Paths;
 
 /// A copy that is on its way.
 #[derive(Debug)]
@@ -35,57 +37,138 @@ pub(crate) fn take(
     records: &Records,
     log: &mut DeploymentLog,
 ) -> Result<Taken, BackupError> {
-    let line = line_of(platform, application, instance)?;
-    let container = application
-        .instance(instance)
-        .and_then(|found| found.current.as_ref())
-        .ok_or_else(|| BackupError::NoProgram {
-            service: instance.service.clone(),
-        })?;
-    let paths = platform
-        .store
-        .container(&application.name, instance, container.generation);
-    let now = jiff::Timestamp::now();
-    let (id, sequence) = records.next(now)?;
-    let root = Directory::open(paths.root()).map_err(files::failed("read", paths.root()))?;
-    let below = Path::new("home").join(WORK);
-    let work = paths.root().join(&below);
-    let clear = || root.remove(&below).map_err(files::failed("remove", &work));
+    let place = Place::of(platform, application, instance)?;
     // Of one that was killed.
-    clear()?;
-    let runtime = platform.runtime_of(&paths)?;
-    let program = Program {
-        platform,
-        instance,
-        line: &line,
-        runtime: &*runtime,
-        container: &paths,
-    };
-    let made = program.run("make", &["take"], &work, log);
-    if let Err(error) = made {
-        // What is not whole is of no use, and may be what filled the disk.
-        clear()?;
-        return Err(error);
+    place.clear()?;
+    let (id, sequence) = records.next(jiff::Timestamp::now())?;
+    place.have(("make the copy", &["take"]), log)?;
+    place.taken(records, id, sequence)
+}
+
+/// Where the service's program makes a copy.
+pub(super) struct Place<'a> {
+    platform: &'a Platform,
+    instance: &'a InstanceName,
+    line: String,
+    paths: Paths,
+    root: Directory,
+    begun: i64,
+}
+
+impl<'a> Place<'a> {
+    /// Of `instance`, which was deployed.
+    pub(super) fn of(
+        platform: &'a Platform,
+        application: &Application,
+        instance: &'a InstanceName,
+    ) -> Result<Self, BackupError> {
+        let line = line_of(platform, application, instance)?;
+        let container = application
+            .instance(instance)
+            .and_then(|found| found.current.as_ref())
+            .ok_or_else(|| BackupError::NoProgram {
+                service: instance.service.clone(),
+            })?;
+        let store = &platform.store;
+        let paths = store.container(&application.name, instance, container.generation);
+        let root = Directory::open(paths.root()).map_err(files::failed("read", paths.root()))?;
+        Ok(Self {
+            platform,
+            instance,
+            line,
+            paths,
+            root,
+            begun: jiff::Timestamp::now().as_second(),
+        })
     }
-    let directory = records.staging().join(&id);
-    let moved = root.directory(&below).and_then(|copy| {
-        // By its descriptor: no link that the service put there is followed.
-        let staging = Directory::open(&records.staging())?;
-        let (home, name) = root.parent(&below)?;
-        drop(copy);
-        rustix::fs::renameat(&home, name, &staging, &*id)?;
-        staging.sync()
-    });
-    moved.map_err(files::failed("move", &work))?;
-    let copy = Directory::open(&directory).map_err(files::failed("read", &directory))?;
-    let (manifest, manifest_text) = Manifest::read(&copy)?;
-    Ok(Taken {
-        id,
-        sequence,
-        instance: instance.clone(),
-        begun: now.as_second(),
-        directory,
-        manifest,
-        manifest_text,
-    })
+
+    fn below() -> PathBuf {
+        Path::new("home").join(WORK)
+    }
+
+    fn work(&self) -> PathBuf {
+        self.paths.root().join(Self::below())
+    }
+
+    /// Removes what is there.
+    pub(super) fn clear(&self) -> Result<(), BackupError> {
+        let work = self.work();
+        let removed = self.root.remove(Self::below());
+        Ok(removed.map_err(files::failed("remove", &work))?)
+    }
+
+    /// Puts a file there, in a directory that is made for it.
+    pub(super) fn put(&self, name: &str, content: &[u8]) -> Result<(), BackupError> {
+        let account = self.platform.runtime_of(&self.paths)?.account();
+        let put = || {
+            self.root.make(Self::below(), &account)?;
+            let mut file = self.root.create(Self::below().join(name))?;
+            file.write_all(content)?;
+            beneath::own(&file, &account)
+        };
+        Ok(put().map_err(files::failed("write", &self.work().join(name)))?)
+    }
+
+    /// A file that the program wrote there.
+    pub(super) fn read(&self, name: &str, longest: u64) -> Result<Vec<u8>, BackupError> {
+        let mut text = Vec::new();
+        self.root
+            .read(Self::below().join(name))
+            .and_then(|file| file.take(longest).read_to_end(&mut text))
+            .map_err(files::failed("read", &self.work().join(name)))?;
+        Ok(text)
+    }
+
+    /// Has the program do it. If it fails, nothing is left there.
+    pub(super) fn have(
+        &self,
+        (what, words): (&'static str, &[&str]),
+        log: &mut DeploymentLog,
+    ) -> Result<(), BackupError> {
+        let runtime = self.platform.runtime_of(&self.paths)?;
+        let program = Program {
+            platform: self.platform,
+            instance: self.instance,
+            line: &self.line,
+            runtime: &*runtime,
+            container: &self.paths,
+        };
+        let done = program.run(what, words, &self.work(), log);
+        if done.is_err() {
+            // What is not whole is of no use, and may be what filled the disk.
+            self.clear()?;
+        }
+        done
+    }
+
+    /// Takes what was made out of the service's reach.
+    pub(super) fn taken(
+        &self,
+        records: &Records,
+        id: String,
+        sequence: u64,
+    ) -> Result<Taken, BackupError> {
+        let below = Self::below();
+        let directory = records.staging().join(&id);
+        let moved = self.root.directory(&below).and_then(|copy| {
+            // By its descriptor: no link that the service put there is followed.
+            let staging = Directory::open(&records.staging())?;
+            let (home, name) = self.root.parent(&below)?;
+            drop(copy);
+            rustix::fs::renameat(&home, name, &staging, &*id)?;
+            staging.sync()
+        });
+        moved.map_err(files::failed("move", &self.work()))?;
+        let copy = Directory::open(&directory).map_err(files::failed("read", &directory))?;
+        let (manifest, manifest_text) = Manifest::read(&copy)?;
+        Ok(Taken {
+            id,
+            sequence,
+            instance: self.instance.clone(),
+            begun: self.begun,
+            directory,
+            manifest,
+            manifest_text,
+        })
+    }
 }

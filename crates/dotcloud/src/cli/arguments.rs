@@ -277,6 +277,9 @@ pub(crate) struct Backup {
     /// Try out a backup that was made before
     #[arg(long, value_name = "ID|latest", conflicts_with = "to")]
     pub(crate) verify: Option<String>,
+    /// Only what was changed since the last time, for 'restore --at'
+    #[arg(long, conflicts_with_all = ["verify", "keep"])]
+    pub(crate) ship: bool,
 }
 
 /// Arguments of `backups`.
@@ -311,6 +314,13 @@ pub(crate) struct Restore {
     /// The backup, of 'dotcloud backups'
     #[arg(value_name = "ID|latest")]
     pub(crate) id: String,
+    /// Replay what was changed since then, up to this time ('2026-11-30 12:00:00', of this machine's zone
+    /// unless it ends with Z or +01:00), or to a transaction and with it
+    #[arg(long, value_name = "TIME|TRANSACTION", conflicts_with = "from")]
+    pub(crate) at: Option<String>,
+    /// With --at: also if changes are missing in between
+    #[arg(long, requires = "at")]
+    pub(crate) allow_gap: bool,
     /// Bring it back in another application, which has the same service
     #[arg(long, value_name = "APP")]
     pub(crate) into: Option<String>,

@@ -1,7 +1,7 @@
 //! `backup`: a copy of what an instance keeps, somewhere else; or a trial of one that was made before.
 
 use super::{Call, check_service};
-use crate::backup::{self, BackupError, Destination, Failure, Record, Records};
+use crate::backup::{self, BackupError, Destination, Failure, Kind, Record, Records};
 use crate::cli::Backup;
 use crate::error::Error;
 use crate::handover;
@@ -31,6 +31,11 @@ pub(super) fn backup(call: &Call, arguments: &Backup) -> Result<(), Error> {
         return verify(call, &application, id, arguments, &records);
     }
     let instances = instances(call, &application, arguments)?;
+    if arguments.ship {
+        return instances
+            .iter()
+            .try_for_each(|instance| ship(call, &name, instance, &destination, &records));
+    }
     for instance in instances {
         let done = one(call, &name, &instance, destination.clone(), &records);
         note(&instance, &records, &done)?;
@@ -84,6 +89,61 @@ fn instances(
         }
     }
     Ok(found)
+}
+
+/// Copies what was changed, and sends it to where changes went the last time.
+pub(super) fn ship_again(
+    call: &Call,
+    name: &str,
+    instance: &InstanceName,
+    records: &Records,
+) -> Result<(), Error> {
+    let whose = instance.to_string();
+    let mut all = records.of(Kind::Changes).all()?;
+    all.retain(|record| record.instance == whose);
+    let last = all.pop().map(|record| record.destination);
+    let destination = last.unwrap_or(Destination::Here);
+    ship(call, name, instance, &destination, records)
+}
+
+/// Copies what was changed since the last time, if anything was.
+fn ship(
+    call: &Call,
+    name: &str,
+    instance: &InstanceName,
+    destination: &Destination,
+    records: &Records,
+) -> Result<(), Error> {
+    let records = records.of(Kind::Changes);
+    let shipped = || -> Result<Option<Record>, Error> {
+        let log = &mut DeploymentLog::to_stderr();
+        let platform = &call.platform;
+        let taken = {
+            let _lock = call.lock(name)?;
+            let mut application = platform.store.load(name)?;
+            handover::settle(platform, &mut application, log)?;
+            backup::changes(platform, &application, instance, &records, log)?
+        };
+        let Some(taken) = taken else { return Ok(None) };
+        let destination = destination.clone();
+        let record = backup::send(platform, name, &taken, destination, &records)?;
+        Ok(Some(record))
+    };
+    let done = shipped().and_then(|record| {
+        let Some(record) = record else { return Ok(()) };
+        console::success(format!(
+            "Changes {} of {instance}: {} bytes, on {}",
+            record.id,
+            record.manifest.bytes(),
+            record.destination
+        ));
+        match record.manifest.problem {
+            None => Ok(()),
+            Some(problem) => Err(BackupError::Problem { problem }.into()),
+        }
+    });
+    note(instance, &records, &done)?;
+    done
 }
 
 /// For `info`, which is to show that the last one failed.

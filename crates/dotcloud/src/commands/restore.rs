@@ -1,12 +1,16 @@
 //! `restore`: an instance gets back what it kept when a backup was made.
 
-use super::backup::lock_backups;
+use std::fmt;
+
+use super::backup::{lock_backups, ship_again};
 use super::{Call, backups, one_instance};
-use crate::backup::{self, Records};
+use crate::backup::{
+    self, BackupError, Kind, Moment, Question, Record, Records, Replay, Restored, Source,
+};
 use crate::cli::Restore;
 use crate::error::Error;
 use crate::handover;
-use crate::model::application::InstanceName;
+use crate::model::application::{Application, InstanceName};
 use crate::output::console;
 use crate::output::deployment_log::DeploymentLog;
 
@@ -21,37 +25,153 @@ pub(super) fn restore(call: &Call, arguments: &Restore) -> Result<(), Error> {
     // Of another application it may be gone; its backups are not.
     let whose = InstanceName::new(&instance.service, instance.number);
     let all = backups::all(call, &source, &arguments.origin, &records)?;
-    let record = backup::pick(all, &arguments.id, Some(&whose))?;
-    let question = format!(
-        "Put backup {} in the place of what {instance} of \"{target}\" keeps?",
-        record.id
-    );
+    let wanted = Wanted::of(arguments, all, &whose)?;
+    let question = format!("Put {wanted} in the place of what {instance} of \"{target}\" keeps?");
     if !console::ask(&question, false, call.global.assume()) {
         return Err(Error::NotRestored);
     }
     call.defer_signals()?;
-    let _backups = lock_backups(call, &source)?;
+    let backups = lock_backups(call, &source)?;
+    if let Wanted::Moment { .. } = wanted {
+        ship_first(call, &source, &whose, &records);
+    }
     let _lock = call.lock_to_start(target)?;
     let mut application = platform.store.load(target)?;
     let log = &mut DeploymentLog::to_stderr();
     handover::settle(platform, &mut application, log)?;
+    let changes = records.of(Kind::Changes).all()?;
+    let (record, replayed) = wanted.plan(call, &application, &instance, &changes)?;
     console::info(format!(
         "Bringing backup {} back from {}",
         record.id, record.destination
     ));
-    let restored = backup::restore(
-        platform,
-        &mut application,
-        &instance,
-        &record,
-        (&records, &own),
-    )?;
+    if let Some((moment, _)) = wanted.moment() {
+        console::info(format!(
+            "Replaying on it what was changed until {moment}, of {} copies of changes",
+            replayed.len()
+        ));
+    }
+    let from = Source {
+        record: &record,
+        records: &records,
+        replay: wanted.moment().map(|(until, allow_gap)| Replay {
+            until,
+            changes: &replayed,
+            allow_gap,
+        }),
+    };
+    let restored = backup::restore(platform, &mut application, &instance, &from, &own)?;
+    drop(backups);
+    tell(&instance, &wanted, &record, restored);
+    Ok(())
+}
+
+/// What came of it.
+fn tell(instance: &InstanceName, wanted: &Wanted, record: &Record, restored: Restored) {
     if let Some(path) = restored.replaced {
         console::info(format!(
             "What {instance} kept before is in {path}; 'rm -rf {path}' removes it",
             path = path.display()
         ));
     }
-    console::success(format!("{instance} serves what backup {} has", record.id));
-    Ok(())
+    match wanted.moment() {
+        None => console::success(format!("{instance} serves what backup {} has", record.id)),
+        Some((moment, _)) => {
+            console::success(format!("{instance} serves what there was at {moment}"));
+            console::info(
+                "What is changed from now on can be brought back after the next backup: 'dotcloud \
+                 backup'",
+            );
+        }
+    }
+}
+
+/// What is to be brought back.
+enum Wanted {
+    Backup(Box<Record>),
+    Moment {
+        moment: Moment,
+        allow_gap: bool,
+        /// The backups it may begin with.
+        copies: Vec<Record>,
+    },
+}
+
+impl Wanted {
+    fn of(
+        arguments: &Restore,
+        mut all: Vec<Record>,
+        whose: &InstanceName,
+    ) -> Result<Self, BackupError> {
+        let picked = |all| backup::pick(all, &arguments.id, Some(whose));
+        let Some(text) = &arguments.at else {
+            return picked(all).map(|record| Self::Backup(Box::new(record)));
+        };
+        let name = whose.to_string();
+        all.retain(|record| record.instance == name);
+        if arguments.id != "latest" {
+            all = vec![picked(all)?];
+        }
+        Ok(Self::Moment {
+            moment: Moment::parse(text, &jiff::tz::TimeZone::system()),
+            allow_gap: arguments.allow_gap,
+            copies: all,
+        })
+    }
+
+    fn moment(&self) -> Option<(&Moment, bool)> {
+        match self {
+            Self::Backup(_) => None,
+            Self::Moment {
+                moment, allow_gap, ..
+            } => Some((moment, *allow_gap)),
+        }
+    }
+
+    /// The backup, and the changes to replay on it.
+    fn plan(
+        &self,
+        call: &Call,
+        application: &Application,
+        instance: &InstanceName,
+        changes: &[Record],
+    ) -> Result<(Record, Vec<Record>), BackupError> {
+        match self {
+            Self::Backup(record) => Ok((Record::clone(record), Vec::new())),
+            Self::Moment {
+                moment,
+                allow_gap,
+                copies,
+            } => {
+                let whose = InstanceName::new(&instance.service, instance.number).to_string();
+                let own = changes.iter().filter(|record| record.instance == whose);
+                let own: Vec<Record> = own.cloned().collect();
+                let question = Question {
+                    moment,
+                    allow_gap: *allow_gap,
+                    copies,
+                    changes: &own,
+                };
+                let log = &mut DeploymentLog::to_stderr();
+                backup::plan(&call.platform, application, instance, &question, log)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Backup(record) => write!(f, "backup {}", record.id),
+            Self::Moment { moment, .. } => write!(f, "what there was at {moment}"),
+        }
+    }
+}
+
+/// What was changed since the last copy of changes may be part of it. Of a service that is gone, or broken,
+/// that is what there is.
+fn ship_first(call: &Call, source: &str, whose: &InstanceName, records: &Records) {
+    if let Err(error) = ship_again(call, source, whose, records) {
+        console::warning(format!("the last changes cannot be copied: {error}"));
+    }
 }

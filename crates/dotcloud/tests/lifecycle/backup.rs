@@ -29,9 +29,38 @@ if verb == "take":
 elif verb == "check":
     rows = len(open(copy + "/data/history").readlines())
     json.dump({"server": "miniature 1", "rows": {"history": rows}}, open(copy + "/checked.json", "w"))
+elif verb == "logs":
+    # The lines that came since the copy before.
+    os.makedirs(copy, exist_ok=True)
+    first = 0
+    if os.path.exists(copy + "/after.json"):
+        first = json.load(open(copy + "/after.json"))["last"]
+        os.remove(copy + "/after.json")
+    lines = open(history).readlines()
+    manifest = {"server": "miniature 1", "method": "logs", "last": len(lines), "files": []}
+    if os.path.exists(home + "/problem"):
+        manifest["problem"] = open(home + "/problem").read().strip()
+    if lines[first:]:
+        content = "".join(lines[first:])
+        open(copy + "/lines", "w").write(content)
+        digest = hashlib.sha256(content.encode()).hexdigest()
+        manifest["files"] = [{"path": "lines", "bytes": len(content.encode()), "sha256": digest}]
+    json.dump(manifest, open(copy + "/manifest.json", "w"))
+elif verb == "plan":
+    request = json.load(open(copy + "/request.json"))
+    if request["until"] == "nonsense":
+        sys.exit("no such moment")
+    plan = {"copy": 0, "logs": list(range(len(request["logs"])))}
+    json.dump(plan, open(copy + "/plan.json", "w"))
 elif verb == "place":
     os.makedirs(home + "/data", exist_ok=True)
     shutil.move(copy + "/data/history", history)
+    if "--until" in sys.argv:
+        logs = sys.argv[sys.argv.index("--logs") + 1]
+        with open(history, "a") as out:
+            out.write("replayed until " + sys.argv[sys.argv.index("--until") + 1] + "\n")
+            for name in sorted(os.listdir(logs)):
+                out.write(open(logs + "/" + name + "/lines").read())
 "#;
 
 /// The application with that program, deployed.
@@ -140,6 +169,59 @@ fn restored(world: &World, first: &str) {
     assert!(!world.ask("db.0").contains("later"));
     world.dotcloud(["destroy", "-y"]).with_status(0);
     assert_eq!(count(world), 2, "backups outlive their application");
+}
+
+#[test]
+fn changes_are_copied_once_and_replayed_on_a_backup() {
+    let Some(world) = world() else { return };
+    let id = made(&world, &["backup"]);
+    let ship = || world.dotcloud(["backup", "--ship"]).with_status(0).stdout;
+    world.run("db.0", "echo first >> ~/data/history");
+    assert!(ship().contains("==> Changes "));
+    world.run("db.0", "echo second >> ~/data/history");
+    ship();
+    assert_eq!(ship(), "", "nothing was changed");
+    let changes = fs::read_dir(backups(&world).join("changes")).unwrap();
+    assert_eq!(changes.count(), 2);
+    // They are no backups.
+    assert_eq!(count(&world), 1);
+    let words = ["restore", "-y", "db", &id, "--at", "nonsense"];
+    let refused = world.dotcloud(words).with_status(1);
+    assert!(refused.stderr.contains("no such moment"), "{refused:?}");
+    assert!(
+        refused
+            .stdout
+            .contains("its backup program could not find the changes of db.0"),
+        "{refused:?}"
+    );
+    // What nobody has copied yet is copied first.
+    world.run("db.0", "echo third >> ~/data/history");
+    let words = [
+        "restore",
+        "-y",
+        "db",
+        "latest",
+        "--at",
+        "2100-01-01 00:00:00Z",
+    ];
+    let restored = world.dotcloud(words).with_status(0);
+    let said = "db.0 serves what there was at 2100-01-01T00:00:00Z";
+    assert!(restored.stdout.contains(said), "{restored:?}");
+    let history = world.ask("db.0");
+    let at = |what: &str| {
+        history
+            .find(what)
+            .unwrap_or_else(|| panic!("{what}: {history}"))
+    };
+    let replayed = at("replayed until @4102444800.000000\n");
+    assert!(replayed < at("first\n") && at("first\n") < at("second\n"));
+    assert!(at("second\n") < at("third\n"));
+    // What went wrong with changes that were copied all the same is an error.
+    world.run("db.0", "echo 'there is a gap' > ~/problem");
+    let failed = world.dotcloud(["backup", "--ship"]).with_status(1).stdout;
+    let text = "dotcloud: error: there is a gap\n  next: make a backup ('dotcloud backup'), from which on \
+                every change is there again\n";
+    assert!(failed.ends_with(text), "{failed}");
 }
 
 #[test]

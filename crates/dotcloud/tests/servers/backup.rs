@@ -121,3 +121,58 @@ fn older_release_does_not_get_a_newer_ones_backup() {
     let mine = column(&mut world.connect(0), "SHOW DATABASES LIKE 'mine'");
     assert_eq!(mine, ["mine"]);
 }
+
+/// By the hooks as they are deployed: every row of before the time, and none after.
+#[test]
+fn mariadb_is_brought_back_to_a_point_in_time() {
+    let world = World::new("mariadb");
+    world.push(0);
+    world
+        .dotcloud(["env", "set", "MYSQL_PITR=1"])
+        .with_status(0);
+    fill(&world);
+    world.dotcloud(["backup"]).with_status(0);
+    let insert = |id: u32| {
+        let mut root = world.connect(0);
+        root.query_drop(format!("INSERT INTO shop.t VALUES ({id})"))
+            .unwrap();
+    };
+    insert(3);
+    world.dotcloud(["backup", "--ship"]).with_status(0);
+    insert(4);
+    let pause = || std::thread::park_timeout(std::time::Duration::from_millis(2100));
+    pause();
+    let now = column(
+        &mut world.connect(0),
+        "SELECT CAST(UNIX_TIMESTAMP() AS CHAR)",
+    );
+    let now: i64 = now[0].parse().unwrap();
+    let time = std::process::Command::new("date")
+        .args(["-d", &format!("@{now}"), "+%F %T"])
+        .output()
+        .unwrap();
+    let time = String::from_utf8(time.stdout).unwrap();
+    pause();
+    insert(5);
+    // The name of the home is another one after a push; the logs go on.
+    world.push(0);
+    insert(6);
+    let restored = world
+        .dotcloud(["restore", "-y", "testbed", "latest", "--at", time.trim()])
+        .with_status(0);
+    assert_eq!(rows(&world), ["1", "2", "3", "4"], "{}", restored.all());
+    // And to the end, from the next backup on.
+    world.dotcloud(["backup"]).with_status(0);
+    insert(7);
+    world
+        .dotcloud([
+            "restore",
+            "-y",
+            "testbed",
+            "latest",
+            "--at",
+            "2100-01-01 00:00:00",
+        ])
+        .with_status(0);
+    assert_eq!(rows(&world), ["1", "2", "3", "4", "7"]);
+}

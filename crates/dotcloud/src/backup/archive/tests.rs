@@ -15,6 +15,7 @@ fn manifest() -> (Manifest, Vec<u8>) {
         sha256: digest(content),
     };
     let manifest = Manifest {
+        problem: None,
         server: "s".to_owned(),
         method: "m".to_owned(),
         files: vec![file("data/a", b"one"), file("data/zero", &[0; 300_000])],

@@ -18,6 +18,9 @@ pub(super) fn backup(error: &BackupError) -> Advice {
             detail if !detail.is_empty() => environment(PROGRAM).detail(detail),
             _ => environment(PROGRAM),
         },
+        BackupError::Problem { .. } => environment(
+            "make a backup ('dotcloud backup'), from which on every change is there again",
+        ),
         BackupError::Unknown { .. } => configuration("'dotcloud backups' tells which there are"),
         BackupError::Empty { .. } => configuration(
             "name the application as it was called then, -A APP, or another repository; 'restic \
@@ -95,7 +98,7 @@ mod tests {
         let instance = crate::model::application::InstanceName::new("db", 0);
         say(
             BackupError::Program {
-                what: "make",
+                what: "make the copy",
                 instance,
                 source: HookError::Fail {
                     status: ExitStatus::from_raw(256),
