@@ -339,7 +339,7 @@ fn backup_elsewhere_is_read_back_before_it_counts() {
         .unwrap()
         .map(|entry| entry.unwrap().path());
     let archive = archive
-        .find(|path| path.to_string_lossy().contains(&id))
+        .find(|path| path.to_string_lossy().ends_with(&format!("-{id}.tar.zst")))
         .unwrap();
     let whole = fs::read(&archive).unwrap();
     let mut flipped = whole.clone();
