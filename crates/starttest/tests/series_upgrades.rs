@@ -111,9 +111,29 @@ fn assert_refused(instance: &Instance, error: &str) {
 
 #[test]
 fn mariadb_is_upgraded_from_10_5_through_10_11_to_11_8() {
-    // The fixture of 11.4 has no upgrade tool.
     let series = [Server::MariaDb105, Server::MariaDb, Server::MariaDb11];
     upgrade_through(&series);
+}
+
+/// What there is of 11.4 is a server without its upgrade tool.
+#[test]
+fn mariadb_10_11_is_refused_by_an_11_4_without_its_tool_and_11_4_is_upgraded_to_11_8() {
+    if !Server::MariaDb114.is_there() {
+        return;
+    }
+    let (instance, running) = filled(Server::MariaDb);
+    stop(running);
+    instance.install(Server::MariaDb114);
+    assert_refused(
+        &instance,
+        "starttest: error: no mariadb-upgrade in {dir}/home/mysql/install\n  next: push the vendor's \
+         tarball, or repack it again: it was cut too short\n",
+    );
+    instance.install(Server::MariaDb);
+    let running = instance.start(&mut with_password(&instance));
+    check(&mut instance.connect(PASSWORD), 2, "10.11 once more");
+    stop(running);
+    upgrade_through(&[Server::MariaDb114, Server::MariaDb11]);
 }
 
 #[test]
