@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use mysql::prelude::Queryable;
 use mysql::{Conn, OptsBuilder};
-use real::{Instance, SERVERS, Server, builder, free_port, release};
+use real::{Instance, Server, builder, free_port, release, series};
 use sandbox::{Sandbox, set_mode, wait_for};
 
 const PASSWORD: &str = "it's known";
@@ -65,7 +65,7 @@ fn sum(root: &mut Conn) -> u64 {
 /// C1: all formats, in name order, once. C2: in `MYSQL_DATABASE`. H7: `source` and `\G` work.
 #[test]
 fn c1_c2_h7_files_of_every_format_run_in_order_once() {
-    for server in SERVERS {
+    for server in series() {
         let zst = zstd::encode_all(&b"INSERT INTO t VALUES (300)"[..], 1).unwrap();
         let instance = instance(
             server,
@@ -103,7 +103,7 @@ fn c1_c2_h7_files_of_every_format_run_in_order_once() {
 /// C5: what is in is seen by the application's account through TCP.
 #[test]
 fn h1_c5_failing_file_is_told_with_its_line_and_the_next_start_begins_anew() {
-    for server in SERVERS {
+    for server in series() {
         let files: [(&str, &[u8]); 3] = [
             (
                 "1.sql",
@@ -165,7 +165,7 @@ fn h1_c5_failing_file_is_told_with_its_line_and_the_next_start_begins_anew() {
 /// what a file means.
 #[test]
 fn options_of_clients_neither_stop_nor_change_a_file() {
-    for server in SERVERS {
+    for server in series() {
         let sql =
             "CREATE TABLE t (s VARCHAR(9) CHARACTER SET utf8mb4);\nINSERT INTO t VALUES ('é😀');\n";
         let instance = instance(server, &[("1.sql", sql.as_bytes())]);
@@ -221,7 +221,7 @@ fn h3_h5_unreadable_file_is_refused_and_leaves_nothing() {
 /// server along.
 #[test]
 fn g2_g3_stopped_or_killed_hook_leaves_no_server_and_no_database() {
-    for server in SERVERS {
+    for server in series() {
         let endless = "CREATE TABLE t (i INT);\nDO SLEEP(3600);\n";
         let instance = instance(server, &[("1.sql", endless.as_bytes())]);
         for signal in ["TERM", "KILL"] {
@@ -286,7 +286,7 @@ fn g5_server_that_does_not_start_is_told_in_its_own_words() {
 /// D5, D1: named time zones, also as the server's own, from the first start on.
 #[test]
 fn d5_d1_seed_has_time_zones_where_the_tarball_can_make_them() {
-    for server in SERVERS {
+    for server in series() {
         let zones = server != Server::MySql56;
         let instance = Instance::new(server);
         if zones {

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use mysql::prelude::Queryable;
 use mysql::{Conn, OptsBuilder};
-use real::{Instance, Running, SERVERS, Server, release};
+use real::{Instance, Running, Server, release, series};
 use sandbox::wait_for;
 
 /// The most by which a release may make the snapshot grow.
@@ -29,7 +29,7 @@ fn login(instance: &Instance, user: &str, password: &str) -> mysql::Result<Conn>
 
 #[test]
 fn seed_is_small() {
-    for server in SERVERS {
+    for server in series() {
         let seeds = fs::read_dir(server.built_home().join("mysql/seed")).unwrap();
         let sizes: Vec<u64> = seeds
             .map(|entry| entry.unwrap().metadata().unwrap().len())
@@ -43,7 +43,7 @@ fn seed_is_small() {
 
 #[test]
 fn a1_b5_without_inputs_two_instances_differ_in_uuid_keys_and_password() {
-    for server in SERVERS {
+    for server in series() {
         let start = || {
             let instance = Instance::new(server);
             let running = instance.start(&mut instance.hook("starttest"));
@@ -74,7 +74,7 @@ fn a1_b5_without_inputs_two_instances_differ_in_uuid_keys_and_password() {
 /// The server as somebody would start it who knows nothing of `--init-file`.
 #[test]
 fn b3_seed_lets_nobody_in_by_itself() {
-    for server in SERVERS {
+    for server in series() {
         let instance = Instance::new(server);
         let made = instance.sandbox.outcome(&mut instance.hook("postinstall"));
         assert_eq!(made.code, Some(0), "{}", made.stderr);
@@ -108,7 +108,7 @@ fn has_root_from_elsewhere(root: &mut Conn) -> bool {
 
 #[test]
 fn b7_b9_e4_e5_database_and_accounts_are_made_whenever_they_are_missing() {
-    for server in SERVERS {
+    for server in series() {
         let instance = Instance::new(server);
         let secret = instance
             .sandbox

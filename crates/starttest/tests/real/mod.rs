@@ -24,7 +24,7 @@ use mysql::{Conn, OptsBuilder};
 
 use crate::sandbox::{Sandbox, hand_over, unprivileged, wait_for};
 
-pub use table::{EVERY, Kind, SERVERS, Server, assembled, on_others, others};
+pub use table::{EVERY, Kind, SERVERS, Server, assembled, on_others, others, series};
 
 impl Server {
     pub fn tarball(self) -> PathBuf {

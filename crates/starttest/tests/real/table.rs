@@ -112,6 +112,14 @@ pub fn assembled(name: &str) -> Option<PathBuf> {
         .find(|path| path.to_string_lossy().contains(".tar."))
 }
 
+/// What the tests of each promise take: [`SERVERS`], and in `make torture`, which sets `MOD_SERIES=every`, every other.
+#[allow(clippy::disallowed_methods, reason = "a test is its own main")]
+pub fn series() -> Vec<Server> {
+    let every = std::env::var("MOD_SERIES").is_ok_and(|which| which == "every");
+    let more = if every { others() } else { Vec::new() };
+    SERVERS.into_iter().chain(more).collect()
+}
+
 /// Every server that is not one of [`SERVERS`].
 pub fn others() -> Vec<Server> {
     let more = EVERY.iter().filter(|server| !SERVERS.contains(server));

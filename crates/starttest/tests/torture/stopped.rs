@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use mysql::prelude::Queryable;
 
 use crate::check::{PASSWORD, hook, on_each, start, start_and_check};
-use crate::real::{Instance, Running, SERVERS, Server};
+use crate::real::{Instance, Running, Server, series};
 use crate::sandbox::wait_for;
 
 /// No process namespace protects us here.
 #[test]
 fn g2_g3_term_leaves_no_initialiser_behind() {
-    for server in SERVERS {
+    for server in series() {
         let instance = Instance::new(server);
         // Only the vendor's initialiser takes long enough to be stopped.
         fs::remove_dir_all(instance.home().join("mysql/seed")).unwrap();
@@ -103,7 +103,7 @@ impl Drop for Orphan {
 /// file of the socket, or one whose process id is somebody else's by now.
 #[test]
 fn j3_stale_socket_pid_and_lock_files_do_not_matter() {
-    for server in SERVERS {
+    for server in series() {
         let instance = Instance::new(server);
         drop(start_and_check(server, &instance));
         let run = instance.home().join("mysql/run");
@@ -119,7 +119,7 @@ fn j3_stale_socket_pid_and_lock_files_do_not_matter() {
 
 #[test]
 fn j2_what_filesystems_keep_beside_the_data_does_not_matter() {
-    for server in SERVERS {
+    for server in series() {
         let instance = Instance::new(server);
         for name in ["lost+found", ".snapshot"] {
             fs::create_dir_all(instance.home().join("data").join(name)).unwrap();
