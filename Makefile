@@ -14,7 +14,7 @@ APP ?= mysql
 # The hooks must run in a container whose glibc is from 2010: static, whatever builds them.
 HOST = $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 BUILT = target/$(HOST)/release
-HOOKS = builder postinstall starttest backup
+HOOKS = builder postinstall starttest backup agent
 
 .PHONY: help
 help: ## list the targets

@@ -6,7 +6,8 @@ use mysql::prelude::Queryable;
 use mysql::{Conn, Row};
 
 /// The servers' own, and root, whose password is the service's.
-const OWN: &str = "'root', 'mysql.sys', 'mysql.session', 'mysql.infoschema', 'mariadb.sys', ''";
+const OWN: &str = "'root', 'mysql.sys', 'mysql.session', 'mysql.infoschema', 'mariadb.sys', \
+                   'dotcloud-agent', ''";
 
 /// The statements that make every account, and those that give them their rights, without the closing
 /// semicolon.

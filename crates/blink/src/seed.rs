@@ -154,6 +154,7 @@ fn initialise(
             database: Some(DATABASE),
             ..ServiceAccounts::default()
         },
+        agent: None,
     };
     let opening = Opening::new(&accounts, initialisation.server);
     initialisation

@@ -154,6 +154,7 @@ impl Plan<'_> {
                 database: Some(DATABASE),
                 ..ServiceAccounts::default()
             },
+            agent: None,
         };
         let done = home.join("files").join(DONE);
         let done = sql_literal(&done.to_string_lossy());

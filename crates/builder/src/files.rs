@@ -43,14 +43,17 @@ impl Files {
             }
             copies.push((copy, content));
         }
-        // Whoever pushes no backup has none.
-        let path = approot.join("backup");
-        match fs::read(&path) {
-            Ok(content) => {
-                copies.push((("backup", layout.home().join("backup"), 0o755), content));
+        // Whoever pushes no backup has none, and so with the agent.
+        for copy in [
+            ("backup", layout.home().join("backup"), 0o755),
+            ("agent", layout.agent(), 0o755),
+        ] {
+            let path = approot.join(copy.0);
+            match fs::read(&path) {
+                Ok(content) => copies.push((copy, content)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(FilesError::Read { path, source }),
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(FilesError::Read { path, source }),
         }
         Ok(Self { copies, my_cnf })
     }
@@ -147,15 +150,17 @@ mod tests {
     }
 
     #[test]
-    fn read_backup_goes_along_if_it_is_there() {
+    fn read_backup_and_agent_go_along_if_they_are_there() {
         let (approot, home) = (approot("[mysqld]\n"), tempfile::tempdir().unwrap());
         fs::write(approot.path().join("backup"), "b").unwrap();
+        fs::write(approot.path().join("agent"), "a").unwrap();
         let layout = Layout::new(home.path());
         Files::read(approot.path(), &layout)
             .unwrap()
             .write()
             .unwrap();
         assert_eq!(fs::read(home.path().join("backup")).unwrap(), b"b");
+        assert_eq!(fs::read(home.path().join("agent")).unwrap(), b"a");
     }
 
     #[test]

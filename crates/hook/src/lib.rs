@@ -33,4 +33,4 @@ pub use process::{
     start_in_foreground,
 };
 pub use report::Report;
-pub use stop::{end_by, signal as stop_signal};
+pub use stop::{Busy, end_by, signal as stop_signal};

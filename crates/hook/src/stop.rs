@@ -46,10 +46,12 @@ static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
 /// As long as one exists, a signal is remembered instead of ending us.
 #[derive(Debug)]
-pub(crate) struct Busy(());
+pub struct Busy(());
 
 impl Busy {
-    pub(crate) fn new() -> Self {
+    /// Another one.
+    #[must_use]
+    pub fn new() -> Self {
         RUNNING.fetch_add(1, Ordering::SeqCst);
         Self::set_idle(false);
         Self(())
@@ -59,6 +61,12 @@ impl Busy {
         if let Some(watch) = WATCH.get() {
             watch.idle.store(idle, Ordering::SeqCst);
         }
+    }
+}
+
+impl Default for Busy {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

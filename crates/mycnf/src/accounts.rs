@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use crate::credentials::{Password, SQL_LITERAL_PRELUDE, sql_literal};
 use crate::server::{Flavour, Server, Version};
-use crate::service_accounts::{Secret, ServiceAccounts};
+use crate::service_accounts::{Secret, ServiceAccounts, agent_sql};
 use session::known_state;
 
 /// What no password hashes to; MySQL's and MariaDB's manuals give it for accounts nobody uses.
@@ -75,6 +75,8 @@ pub struct Accounts<'a> {
     pub host_name: &'a str,
     /// What is made besides root, at whichever start it is missing.
     pub service: ServiceAccounts<'a>,
+    /// The password of `agent`'s account, where there is to be one.
+    pub agent: Option<&'a Password>,
 }
 
 impl Accounts<'_> {
@@ -113,6 +115,12 @@ impl Accounts<'_> {
             sql.push_str(&roots);
         }
         sql
+    }
+
+    /// What follows [`Self::opening_sql`] in the same session, and may fail.
+    pub(crate) fn closing_sql(&self, server: &Server) -> String {
+        self.agent
+            .map_or_else(String::new, |password| agent_sql(server, password))
     }
 
     /// Whether no server has a reason to refuse them: short passwords, plain names.
@@ -213,6 +221,7 @@ mod tests {
                 user: Some(("app", &app)),
                 root: None,
             },
+            agent: None,
         };
         let sql = accounts.opening_sql(&server(Flavour::MySql, Version::new(9, 7, 4)));
         let statements: Vec<&str> = sql
@@ -243,6 +252,7 @@ mod tests {
             always: true,
             host_name: "h",
             service: ServiceAccounts::default(),
+            agent: None,
         };
         for (flavour, version, last) in [
             (

@@ -16,15 +16,20 @@ const CACHING_SHA2: Version = Version::new(8, 0, 4);
 pub(crate) const ACTIVE_PLUGINS: &str = "SELECT CAST(PLUGIN_NAME AS BINARY) FROM \
                                          information_schema.PLUGINS WHERE PLUGIN_STATUS='ACTIVE'";
 
+/// The plugin of accounts for which nobody asked for another.
+pub(crate) fn usual_plugin(server: &Server) -> &'static str {
+    if server.version >= CACHING_SHA2 {
+        "caching_sha2_password"
+    } else {
+        "mysql_native_password"
+    }
+}
+
 /// One `ALTER USER` for all accounts of `mysql.user` of which the condition `which` holds: a plugin that
 /// keeps a password stays, any other, and one that the release has not any more, is replaced, because
 /// `IDENTIFIED BY` alone leaves it and lets nobody in.
 pub(crate) fn alter_users(server: &Server, password: &Password, which: &str) -> String {
-    let usual = if server.version >= CACHING_SHA2 {
-        "caching_sha2_password"
-    } else {
-        "mysql_native_password"
-    };
+    let usual = usual_plugin(server);
     let by = sql_literal(&format!(" BY {}", password.sql_literal()));
     let mut sql = String::new();
     // No server has loops outside of stored programs.

@@ -168,6 +168,18 @@ impl Layout {
         self.data().join("mysqldb.initialising")
     }
 
+    /// `~/agent`, which watches the server, if the service has it.
+    #[must_use]
+    pub fn agent(&self) -> PathBuf {
+        self.home.join("agent")
+    }
+
+    /// `~/data/mysql-agent.cnf`, what `agent` logs in with.
+    #[must_use]
+    pub fn agent_credentials(&self) -> PathBuf {
+        self.data().join("mysql-agent.cnf")
+    }
+
     /// `~/data/mysqldb.lock`, locked by whoever may write the data directory: a hook, then the
     /// server it became.
     #[must_use]

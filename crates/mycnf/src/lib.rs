@@ -64,7 +64,7 @@ pub use rendering::{
 };
 pub use seed::{Seed, pack};
 pub use server::{Family, Flavour, ProbeError, SERVER_EXECUTABLES, Series, Server, Version};
-pub use service_accounts::{Secret, ServiceAccounts};
+pub use service_accounts::{AGENT, Secret, ServiceAccounts};
 pub use size::{parse_size, shown_size};
 pub use temporary_server::{PrivateServer, TemporaryServerError};
 pub use time_zones::{NoTimeZones, TimeZones};

@@ -66,6 +66,8 @@ pub struct Opening<'a> {
     pub(crate) root_password: &'a Password,
     passwords: Vec<&'a Password>,
     sql: String,
+    /// What may be refused, at the end of it.
+    closing: String,
     /// The same on every host, to be told from another.
     identity: String,
 }
@@ -84,16 +86,21 @@ impl<'a> Opening<'a> {
         });
         Self {
             root_password: accounts.root_password,
-            passwords: [accounts.root_password].into_iter().chain(user).collect(),
+            passwords: [accounts.root_password]
+                .into_iter()
+                .chain(user)
+                .chain(accounts.agent)
+                .collect(),
             sql: accounts.opening_sql(server),
-            identity: anywhere.opening_sql(server),
+            identity: anywhere.opening_sql(server) + &accounts.closing_sql(server),
+            closing: accounts.closing_sql(server),
         }
     }
 
     /// For an init-file of the real server, where nothing can refuse it: see [`crate::first_unusual`].
     #[must_use]
-    pub fn sql(&self) -> &str {
-        &self.sql
+    pub fn sql(&self) -> String {
+        format!("{}{}", self.sql, self.closing)
     }
 
     /// Whether exactly this was run on `data_dir` before, and nobody's clone took its place since.
@@ -187,7 +194,10 @@ impl<'a> OpenedServer<'a> {
             })
         };
         remove()?;
-        let sql = format!("{}SELECT 1 INTO OUTFILE '{DONE}';\n", opening.sql);
+        let sql = format!(
+            "{}SELECT 1 INTO OUTFILE '{DONE}';\n{}",
+            opening.sql, opening.closing
+        );
         let sql = Inherited::new(sql.as_bytes())
             .map_err(|source| TemporaryServerError::HandOver { source })?;
         let mut arguments: Vec<OsString> = UNDISTURBED.map(OsString::from).into();

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::alter_user::alter_users;
+use crate::alter_user::{alter_users, usual_plugin};
 use crate::credentials::{Password, sql_literal};
 use crate::server::{Flavour, Server, Version};
 
@@ -53,7 +53,7 @@ impl ServiceAccounts<'_> {
             if let Some(database) = self.database {
                 sql.push_str(&grant(server, database, &account));
             }
-            sql.push_str(&change(server, name, secret));
+            sql.push_str(&change(server, (name, "%"), secret));
         }
         if let Some((host, password)) = self.root {
             let account = format!("'root'@{}", sql_literal(host));
@@ -68,19 +68,56 @@ impl ServiceAccounts<'_> {
     }
 }
 
+/// The account of `agent`, which sees what everybody may see who logs in, and comes from this machine
+/// only. (MySQL 5.6 has names of 16 characters.)
+pub const AGENT: &str = "dotcloud-agent";
+
+/// What makes the account of `agent`, or gives it the password: after everything else, so that whatever
+/// is refused of it keeps nothing from anybody.
+pub(crate) fn agent_sql(server: &Server, password: &Password) -> String {
+    let secret = Secret::Password(password.clone());
+    let account = format!("{}@'localhost'", sql_literal(AGENT));
+    // One that everybody who asks can log in with, whatever the server's own choice is.
+    let mysql = server.flavour != Flavour::MariaDb && server.version >= Version::new(5, 7, 6);
+    let identified = if mysql {
+        let plugin = usual_plugin(server);
+        format!("IDENTIFIED WITH {plugin} BY {}", password.sql_literal())
+    } else {
+        identified(&secret)
+    };
+    let since = match server.flavour {
+        Flavour::MariaDb => Version::new(10, 4, 3),
+        Flavour::MySql | Flavour::Percona => Version::new(5, 7, 6),
+    };
+    // It outlives whatever the server's own policy is.
+    let never = if server.version < since {
+        ""
+    } else {
+        " PASSWORD EXPIRE NEVER"
+    };
+    let create = format!(
+        "{} {account} {identified}{never}",
+        verb(server, CREATE_USER)
+    );
+    let mut sql = missing(AGENT, "localhost");
+    sql.push_str(&prepared("@missing", &create));
+    sql.push_str(&change(server, (AGENT, "localhost"), &secret));
+    sql
+}
+
 /// The password for the account, if it was there.
-fn change(server: &Server, name: &str, secret: &Secret) -> String {
-    let literal = sql_literal(name);
+fn change(server: &Server, (name, host): (&str, &str), secret: &Secret) -> String {
+    let (name, host) = (sql_literal(name), sql_literal(host));
     match secret {
         Secret::Password(password)
             if server.flavour != Flavour::MariaDb && server.version >= Version::new(5, 7, 6) =>
         {
-            let which = format!("User={literal} AND Host='%' AND NOT @missing");
+            let which = format!("User={name} AND Host={host} AND NOT @missing");
             alter_users(server, password, &which)
         }
         Secret::Password(_) | Secret::NativeHash(_) => {
             let change = format!(
-                "{} {literal}@'%' {}",
+                "{} {name}@{host} {}",
                 verb(server, "ALTER USER"),
                 identified(secret)
             );

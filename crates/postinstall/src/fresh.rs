@@ -70,7 +70,7 @@ impl FreshDatabase<'_> {
                 "initialised: root is locked until the server gives it its password, nobody else \
                  has an account",
             );
-            return Ok(Some(self.sql.opening.sql().to_owned()));
+            return Ok(Some(self.sql.opening.sql()));
         }
         // What it may refuse has to be known before anybody can connect.
         initialisation.run_with(self.first_run(&[]))?;

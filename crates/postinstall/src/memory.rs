@@ -42,7 +42,8 @@ pub enum MemoryOrigin {
 }
 
 impl MemoryInput {
-    pub(crate) fn from_environment(environment: &Environment) -> Result<Self, SettingsError> {
+    /// From the environment and the cgroup.
+    pub fn from_environment(environment: &Environment) -> Result<Self, SettingsError> {
         let input = ["MYSQL_MEMORY", "MARIADB_MEMORY"]
             .iter()
             .find_map(|name| environment.input(name));

@@ -1,9 +1,11 @@
 //! Root's password and the accounts: written down once the server has accepted them, and given to it
 //! where a refusal still stops everything.
 
+use std::fs;
+
 use hook::Report;
 use mycnf::{
-    Accounts, Credentials, Layout, Opening, Password, Rendered, Server, ServiceAccounts,
+    AGENT, Accounts, Credentials, Layout, Opening, Password, Rendered, Server, ServiceAccounts,
     TemporaryServerError, first_unusual, server_groups, write_private,
 };
 
@@ -81,6 +83,28 @@ fn write(
     Ok(())
 }
 
+/// The password of `agent`'s account, for a service that has one: the one written down, else a fresh one
+/// that is written down here. (Not the socket's own word for who asks: servers know that by a name, and a
+/// container's user may have none.)
+pub(crate) fn agent_password(layout: &Layout) -> Result<Option<Password>, PrepareError> {
+    if !layout.agent().is_file() {
+        return Ok(None);
+    }
+    let path = layout.agent_credentials();
+    let written = fs::read(&path).ok();
+    let written = written.and_then(|bytes| Credentials::parse(&path, &bytes).ok());
+    // A damaged one is replaced: nobody else has it, and the account gets the new one.
+    if let Some(Credentials { password, .. }) = written {
+        return Ok(Some(password));
+    }
+    let credentials = Credentials {
+        user: AGENT.to_owned(),
+        password: Password::random()?,
+    };
+    write_private(&path, &credentials.render(&path))?;
+    Ok(Some(credentials.password))
+}
+
 /// The accounts' SQL for this start.
 pub(crate) struct AccountsSql<'a> {
     pub opening: Opening<'a>,
@@ -93,17 +117,18 @@ pub(crate) struct AccountsSql<'a> {
 impl<'a> AccountsSql<'a> {
     /// `None` if root's password is not known.
     pub(crate) fn new(
-        inputs: &'a AccountInputs,
-        host_name: &'a str,
-        root: &'a RootPassword,
+        settings: &'a Settings,
+        (inputs, passwords): (&'a AccountInputs, (&'a RootPassword, Option<&'a Password>)),
         server: &Server,
         rendered: &Rendered,
     ) -> Option<Self> {
+        let (root, agent) = passwords;
         let root_password = root.password.as_ref()?;
         let accounts = Accounts {
             root_password,
             always: inputs.root_password.is_some(),
-            host_name,
+            host_name: &settings.host_name,
+            agent,
             service: ServiceAccounts {
                 database: inputs.database.as_deref(),
                 user: inputs
@@ -157,7 +182,7 @@ impl<'a> AccountsSql<'a> {
         // Written by SET PERSIST: options that no option file shows.
         let persisted = place.data_dir.join("mysqld-auto.cnf").exists();
         if self.is_safe && !persisted && !root.is_new {
-            return Ok(Some(self.opening.sql().to_owned()));
+            return Ok(Some(self.opening.sql()));
         }
         if root.is_new || !self.opening.is_done(place.data_dir) {
             self.run(place, report)?;

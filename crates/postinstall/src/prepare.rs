@@ -23,7 +23,7 @@ use crate::fresh::FreshDatabase;
 use crate::judgement::{Case, Judgement};
 use crate::locked_out;
 use crate::logs;
-use crate::opening::{AccountsSql, RootPassword};
+use crate::opening::{AccountsSql, RootPassword, agent_password};
 use crate::places::{Places, PlacesError};
 use crate::port;
 use crate::rendering::{self, RenderError};
@@ -155,7 +155,9 @@ impl Case<'_> {
             report.bullet("removed a data directory whose initialisation had not finished");
         }
         let accounts = &judgement.accounts;
-        let sql = AccountsSql::new(accounts, &settings.host_name, &root, server, rendered);
+        let agent = agent_password(layout)?;
+        let passwords = (&root, agent.as_ref());
+        let sql = AccountsSql::new(settings, (accounts, passwords), server, rendered);
         if let Some(take_over) = database {
             report.bullet(format!("kept the data directory {}", data_dir.display()));
             if purpose == Purpose::Serve {

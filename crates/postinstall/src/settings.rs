@@ -11,8 +11,9 @@ use crate::accounts::{AccountInputs, AccountsError};
 use crate::memory::MemoryInput;
 use crate::variables::UnreadVariables;
 
-/// Ports of the platform itself, which every environment has (platform-contract.md §4.3).
-const PLATFORM_PORTS: [&str; 2] = ["PORT_SSH", "PORT_HTTP"];
+/// Ports that are never the database's: those of the platform itself, which every environment has
+/// (platform-contract.md §4.3), and the agent's.
+const OTHER_PORTS: [&str; 3] = ["PORT_SSH", "PORT_HTTP", "PORT_AGENT"];
 
 /// Where there are several ports, this one is the database's.
 const PREFERRED_PORT: &str = "PORT_MYSQL";
@@ -112,7 +113,7 @@ fn port(environment: &Environment) -> Result<Port, SettingsError> {
     let candidates: Vec<(&str, &OsStr)> = environment
         .iter()
         .filter_map(|(name, value)| Some((name.to_str()?, value)))
-        .filter(|(name, _)| name.starts_with("PORT_") && !PLATFORM_PORTS.contains(name))
+        .filter(|(name, _)| name.starts_with("PORT_") && !OTHER_PORTS.contains(name))
         .collect();
     let seen = || {
         candidates

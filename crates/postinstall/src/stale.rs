@@ -11,6 +11,7 @@ use thiserror::Error;
 /// What hooks left of the files that are written under the lock.
 pub(crate) fn discard_unfinished_writes(layout: &Layout) -> Result<(), WriteError> {
     discard_unfinished(&layout.credentials())?;
+    discard_unfinished(&layout.agent_credentials())?;
     discard_unfinished(&layout.option_file())?;
     discard_unfinished(&layout.accepted_options())
 }

@@ -39,7 +39,11 @@ pub(crate) fn close(layout: &Layout, data_dir: &Path) -> Result<(), VolumeError>
 }
 
 fn close_all(layout: &Layout, data_dir: &Path) -> io::Result<()> {
-    for path in [layout.credentials(), layout.lock()] {
+    for path in [
+        layout.credentials(),
+        layout.agent_credentials(),
+        layout.lock(),
+    ] {
         set(&path, 0o600, |_| true)?;
     }
     for path in dumps(layout, data_dir) {

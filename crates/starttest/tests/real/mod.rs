@@ -81,9 +81,10 @@ fn hand_over_dir(dir: &Path) {
 const OURS: &str = match (
     option_env!("CARGO_BIN_EXE_starttest"),
     option_env!("CARGO_BIN_EXE_backup"),
+    option_env!("CARGO_BIN_EXE_agent"),
 ) {
-    (Some(path), _) | (_, Some(path)) => path,
-    (None, None) => "",
+    (Some(path), _, _) | (_, Some(path), _) | (_, _, Some(path)) => path,
+    (None, None, None) => "",
 };
 
 /// A hook of the same build as ours.
