@@ -116,6 +116,7 @@ check: ## formatting, lints, licences and documentation, all warnings denied
 	@scripts/setup check
 	cargo fmt --all --check
 	scripts/lints-inherited
+	scripts/check-kubernetes
 	cargo clippy --quiet --locked --workspace --all-targets -- --deny warnings
 	target/tools/bin/cargo-deny --all-features --log-level error check bans licenses sources
 	RUSTDOCFLAGS="--deny warnings" cargo doc --quiet --locked --workspace --no-deps --document-private-items
