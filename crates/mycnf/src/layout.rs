@@ -34,6 +34,12 @@ impl Layout {
         }
     }
 
+    /// Whether it is below a home that cannot be written.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.sealed
+    }
+
     /// Where a file that is made at every start is: `usual`, from `~`, or by its name in
     /// [`Layout::run_dir`].
     fn made_at_start(&self, usual: &str, in_run_dir: &str) -> PathBuf {

@@ -280,6 +280,12 @@ impl Rendering<'_> {
         if mysql && version >= Version::new(8, 0, 11) {
             self.fill_x_plugin(layout);
         }
+        // A directory that is mounted for any user, above the pid file: no other place would do.
+        if mysql && version >= Version::new(8, 0, 13) && layout.is_sealed() {
+            let option = "log-error-suppression-list";
+            let why = "the run directory is mounted for whatever user the container has";
+            self.fill(option, option, b"MY-011810", why);
+        }
         if mysql && version >= Version::new(8, 0, 0) && !settings.keeps_changes {
             self.fill_binary_log(layout);
         }

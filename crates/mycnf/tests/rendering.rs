@@ -519,3 +519,41 @@ fn render_binary_log_is_off_unless_it_is_wanted_or_there() {
     fs::write(dir.path().join("binlog.index"), "").unwrap();
     assert!(!is_off(&my_cnf, MYSQL_9), "replicas may hang on it");
 }
+
+#[test]
+fn sealed_home_a_run_directory_for_any_user_is_no_warning() {
+    let with = |layout: &Layout, text: &str, (flavour, version)| {
+        let template = OptionFile::parse(Path::new("my.cnf"), text.as_bytes()).unwrap();
+        let settings = Settings {
+            layout,
+            port: 41000,
+            flavour,
+            version,
+            bind_address: None,
+            memory: Memory {
+                budget: 1 << 30,
+                bound: 1 << 30,
+            },
+            persisted: &Persisted::default(),
+            slow_log: None,
+            keeps_changes: false,
+        };
+        let rendered = render_my_cnf(&template, &settings).unwrap();
+        let option = ["log-error-suppression-list"];
+        let found = option.map(|option| rendered.file.get(&["mysqld"], option));
+        let [found] = found;
+        found.and_then(|found| found.value).map(String::from_utf8)
+    };
+    let (usual, sealed) = (Layout::new("/h"), Layout::sealed("/h"));
+    let own = "[mysqld]\nlog_error_suppression_list = MY-010055\n";
+    for (layout, text, server, expected) in [
+        (&usual, "", MYSQL_9, None),
+        (&sealed, "", MYSQL_9, Some("MY-011810")),
+        (&sealed, own, MYSQL_9, Some("MY-010055")),
+        (&sealed, "", MYSQL_5_6, None),
+        (&sealed, "", MARIADB, None),
+    ] {
+        let found = with(layout, text, server).map(Result::unwrap);
+        assert_eq!(found.as_deref(), expected);
+    }
+}

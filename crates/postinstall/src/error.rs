@@ -1,6 +1,7 @@
 //! What to do about each failure on the way to a server that can be started.
 
 use std::io;
+use std::path::Path;
 
 use hook::{Advice, CommandError, Explain, Kind};
 use mycnf::{
@@ -15,6 +16,7 @@ use crate::prepare::PrepareError;
 use crate::rendering::RenderError;
 use crate::settings::SettingsError;
 use crate::variables::VariableError;
+use crate::volumes;
 
 /// Why postinstall failed.
 #[derive(Debug, Error)]
@@ -140,10 +142,10 @@ impl Explain for PrepareError {
             ),
             Self::Volume(error) => error.advice(),
             Self::Probe(error) => probe(error),
-            Self::MakeDirectory { .. }
-            | Self::Write(_)
-            | Self::Lineage(_)
-            | Self::Lock(LockError::Open { .. }) => room_or_rights(),
+            Self::MakeDirectory { path, source } | Self::Lock(LockError::Open { path, source }) => {
+                denied(path, source, ROOM_OR_RIGHTS)
+            }
+            Self::Write(_) | Self::Lineage(_) => room_or_rights(),
             Self::Lock(LockError::Held { holder, .. }) => environment(&format!(
                 "stop that process ('kill {holder}' stops a server cleanly), start again; two \
                  servers on one data directory would destroy it"
@@ -177,7 +179,11 @@ impl Explain for PrepareError {
             ),
             Self::Password(_) => environment("set MYSQL_ROOT_PASSWORD to a password, push again"),
             Self::Render(error) => render(error),
-            Self::Inspect(_) => environment("make it readable for this user, start again"),
+            Self::Inspect(error) => denied(
+                &error.path,
+                &error.source,
+                "make it readable for this user, start again",
+            ),
             Self::TakeOver(error) => error.advice(),
             Self::Unrecognised { names, .. } => environment(unrecognised(names)),
             Self::DataRequired { .. } => environment(
@@ -271,11 +277,11 @@ fn include(error: &IncludeError) -> Advice {
     }
 }
 
+const ROOM_OR_RIGHTS: &str =
+    "make room on the disk, or make the directory writable for this user, start again";
+
 fn room_or_rights() -> Advice {
-    Advice::new(
-        Kind::Environment,
-        "make room on the disk, or make the directory writable for this user, start again",
-    )
+    Advice::new(Kind::Environment, ROOM_OR_RIGHTS)
 }
 
 fn probe(error: &ProbeError) -> Advice {
@@ -311,11 +317,11 @@ fn initialise(error: &InitialiseError) -> Advice {
         {
             advice("let ~/data be the link or the mount point, not what is in it; start again")
         }
-        InitialiseError::Prepare { .. }
-        | InitialiseError::PrepareAccounts { .. }
-        | InitialiseError::PutInPlace { .. } => {
-            advice("make room on the disk, or make it writable for this user, start again")
+        InitialiseError::Prepare { path, source }
+        | InitialiseError::PutInPlace { path, source } => {
+            denied(path, source, ROOM_OR_RIGHTS_FOR_IT)
         }
+        InitialiseError::PrepareAccounts { .. } => advice(ROOM_OR_RIGHTS_FOR_IT),
         InitialiseError::FindInitialiser { .. } | InitialiseError::ReadSystemTables { .. } => {
             advice("push the vendor's tarball, or repack it again: it was cut too short")
         }
@@ -335,6 +341,19 @@ fn initialise(error: &InitialiseError) -> Advice {
             advice(next).detail(evidence)
         }
     }
+}
+
+const ROOM_OR_RIGHTS_FOR_IT: &str =
+    "make room on the disk, or make it writable for this user, start again";
+
+/// `usual`, unless `path` is another user's volume.
+fn denied(path: &Path, source: &io::Error, usual: &str) -> Advice {
+    let denied = source.kind() == io::ErrorKind::PermissionDenied;
+    let owners = denied.then(|| volumes::owners_way(path)).flatten();
+    Advice::new(
+        Kind::Environment,
+        owners.unwrap_or_else(|| usual.to_owned()),
+    )
 }
 
 fn first_run(error: &FirstRunError) -> Advice {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use hook::{Advice, Explain, Kind};
 use mycnf::Layout;
 use rustix::fs::{Access, access};
+use rustix::process::{getegid, geteuid};
 use thiserror::Error;
 
 /// Sealed, if a read-only root or another owner keeps us from writing the home itself.
@@ -49,7 +50,7 @@ fn close_all(layout: &Layout, data_dir: &Path) -> io::Result<()> {
     for path in dumps(layout, data_dir) {
         set(&path, 0o600, |_| true)?;
     }
-    for path in [data_dir.to_owned(), layout.logs()] {
+    for path in [data_dir.to_owned(), layout.logs(), layout.run_dir()] {
         set(&path, 0o700, |mode| mode & 0o022 != 0)?;
     }
     Ok(())
@@ -80,6 +81,29 @@ fn set(path: &Path, mode: u32, is_wrong: impl Fn(u32) -> bool) -> io::Result<()>
         Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// What to do about `path`, which this user may not enter or write: who may, if that is another user.
+pub(crate) fn owners_way(path: &Path) -> Option<String> {
+    let mut places = path.ancestors().take(2);
+    let found = places.find_map(|path| fs::metadata(path).ok())?;
+    let us = format!("{}:{}", geteuid().as_raw(), getegid().as_raw());
+    way_of(found.uid(), found.gid(), &us)
+}
+
+fn way_of(uid: u32, gid: u32, us: &str) -> Option<String> {
+    let give = format!("(chown -R {us})");
+    if us.split(':').next() == Some(&uid.to_string()) {
+        return None;
+    }
+    Some(if uid == 0 {
+        format!("it belongs to root: give it to this user {give}, start again")
+    } else {
+        format!(
+            "it belongs to user {uid}: run as that user (--user {uid}:{gid} in Docker, runAsUser in Kubernetes), \
+             or give it to this one {give}, start again"
+        )
+    })
 }
 
 /// What is mounted does not do.
@@ -126,6 +150,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn way_of_names_the_owner() {
+        for (uid, gid, way) in [
+            (
+                999,
+                998,
+                Some(
+                    "it belongs to user 999: run as that user (--user 999:998 in Docker, runAsUser in \
+                     Kubernetes), or give it to this one (chown -R 1000:33), start again",
+                ),
+            ),
+            (
+                0,
+                33,
+                Some("it belongs to root: give it to this user (chown -R 1000:33), start again"),
+            ),
+            (1000, 0, None),
+        ] {
+            assert_eq!(way_of(uid, gid, "1000:33").as_deref(), way);
+        }
+        assert_eq!(owners_way(tempfile::tempdir().unwrap().path()), None);
+    }
+
+    #[test]
     fn close_takes_back_what_a_volume_gave_its_group() {
         let home = tempfile::tempdir().unwrap();
         let layout = Layout::new(home.path());
@@ -133,6 +180,7 @@ mod tests {
         close(&layout, &data_dir).unwrap();
         fs::create_dir_all(&data_dir).unwrap();
         fs::create_dir_all(layout.logs()).unwrap();
+        fs::create_dir_all(layout.run_dir()).unwrap();
         let dump = layout.data().join("mysqldb-before-10.11.19.sql");
         let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
         let give = |path: &Path, mode| {
@@ -144,12 +192,14 @@ mod tests {
         }
         give(&data_dir, 0o2770);
         give(&layout.logs(), 0o750);
+        give(&layout.run_dir(), 0o1777);
         give(&layout.data(), 0o2775);
         close(&layout, &data_dir).unwrap();
         for path in [layout.credentials(), layout.lock(), dump] {
             assert_eq!(mode(&path), 0o600, "{}", path.display());
         }
         assert_eq!(mode(&data_dir), 0o700);
+        assert_eq!(mode(&layout.run_dir()), 0o700, "as an image has it");
         assert_eq!(mode(&layout.logs()), 0o750, "its owner lets the group read");
         assert_eq!(mode(&layout.data()), 0o2775, "a mount point");
     }
