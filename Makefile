@@ -105,6 +105,20 @@ bench-blink: ## measure blink against pytest-mysql and mysql-memory-server: a qu
 	$(MAKE) --no-print-directory hooks
 	scripts/bench-blink
 
+.PHONY: try-image
+try-image: ## run MySQL's image in docker, podman and containerd, which are Debian's (needs root)
+	@scripts/setup run mysql-9
+	$(MAKE) --no-print-directory hooks
+	scripts/image mysql-9
+	scripts/try-image
+
+.PHONY: bench-image
+bench-image: ## measure MySQL's image: its size, and first starts against the official image's sequence (needs root)
+	@scripts/setup run mysql-9
+	$(MAKE) --no-print-directory hooks
+	scripts/image mysql-9
+	scripts/bench-image
+
 .PHONY: bench-dbdeployer
 bench-dbdeployer: ## measure against dbdeployer, which is built below target/
 	@scripts/setup bench

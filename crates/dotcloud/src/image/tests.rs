@@ -151,6 +151,48 @@ fn make_layout_leads_from_either_index_to_the_layers() {
     }
 }
 
+/// As others read it.
+#[test]
+fn make_oci_spec_and_skopeo_take_it() {
+    let (_dir, made, out) = made("a", YML);
+    let all = files(File::open(&out).unwrap());
+    let blob =
+        |digest: &oci_spec::image::Digest| &all[&format!("blobs/sha256/{}", digest.digest())].1[..];
+    let index = oci_spec::image::ImageIndex::from_reader(&all["index.json"].1[..]).unwrap();
+    let manifest = &index.manifests()[0];
+    let manifest = oci_spec::image::ImageManifest::from_reader(blob(manifest.digest())).unwrap();
+    let config = manifest.config();
+    let config = oci_spec::image::ImageConfiguration::from_reader(blob(config.digest())).unwrap();
+    assert_eq!(config.rootfs().diff_ids().len(), manifest.layers().len());
+    assert_eq!(
+        config.history().as_ref().unwrap().len(),
+        manifest.layers().len()
+    );
+    for layer in manifest.layers() {
+        assert_eq!(layer.size(), blob(layer.digest()).len() as u64);
+    }
+    let skopeo = |format: &str, from: &str| {
+        let mut command = std::process::Command::new("skopeo");
+        command.args(["inspect", "--format", format]);
+        // Of several names it wants one.
+        let path = out.display();
+        command
+            .arg(format!("{from}:{path}:docker.io/me/db:1"))
+            .output()
+    };
+    let Ok(digest) = skopeo("{{.Digest}}", "oci-archive") else {
+        eprintln!("SKIPPED: skopeo is not installed, so nobody else read the image");
+        return;
+    };
+    let said = |output: std::process::Output| {
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(said(digest), made.digest);
+    let layers = skopeo("{{len .Layers}} {{.Os}}", "docker-archive").unwrap();
+    assert_eq!(said(layers), "3 linux");
+}
+
 #[test]
 fn make_configuration_says_what_dotcloud_yml_says() {
     let (_dir, _, out) = made("a", YML);
