@@ -8,6 +8,7 @@ mod changes;
 mod destination;
 mod elsewhere;
 mod fetch;
+mod health;
 mod manifest;
 mod moment;
 mod plan;
@@ -16,6 +17,7 @@ mod prune;
 mod record;
 mod restic;
 mod restore;
+mod schedule;
 mod scratch;
 mod send;
 mod take;
@@ -29,6 +31,7 @@ use thiserror::Error;
 use crate::build_file::BuildFileError;
 use crate::handover::HandoverError;
 use crate::host::files::FileError;
+use crate::host::timer::TimerError;
 use crate::model::application::InstanceName;
 use crate::network::wiring::WiringError;
 use crate::runtime::RuntimeError;
@@ -39,12 +42,14 @@ use crate::state::store::StoreError;
 pub(crate) use catalogue::catalogue;
 pub(crate) use changes::changes;
 pub(crate) use destination::Destination;
+pub(crate) use health::{Health, State, tell};
 pub(crate) use moment::Moment;
 pub(crate) use plan::{Question, plan};
 pub(crate) use program::{line_of, lines_of};
 pub(crate) use prune::{Keep, prune};
 pub(crate) use record::{Failure, Kind, Record, Records, pick};
 pub(crate) use restore::{Replay, Restored, Source, restore};
+pub(crate) use schedule::{Calendar, Often, Schedule};
 pub(crate) use scratch::verify;
 pub(crate) use send::send;
 pub(crate) use take::take;
@@ -73,6 +78,14 @@ pub(crate) enum BackupError {
     },
     #[error("{problem}")]
     Problem { problem: String },
+    #[error("'{text}' is none of always, daily, weekly and monthly")]
+    HowOften { text: String },
+    #[error("without --every, --verify tries a backup out, and takes neither --to nor --keep")]
+    VerifyAlone,
+    #[error("the program of --notify failed")]
+    Notify { source: Box<CommandError> },
+    #[error(transparent)]
+    Timer(#[from] TimerError),
     #[error("there is no backup '{id}' of {whom}")]
     Unknown { id: String, whom: String },
     #[error("there is no backup of the application '{application}' in {repository}")]

@@ -8,7 +8,7 @@ use clap_complete::Shell;
 
 pub(crate) use arguments::{
     Backup, Backups, Create, Deploy, Dlogs, Env, Form, Image, Logs, Origin, Period, Protocol, Push,
-    Restore, Run, Status, Upload,
+    Restore, Run, Status, Up, Upload,
 };
 
 use crate::cli::scaling::Scaling;
@@ -346,16 +346,10 @@ and so it is, by name, for an instance that does not answer in the time that a
 push would give it (DOTCLOUD_LAUNCH_LIMIT, 60).
 
 Examples:
-  dotcloud up                 every application; README has a systemd unit for it
+  dotcloud up                 every application
+  dotcloud up --at-boot       now and whenever the machine has started, by systemd or cron
   dotcloud up -A mysql        only this one, also after 'dotcloud down'")]
-    Up {
-        /// Do not wait until the services answer
-        #[arg(long, conflicts_with = "as_copy")]
-        no_wait: bool,
-        /// Make a copied state directory one of its own, and deploy what is in it at new ports
-        #[arg(long, conflicts_with = "application")]
-        as_copy: bool,
-    },
+    Up(Up),
     /// Stop the application, keeping everything
     #[command(after_help = "\
 Every process ends, the public addresses too; containers and ~/data stay.
@@ -386,7 +380,10 @@ Examples:
   dotcloud backup --to restic:sftp:me@host:/srv/backups --password-file ~/.restic
   dotcloud backup --to 'exec:./archive.sh'
   dotcloud backup --keep 7d,4w,6m
-  dotcloud backup --verify latest")]
+  dotcloud backup --verify latest
+  dotcloud backup --every day --keep 7d,4w,6m --verify weekly --notify ~/mail-me
+  dotcloud backup --ship --every minute    what was changed, for 'restore --at'
+  dotcloud backup --never")]
     Backup(Backup),
     /// List the backups
     #[command(after_help = "\

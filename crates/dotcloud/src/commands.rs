@@ -26,6 +26,7 @@ mod restart;
 mod restore;
 mod run;
 mod scale;
+mod schedule;
 mod status;
 mod table;
 mod traffic;
@@ -44,6 +45,7 @@ use crate::error::Error;
 use crate::host::lock::Lock;
 use crate::host::ownership::Owners;
 use crate::host::stage;
+use crate::host::timer::Caller;
 use crate::model::application::{Application, InstanceName, Selection};
 use crate::network::gateway;
 use crate::output::console;
@@ -136,6 +138,7 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
         platform,
         owners: Owners::of(environment),
         global: cli.global,
+        caller: Caller::find(environment),
         directory: std::env::current_dir().map_err(|source| Error::WorkingDirectory { source })?,
     };
     match cli.verb {
@@ -165,8 +168,7 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
         Verb::Dlogs(arguments) => deployments::dlogs(&call, &arguments),
         Verb::Env(action) => env::env(&call, action),
         Verb::Open { service } => open::open(&call, service.as_ref()),
-        Verb::Up { as_copy: true, .. } => copy::up(&call),
-        Verb::Up { no_wait, .. } => up::up(&call, no_wait),
+        Verb::Up(arguments) => up::verb(&call, &arguments),
         Verb::Down => down::down(&call),
         Verb::Backup(arguments) => backup::backup(&call, &arguments),
         Verb::Backups(arguments) => backups::backups(&call, &arguments),
@@ -188,6 +190,8 @@ struct Call {
     /// Whose files decide what we do.
     owners: Owners,
     global: Global,
+    /// Who would call us later.
+    caller: Option<Caller>,
     /// Where the user is.
     directory: PathBuf,
 }

@@ -10,3 +10,4 @@ pub(crate) mod ownership;
 pub(crate) mod stage;
 pub(crate) mod supervisord;
 pub(crate) mod system_packages;
+pub(crate) mod timer;

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::BackupError;
@@ -14,7 +15,7 @@ use super::record::{Kind, Record, Records};
 use crate::model::application::InstanceName;
 
 /// How many days, weeks and months back one backup each is kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Keep {
     days: usize,
     weeks: usize,

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::BackupError;
 use super::destination::Destination;
+use super::health::Notes;
 use super::manifest::Manifest;
+use super::schedule::Schedule;
 use crate::host::files::{self, FileError};
 use crate::model::application::InstanceName;
 
@@ -51,6 +53,14 @@ impl Kind {
         }
     }
 
+    /// In a word.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Copy => "copies",
+            Self::Changes => "changes",
+        }
+    }
+
     /// What is added to the names and tags of a backup of that kind.
     pub(super) fn suffix(self) -> &'static str {
         match self {
@@ -80,6 +90,9 @@ pub(crate) struct Failure {
     /// In seconds since 1970.
     pub(crate) when: i64,
     pub(crate) why: String,
+    /// What follows cannot mend it.
+    #[serde(default)]
+    pub(crate) lasts: bool,
 }
 
 /// The one of `all` that is called `id`, or the latest, of `instance`, if that is said.
@@ -132,7 +145,7 @@ impl Records {
     }
 
     /// What they are of.
-    pub(super) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> Kind {
         self.kind
     }
 
@@ -174,7 +187,7 @@ impl Records {
     }
 
     /// The last one of `instance`.
-    pub(super) fn last(&self, instance: &InstanceName) -> Result<Option<Record>, BackupError> {
+    pub(crate) fn last(&self, instance: &InstanceName) -> Result<Option<Record>, BackupError> {
         let whose = instance.to_string();
         let mut own = self.all()?;
         own.retain(|record| record.instance == whose);
@@ -204,13 +217,61 @@ impl Records {
     ) -> Result<(), BackupError> {
         let path = self.failure_path(instance);
         let Some(failure) = failure else {
+            let notes = Notes {
+                good: Some(jiff::Timestamp::now().as_second()),
+                ..self.notes(instance)
+            };
+            self.note_down(instance, &notes)?;
             return Ok(files::remove(&path)?);
         };
-        let text = serde_json::to_vec_pretty(failure).map_err(|source| BackupError::Damaged {
-            path: path.clone(),
-            source,
-        })?;
-        Ok(files::replace(&path, &text, 0o600)?)
+        write(&path, failure)
+    }
+
+    /// What is kept of `instance`. What cannot be read begins anew.
+    pub(super) fn notes(&self, instance: &InstanceName) -> Notes {
+        let text = fs::read(self.notes_path(instance)).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    /// Keeps that.
+    pub(super) fn note_down(
+        &self,
+        instance: &InstanceName,
+        notes: &Notes,
+    ) -> Result<(), BackupError> {
+        write(&self.notes_path(instance), notes)
+    }
+
+    fn notes_path(&self, instance: &InstanceName) -> PathBuf {
+        let suffix = self.kind.suffix();
+        self.directory.join(format!("{instance}{suffix}.notes"))
+    }
+
+    /// When they are made, if the machine has them made.
+    pub(crate) fn schedule(&self) -> Result<Option<Schedule>, BackupError> {
+        let path = self.schedule_path();
+        match fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text)
+                .map(Some)
+                .map_err(|source| BackupError::Damaged { path, source }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(files::failed("read", &path)(source).into()),
+        }
+    }
+
+    /// Keeps that.
+    pub(crate) fn save_schedule(&self, schedule: &Schedule) -> Result<(), BackupError> {
+        write(&self.schedule_path(), schedule)
+    }
+
+    /// The machine has none made any more.
+    pub(crate) fn remove_schedule(&self) -> Result<(), BackupError> {
+        Ok(files::remove(&self.schedule_path())?)
+    }
+
+    fn schedule_path(&self) -> PathBuf {
+        let suffix = self.kind.suffix();
+        self.directory.join(format!("schedule{suffix}.json"))
     }
 
     fn failure_path(&self, instance: &InstanceName) -> PathBuf {
@@ -235,12 +296,7 @@ impl Records {
 
     /// Adds a backup, or what is newly known of one.
     pub(crate) fn save(&self, record: &Record) -> Result<(), BackupError> {
-        let path = self.list().join(format!("{}.json", record.id));
-        let text = serde_json::to_vec_pretty(record).map_err(|source| BackupError::Damaged {
-            path: path.clone(),
-            source,
-        })?;
-        Ok(files::replace(&path, &text, 0o600)?)
+        write(&self.list().join(format!("{}.json", record.id)), record)
     }
 
     /// Forgets one that is not there any more.
@@ -259,6 +315,14 @@ impl Records {
         files::remove(&self.staging())?;
         files::create_directory(&self.staging(), 0o700)
     }
+}
+
+fn write(path: &Path, content: &impl Serialize) -> Result<(), BackupError> {
+    let text = serde_json::to_vec_pretty(content).map_err(|source| BackupError::Damaged {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(files::replace(path, &text, 0o600)?)
 }
 
 #[cfg(test)]

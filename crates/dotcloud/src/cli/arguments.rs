@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::backup::Keep;
+use crate::backup::{Calendar, Keep};
 use crate::image::Tag;
 use crate::model::application::Selection;
 use crate::model::runtime_choice::RuntimeChoice;
@@ -272,14 +272,51 @@ pub(crate) struct Backup {
     #[arg(long, value_name = "FILE", requires = "to")]
     pub(crate) password_file: Option<PathBuf>,
     /// Then keep one of each of so many days, weeks and months, such as 7d,4w,6m
-    #[arg(long, value_name = "DAYS,WEEKS,MONTHS", conflicts_with = "verify")]
+    #[arg(long, value_name = "DAYS,WEEKS,MONTHS")]
     pub(crate) keep: Option<Keep>,
-    /// Try out a backup that was made before
-    #[arg(long, value_name = "ID|latest", conflicts_with = "to")]
+    /// Try out a backup that was made before; with --every: how often the newest one is (always, daily,
+    /// weekly, monthly)
+    #[arg(long, value_name = "ID|latest|OFTEN")]
     pub(crate) verify: Option<String>,
     /// Only what was changed since the last time, for 'restore --at'
     #[arg(long, conflicts_with_all = ["verify", "keep"])]
     pub(crate) ship: bool,
+    /// Have it done from now on: every minute, hour, day, week, or five fields of cron
+    #[arg(long, value_name = "WHEN", conflicts_with = "never")]
+    pub(crate) every: Option<Calendar>,
+    /// With --every: run this program when backups begin to fail, are missed, or are good again
+    #[arg(long, value_name = "PROGRAM", requires = "every")]
+    pub(crate) notify: Option<String>,
+    /// Have it done no more
+    #[arg(long, conflicts_with_all = ["verify", "keep", "to", "selections"])]
+    pub(crate) never: bool,
+    /// What the machine calls
+    #[arg(long, hide = true, value_name = "KIND")]
+    pub(crate) scheduled: Option<String>,
+}
+
+/// Arguments of `up`.
+#[derive(Args, Debug)]
+pub(crate) struct Up {
+    /// Do not wait until the services answer
+    #[arg(long, conflicts_with = "as_copy")]
+    pub(crate) no_wait: bool,
+    /// Make a copied state directory one of its own, and deploy what is in it at new ports
+    #[arg(long, conflicts_with = "application")]
+    pub(crate) as_copy: bool,
+    #[command(flatten)]
+    pub(crate) boot: Boot,
+}
+
+/// What happens when the machine starts.
+#[derive(Args, Debug)]
+pub(crate) struct Boot {
+    /// Have it done when the machine has started, too
+    #[arg(long, conflicts_with_all = ["as_copy", "application"])]
+    pub(crate) at_boot: bool,
+    /// Have it done no more
+    #[arg(long, conflicts_with_all = ["no_wait", "as_copy", "application", "at_boot"])]
+    pub(crate) no_at_boot: bool,
 }
 
 /// Arguments of `backups`.

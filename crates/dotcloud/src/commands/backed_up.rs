@@ -1,46 +1,33 @@
-//! How old the backups of an instance are, for `info`.
+//! How old the backups of an instance are, for `info` and `status`.
 
 use serde_json::{Value, json};
 
 use super::Call;
 use super::backups::date;
-use crate::backup::{Failure, Records};
+use crate::backup::{Health, Kind, Records, State};
 use crate::model::application::{Application, InstanceName};
-
-/// What is known of them.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Known {
-    /// When the last one was made, in seconds since 1970.
-    last: Option<i64>,
-    /// When one was last tried out.
-    verified: Option<i64>,
-}
 
 fn known(
     call: &Call,
     application: &Application,
     name: &InstanceName,
-) -> Option<(Known, Option<Failure>)> {
+) -> Option<(Health, Option<Health>)> {
     let directory = call.platform.store.backups(&application.name);
     // Of an application without backups nothing is made.
     if !directory.is_dir() {
         return None;
     }
     let records = Records::open(directory).ok()?;
-    let mut known = Known::default();
-    for record in records.all().ok()? {
-        if record.instance == name.to_string() {
-            known.last = Some(record.taken);
-            known.verified = known.verified.max(record.verified.map(|found| found.when));
-        }
-    }
-    let failure = records.failure(name);
-    (known != Known::default() || failure.is_some()).then_some((known, failure))
+    let now = jiff::Timestamp::now().as_second();
+    let health = |kind| Health::of(&records.of(kind), name, now).ok();
+    let (copies, changes) = (health(Kind::Copy)?, health(Kind::Changes));
+    let changes = changes.filter(|health| health.state != State::Never);
+    (copies.state != State::Never || changes.is_some()).then_some((copies, changes))
 }
 
 /// As lines; none if there never was one.
 pub(super) fn lines(call: &Call, application: &Application, name: &InstanceName) -> Vec<String> {
-    let Some((known, failure)) = known(call, application, name) else {
+    let Some((copies, changes)) = known(call, application, name) else {
         return Vec::new();
     };
     let now = jiff::Timestamp::now().as_second();
@@ -51,30 +38,55 @@ pub(super) fn lines(call: &Call, application: &Application, name: &InstanceName)
     };
     let mut lines = vec![format!(
         "last backup {}, tried out {}",
-        told(known.last),
-        told(known.verified)
+        told(copies.last),
+        told(copies.verified)
     )];
-    lines.extend(failure.map(|failure| {
-        format!(
-            "THE LAST ONE FAILED {} ago: {}",
+    lines.extend(wrong(&copies, "BACKUP", now));
+    if let Some(changes) = changes {
+        lines.push(format!("changes copied {}", told(changes.last)));
+        lines.extend(wrong(&changes, "COPY OF CHANGES", now));
+    }
+    lines
+}
+
+/// What nobody should overlook.
+fn wrong(health: &Health, what: &str, now: i64) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(failure) = &health.failure {
+        lines.push(format!(
+            "THE LAST {what} FAILED {} ago: {}",
             age(now - failure.when),
             failure.why
-        )
-    }));
+        ));
+    }
+    if let Some(due) = health.missed {
+        lines.push(format!(
+            "A {what} WAS MISSED: due {} ago, and nobody made it",
+            age(now - due)
+        ));
+    }
     lines
 }
 
 /// The same for programs.
 pub(super) fn value(call: &Call, application: &Application, name: &InstanceName) -> Value {
-    known(call, application, name).map_or(Value::Null, |(known, failure)| {
-        json!({
-            "last": known.last.map(date),
-            "verified": known.verified.map(date),
-            "failed": failure.map(|failure| json!({
-                "date": date(failure.when),
-                "error": failure.why,
-            })),
-        })
+    known(call, application, name).map_or(Value::Null, |(copies, changes)| {
+        let mut value = described(&copies);
+        value["verified"] = copies.verified.map(date).into();
+        value["changes"] = changes.as_ref().map_or(Value::Null, described);
+        value
+    })
+}
+
+fn described(health: &Health) -> Value {
+    json!({
+        "state": health.state.name(),
+        "last": health.last.map(date),
+        "missed": health.missed.map(date),
+        "failed": health.failure.as_ref().map(|failure| json!({
+            "date": date(failure.when),
+            "error": failure.why,
+        })),
     })
 }
 

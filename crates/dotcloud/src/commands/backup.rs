@@ -1,12 +1,12 @@
 //! `backup`: a copy of what an instance keeps, somewhere else; or a trial of one that was made before.
 
-use super::{Call, check_service};
-use crate::backup::{self, BackupError, Destination, Failure, Kind, Record, Records};
+use super::{Call, check_service, schedule};
+use crate::backup::{self, BackupError, Destination, Failure, Keep, Kind, Record, Records};
 use crate::cli::Backup;
 use crate::error::Error;
 use crate::handover;
 use crate::host::lock::Lock;
-use crate::model::application::{Application, InstanceName};
+use crate::model::application::{Application, InstanceName, Selection};
 use crate::output::console;
 use crate::output::deployment_log::DeploymentLog;
 
@@ -23,29 +23,61 @@ pub(super) fn backup(call: &Call, arguments: &Backup) -> Result<(), Error> {
         .as_ref()
         .map(|path| call.directory.join(path));
     let destination = Destination::parse(arguments.to.as_deref(), password_file.as_deref())?;
+    let more = arguments.to.is_some() || arguments.keep.is_some();
+    if arguments.every.is_none() && arguments.verify.is_some() && more {
+        return Err(BackupError::VerifyAlone.into());
+    }
     call.defer_signals()?;
     let _own = lock_backups(call, &name)?;
-    let records = Records::open(platform.store.backups(&name))?;
+    let mut records = Records::open(platform.store.backups(&name))?;
+    let scheduled = arguments.scheduled.as_deref();
+    if arguments.ship || scheduled == Some(Kind::Changes.name()) {
+        records = records.of(Kind::Changes);
+    }
+    if arguments.every.is_some() {
+        return schedule::install(call, &name, arguments, destination, &records);
+    }
+    if arguments.never {
+        return schedule::remove(call, &name, &records);
+    }
     records.clear_staging()?;
+    if scheduled.is_some() {
+        return schedule::run(call, &application, &records);
+    }
     if let Some(id) = &arguments.verify {
-        return verify(call, &application, id, arguments, &records);
+        let named = match &arguments.selections[..] {
+            [one] => Some(super::one_instance(&application, one)?),
+            _ => None,
+        };
+        return verify(call, &application, id, named.as_ref(), &records);
     }
-    let instances = instances(call, &application, arguments)?;
-    if arguments.ship {
-        return instances
-            .iter()
-            .try_for_each(|instance| ship(call, &name, instance, &destination, &records));
-    }
-    for instance in instances {
-        let done = one(call, &name, &instance, destination.clone(), &records);
-        note(&instance, &records, &done)?;
-        done?;
-        if let Some(keep) = arguments.keep {
-            let removed = backup::prune(&records, &instance, &destination, keep)?;
-            console::info(format!("Removed {removed} older backup(s) of {instance}"));
+    let work = Work {
+        call,
+        name: &name,
+        destination: &destination,
+        keep: arguments.keep,
+        records: &records,
+    };
+    for instance in instances(call, &application, &arguments.selections)? {
+        let done = match records.kind() {
+            Kind::Copy => work.back_up(&instance),
+            Kind::Changes => work.ship(&instance),
+        };
+        if let Err(error) = backup::tell(&records, &name, &instance) {
+            console::warning(format!("--notify: {error}"));
         }
+        done?;
     }
     Ok(())
+}
+
+/// Where to, and what stays.
+pub(super) struct Work<'a> {
+    pub(super) call: &'a Call,
+    pub(super) name: &'a str,
+    pub(super) destination: &'a Destination,
+    pub(super) keep: Option<Keep>,
+    pub(super) records: &'a Records,
 }
 
 /// The right to change the application's backups, which may have to be waited for.
@@ -60,12 +92,12 @@ pub(super) fn lock_backups(call: &Call, application: &str) -> Result<Lock, Error
 }
 
 /// Those that are named, else all that have backups.
-fn instances(
+pub(super) fn instances(
     call: &Call,
     application: &Application,
-    arguments: &Backup,
+    selections: &[Selection],
 ) -> Result<Vec<InstanceName>, Error> {
-    if arguments.selections.is_empty() {
+    if selections.is_empty() {
         let all = backup::lines_of(&call.platform, application)?;
         if all.is_empty() {
             let application = application.name.clone();
@@ -74,7 +106,7 @@ fn instances(
         return Ok(all.into_iter().map(|(name, _)| name).collect());
     }
     let mut found = Vec::new();
-    for selection in &arguments.selections {
+    for selection in selections {
         let before = found.len();
         for (name, _) in application.instances() {
             if selection.covers(&name) {
@@ -98,56 +130,81 @@ pub(super) fn ship_again(
     instance: &InstanceName,
     records: &Records,
 ) -> Result<(), Error> {
-    let whose = instance.to_string();
-    let mut all = records.of(Kind::Changes).all()?;
-    all.retain(|record| record.instance == whose);
-    let last = all.pop().map(|record| record.destination);
-    let destination = last.unwrap_or(Destination::Here);
-    ship(call, name, instance, &destination, records)
+    let records = records.of(Kind::Changes);
+    let last = records.last(instance)?.map(|record| record.destination);
+    let work = Work {
+        call,
+        name,
+        destination: &last.unwrap_or(Destination::Here),
+        keep: None,
+        records: &records,
+    };
+    work.ship(instance)
 }
 
-/// Copies what was changed since the last time, if anything was.
-fn ship(
-    call: &Call,
-    name: &str,
-    instance: &InstanceName,
-    destination: &Destination,
-    records: &Records,
-) -> Result<(), Error> {
-    let records = records.of(Kind::Changes);
-    let shipped = || -> Result<Option<Record>, Error> {
+impl Work<'_> {
+    /// Backs `instance` up.
+    pub(super) fn back_up(&self, instance: &InstanceName) -> Result<(), Error> {
+        let done = self.copy_and_send(instance);
+        note(instance, self.records, &done)?;
+        done?;
+        if let Some(keep) = self.keep {
+            let removed = backup::prune(self.records, instance, self.destination, keep)?;
+            console::info(format!("Removed {removed} older backup(s) of {instance}"));
+        }
+        // From here on nothing is missing, whatever was before.
+        let changes = self.records.of(Kind::Changes);
+        if changes.failure(instance).is_some() {
+            changes.note(instance, None)?;
+        }
+        Ok(())
+    }
+
+    /// Copies what was changed since the last time, if anything was.
+    pub(super) fn ship(&self, instance: &InstanceName) -> Result<(), Error> {
+        let done = self.copy_changes(instance).and_then(|record| {
+            let Some(record) = record else { return Ok(()) };
+            console::success(format!(
+                "Changes {} of {instance}: {} bytes, on {}",
+                record.id,
+                record.manifest.bytes(),
+                record.destination
+            ));
+            match record.manifest.problem {
+                None => Ok(()),
+                Some(problem) => Err(BackupError::Problem { problem }.into()),
+            }
+        });
+        // A gap stays one until the next backup.
+        let kept = self
+            .records
+            .failure(instance)
+            .filter(|failure| failure.lasts);
+        if done.is_ok() && kept.is_some() {
+            return Ok(self.records.note(instance, kept.as_ref())?);
+        }
+        note(instance, self.records, &done)?;
+        done
+    }
+
+    fn copy_changes(&self, instance: &InstanceName) -> Result<Option<Record>, Error> {
         let log = &mut DeploymentLog::to_stderr();
-        let platform = &call.platform;
+        let platform = &self.call.platform;
         let taken = {
-            let _lock = call.lock(name)?;
-            let mut application = platform.store.load(name)?;
+            let _lock = self.call.lock(self.name)?;
+            let mut application = platform.store.load(self.name)?;
             handover::settle(platform, &mut application, log)?;
-            backup::changes(platform, &application, instance, &records, log)?
+            backup::changes(platform, &application, instance, self.records, log)?
         };
         let Some(taken) = taken else { return Ok(None) };
-        let destination = destination.clone();
-        let record = backup::send(platform, name, &taken, destination, &records)?;
+        let destination = self.destination.clone();
+        let record = backup::send(platform, self.name, &taken, destination, self.records)?;
         Ok(Some(record))
-    };
-    let done = shipped().and_then(|record| {
-        let Some(record) = record else { return Ok(()) };
-        console::success(format!(
-            "Changes {} of {instance}: {} bytes, on {}",
-            record.id,
-            record.manifest.bytes(),
-            record.destination
-        ));
-        match record.manifest.problem {
-            None => Ok(()),
-            Some(problem) => Err(BackupError::Problem { problem }.into()),
-        }
-    });
-    note(instance, &records, &done)?;
-    done
+    }
 }
 
 /// For `info`, which is to show that the last one failed.
-fn note(
+pub(super) fn note(
     instance: &InstanceName,
     records: &Records,
     done: &Result<(), Error>,
@@ -155,6 +212,7 @@ fn note(
     let failure = done.as_ref().err().map(|error| Failure {
         when: jiff::Timestamp::now().as_second(),
         why: error.to_string(),
+        lasts: matches!(error, Error::Backup(error) if matches!(**error, BackupError::Problem { .. })),
     });
     match records.note(instance, failure.as_ref()) {
         // Why it failed is the more important of the two.
@@ -163,46 +221,43 @@ fn note(
     }
 }
 
-fn one(
-    call: &Call,
-    name: &str,
-    instance: &InstanceName,
-    destination: Destination,
-    records: &Records,
-) -> Result<(), Error> {
-    let platform = &call.platform;
-    let log = &mut DeploymentLog::to_stderr();
-    console::info(format!("Copying what {instance} keeps"));
-    let taken = {
-        let _lock = call.lock(name)?;
-        let mut application = platform.store.load(name)?;
-        handover::settle(platform, &mut application, log)?;
-        backup::take(platform, &application, instance, records, log)?
-    };
-    console::info(format!("Sending it to {destination}, and reading it back"));
-    let record = backup::send(platform, name, &taken, destination, records)?;
-    console::success(format!(
-        "Backup {} of {instance}: {} bytes by {}, on {}",
-        record.id,
-        record.manifest.bytes(),
-        record.manifest.method,
-        record.destination
-    ));
-    Ok(())
+impl Work<'_> {
+    fn copy_and_send(&self, instance: &InstanceName) -> Result<(), Error> {
+        let platform = &self.call.platform;
+        let log = &mut DeploymentLog::to_stderr();
+        console::info(format!("Copying what {instance} keeps"));
+        let taken = {
+            let _lock = self.call.lock(self.name)?;
+            let mut application = platform.store.load(self.name)?;
+            handover::settle(platform, &mut application, log)?;
+            backup::take(platform, &application, instance, self.records, log)?
+        };
+        console::info(format!(
+            "Sending it to {}, and reading it back",
+            self.destination
+        ));
+        let destination = self.destination.clone();
+        let record = backup::send(platform, self.name, &taken, destination, self.records)?;
+        console::success(format!(
+            "Backup {} of {instance}: {} bytes by {}, on {}",
+            record.id,
+            record.manifest.bytes(),
+            record.manifest.method,
+            record.destination
+        ));
+        Ok(())
+    }
 }
 
-fn verify(
+/// Tries a backup out.
+pub(super) fn verify(
     call: &Call,
     application: &Application,
     id: &str,
-    arguments: &Backup,
+    named: Option<&InstanceName>,
     records: &Records,
 ) -> Result<(), Error> {
-    let named = match &arguments.selections[..] {
-        [one] => Some(super::one_instance(application, one)?),
-        _ => None,
-    };
-    let mut record = records.find(id, named.as_ref())?;
+    let mut record = records.find(id, named)?;
     let instance = instance_of(&record, application)?;
     console::info(format!("Trying out backup {} of {instance}", record.id));
     let platform = &call.platform;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Call, check_service};
+use super::{Call, backed_up, check_service};
 use crate::cli;
 use crate::error::Error;
 use crate::model::application::{Application, Instance, InstanceName};
@@ -54,6 +54,7 @@ pub(super) fn status(call: &Call, arguments: &cli::Status) -> Result<(), Error> 
                 "up": is_up(&programs),
                 "ports_not_served": problems,
                 "programs": programs.iter().map(describe).collect::<Vec<Value>>(),
+                "backup": backed_up::value(call, &application, &name),
             });
             if let Some(problem) = problem {
                 described["problem"] = problem.into();
@@ -61,8 +62,9 @@ pub(super) fn status(call: &Call, arguments: &cli::Status) -> Result<(), Error> 
             found.push(described);
         } else {
             show(&name, programs);
-            if let Some(problem) = problem {
-                console::print(format!("  {problem}"));
+            let backups = backed_up::lines(call, &application, &name);
+            for line in backups.into_iter().chain(problem) {
+                console::print(format!("  {line}"));
             }
             not_served.extend(problems);
         }

@@ -4,7 +4,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::Call;
+use super::{Call, copy, schedule};
+use crate::cli;
 use crate::deploy::side_by_side::side_by_side;
 use crate::error::Error;
 use crate::handover;
@@ -18,8 +19,22 @@ use crate::service::revive;
 use crate::state::container::Paths;
 use crate::state::store::StoreError;
 
+/// Whichever `up` is meant.
+pub(super) fn verb(call: &Call, arguments: &cli::Up) -> Result<(), Error> {
+    if arguments.as_copy {
+        return copy::up(call);
+    }
+    if arguments.boot.no_at_boot {
+        return schedule::at_boot(call, false);
+    }
+    if arguments.boot.at_boot {
+        schedule::at_boot(call, true)?;
+    }
+    up(call, arguments.no_wait)
+}
+
 /// Starts the application that is named, else every one that `down` did not stop.
-pub(super) fn up(call: &Call, no_wait: bool) -> Result<(), Error> {
+fn up(call: &Call, no_wait: bool) -> Result<(), Error> {
     let store = &call.platform.store;
     let wanted = call.global.application.as_deref();
     let names = match wanted {

@@ -145,6 +145,11 @@ impl Store {
         )?)
     }
 
+    /// The state directory itself.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The supervised gateways of an application.
     pub(crate) fn public(&self, application: &str) -> Paths {
         Paths::new(self.directory(application).join(PUBLIC))

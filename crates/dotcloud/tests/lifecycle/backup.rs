@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::RUNTIME;
-use crate::world::{BUILD_FILE, World, wait_for};
+use crate::world::{BUILD_FILE, Printed, World, wait_for};
 
 /// `backup` of the database in miniature.
 const PROGRAM: &str = r#"#!/usr/bin/env python3
@@ -414,6 +414,179 @@ fn brought_to_another_machine(world: &World, repository: &str) {
     assert!(said.stdout.contains(text), "{said:?}");
 }
 
+/// Where nobody is systemd, and cron is a file.
+const CRONTAB: &str = "#!/bin/sh
+table=$(dirname \"$0\")/table
+case $1 in
+  -l) [ -e \"$table\" ] && cat \"$table\" || { echo \"no crontab for you\" >&2; exit 1; } ;;
+  -) cat > \"$table\" ;;
+esac
+";
+
+const TELL: &str = "#!/bin/sh
+echo $BACKUP_APPLICATION $BACKUP_INSTANCE $BACKUP_KIND $BACKUP_STATE_BEFORE $BACKUP_STATE: \
+$BACKUP_MESSAGE \"$1\" >> told
+";
+
+/// `dotcloud` where there is such a cron.
+fn with_cron(world: &World, words: &[&str]) -> Printed {
+    let bin = world.code("bin");
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display());
+    Printed::of(&world.command(words).env("PATH", path).output().unwrap())
+}
+
+fn table(world: &World) -> String {
+    fs::read_to_string(world.code("bin/table")).unwrap()
+}
+
+#[test]
+fn schedule_is_a_line_of_a_crontab_and_its_run_makes_tries_and_tells() {
+    if Path::new("/run/systemd/system").is_dir() {
+        return;
+    }
+    let Some(world) = world() else { return };
+    fs::create_dir(world.code("bin")).unwrap();
+    for (name, script) in [("bin/crontab", CRONTAB), ("tell", TELL)] {
+        fs::write(world.code(name), script).unwrap();
+        world.executable(name);
+    }
+    fs::write(world.code("bin/table"), "# mine\n").unwrap();
+    for name in ["bin", "bin/table", ""] {
+        if let Some(user) = world.user() {
+            std::os::unix::fs::chown(world.code(name), Some(user), Some(user)).unwrap();
+        }
+    }
+    let every = [
+        "backup",
+        "--every",
+        "day",
+        "--keep",
+        "7d",
+        "--verify",
+        "always",
+        "--notify",
+        "./tell 'x",
+    ];
+    let said = with_cron(&world, &every).with_status(0).stdout;
+    let text = "==> Called at '17 3 * * *' by your crontab ('crontab -l'); 'dotcloud backup --never' undoes \
+                it\n";
+    assert_eq!(said, text);
+    // Twice is once.
+    with_cron(&world, &every).with_status(0);
+    let table_now = table(&world);
+    let lines: Vec<&str> = table_now.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (2, "# mine"), "{table_now}");
+    runs(&world, lines[1].strip_prefix("17 3 * * * ").unwrap());
+    missed(&world);
+    unscheduled(&world);
+}
+
+/// As cron runs `command`.
+fn runs(world: &World, command: &str) {
+    assert!(command.starts_with("DOTCLOUD_HOME='"), "{command}");
+    let run = |status: i32| {
+        let mut cron = world.program("/bin/sh");
+        cron.args(["-c", command]).current_dir("/");
+        let done = cron.env_remove("DOTCLOUD_HOME").status().unwrap();
+        assert_eq!(done.code(), Some(status), "{command}");
+    };
+    run(0);
+    assert_eq!(count(world), 1);
+    let json = with_cron(world, &["status", "--json"])
+        .with_status(0)
+        .stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json[0]["backup"]["state"], "good", "{json}");
+    assert!(json[0]["backup"]["verified"].is_string(), "{json}");
+    world.run("db.0", "touch ~/fail-take");
+    run(1);
+    run(1);
+    let status = with_cron(world, &["status"]).with_status(0).stdout;
+    assert!(status.contains("  THE LAST BACKUP FAILED "), "{status}");
+    world.run("db.0", "rm ~/fail-take");
+    run(0);
+    let why = "its backup program could not make the copy of db.0";
+    let told = fs::read_to_string(world.code("told")).unwrap();
+    let all = format!("app db.0 copies good failed: {why} 'x\napp db.0 copies failed good: 'x\n");
+    assert_eq!(told, all);
+}
+
+fn unscheduled(world: &World) {
+    let never = || {
+        with_cron(world, &["backup", "--never"])
+            .with_status(0)
+            .stdout
+    };
+    assert_eq!(
+        never(),
+        "==> Nothing is called any more; the backups stay\n"
+    );
+    assert_eq!(table(world), "# mine\n");
+    assert_eq!(never(), "==> There was no schedule\n");
+    let boot = with_cron(world, &["up", "--at-boot"]).with_status(0).stdout;
+    assert!(
+        boot.contains("'dotcloud up --no-at-boot' undoes it"),
+        "{boot}"
+    );
+    assert!(
+        table(world).contains("\n@reboot DOTCLOUD_HOME="),
+        "{}",
+        table(world)
+    );
+    with_cron(world, &["up", "--no-at-boot"]).with_status(0);
+    assert_eq!(table(world), "# mine\n");
+}
+
+/// As if nobody had called for two days.
+fn missed(world: &World) {
+    let change = |name: &str, key: &str| {
+        let path = backups(world).join(name);
+        let text = fs::read(&path).unwrap();
+        let mut value: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        let before = value[key].as_i64().unwrap();
+        value[key] = (before - 2 * 86_400).into();
+        fs::write(&path, value.to_string()).unwrap();
+    };
+    change("schedule.json", "since");
+    change("db.0.notes", "good");
+    for entry in fs::read_dir(backups(world).join("records")).unwrap() {
+        let name = entry.unwrap().file_name();
+        change(&format!("records/{}", name.to_str().unwrap()), "taken");
+    }
+    let status = with_cron(world, &["status"]).with_status(0).stdout;
+    assert!(status.contains("  A BACKUP WAS MISSED: due "), "{status}");
+    let json = with_cron(world, &["info", "db", "--json"])
+        .with_status(0)
+        .stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["instances"][0]["backup"]["state"], "missed", "{json}");
+}
+
+#[test]
+fn schedule_where_nobody_calls_has_exact_text() {
+    if Path::new("/run/systemd/system").is_dir() || Path::new("/usr/bin/crontab").exists() {
+        return;
+    }
+    let Some(world) = world() else { return };
+    let said = |words: &[&str]| world.dotcloud(words).with_status(1).stdout;
+    let text = "dotcloud: error: there is neither a systemd that runs nor a crontab\n  next: install cron \
+                ('apt-get install cron' as root), or have whatever you have for that call 'dotcloud up' \
+                when the machine has started, and 'dotcloud backup' by the clock\n";
+    assert_eq!(said(&["backup", "--every", "day"]), text);
+    let text = "dotcloud: error: 'latest' is none of always, daily, weekly and monthly\n  next: with \
+                --every, --verify says how often the newest backup is tried out\n";
+    assert_eq!(
+        said(&["backup", "--every", "day", "--verify", "latest"]),
+        text
+    );
+    let text = "dotcloud: error: without --every, --verify tries a backup out, and takes neither --to nor \
+                --keep\n  next: call it twice: once with each\n";
+    assert_eq!(
+        said(&["backup", "--verify", "latest", "--keep", "7d"]),
+        text
+    );
+}
+
 #[test]
 fn info_tells_of_the_last_backup_and_of_a_failure() {
     let Some(world) = world() else { return };
@@ -426,7 +599,7 @@ fn info_tells_of_the_last_backup_and_of_a_failure() {
     world.run("db.0", "touch ~/fail-take");
     world.dotcloud(["backup"]).with_status(1);
     let told = info();
-    assert!(told.contains("  THE LAST ONE FAILED "), "{told}");
+    assert!(told.contains("  THE LAST BACKUP FAILED "), "{told}");
     let json = world
         .dotcloud(["info", "db", "--json"])
         .with_status(0)

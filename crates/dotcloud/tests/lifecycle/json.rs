@@ -79,7 +79,8 @@ fn json_has_stable_fields() {
         json!([{
             "instance": "db.0",
             "up": true,
-            "ports_not_served": [],
+            "backup": null,
+        "ports_not_served": [],
             "programs": [{ "name": "db", "state": "RUNNING", "text": null }],
         }])
     );

@@ -7,6 +7,7 @@ use super::{
     wiring,
 };
 use crate::backup::BackupError;
+use crate::host::timer::TimerError;
 
 pub(super) fn backup(error: &BackupError) -> Advice {
     match error {
@@ -18,9 +19,11 @@ pub(super) fn backup(error: &BackupError) -> Advice {
             detail if !detail.is_empty() => environment(PROGRAM).detail(detail),
             _ => environment(PROGRAM),
         },
-        BackupError::Problem { .. } => environment(
-            "make a backup ('dotcloud backup'), from which on every change is there again",
-        ),
+        BackupError::Problem { .. } => environment(PROBLEM),
+        BackupError::VerifyAlone => configuration("call it twice: once with each"),
+        BackupError::HowOften { .. } => configuration(OFTEN),
+        BackupError::Notify { source } => command(source, "see to it that it ends with status 0"),
+        BackupError::Timer(error) => timer(error),
         BackupError::Unknown { .. } => configuration("'dotcloud backups' tells which there are"),
         BackupError::Empty { .. } => configuration(
             "name the application as it was called then, -A APP, or another repository; 'restic \
@@ -67,6 +70,22 @@ pub(super) fn backup(error: &BackupError) -> Advice {
         BackupError::Supervisor(error) => super::supervisor(error),
     }
 }
+
+fn timer(error: &TimerError) -> Advice {
+    match error {
+        TimerError::Nobody => environment(
+            "install cron ('apt-get install cron' as root), or have whatever you have for that call \
+             'dotcloud up' when the machine has started, and 'dotcloud backup' by the clock",
+        ),
+        TimerError::Program { source, .. } => command(source, "do what it says, call it again"),
+        TimerError::File(error) => file(error),
+    }
+}
+
+const PROBLEM: &str =
+    "make a backup ('dotcloud backup'), from which on every change is there again";
+
+const OFTEN: &str = "with --every, --verify says how often the newest backup is tried out";
 
 const PROGRAM: &str = "do what it says above, call it again; what serves was not touched";
 
