@@ -80,7 +80,7 @@ fn json_has_stable_fields() {
             "instance": "db.0",
             "up": true,
             "backup": null,
-        "ports_not_served": [],
+            "ports_not_served": [],
             "programs": [{ "name": "db", "state": "RUNNING", "text": null }],
         }])
     );
