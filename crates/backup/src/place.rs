@@ -115,8 +115,7 @@ fn put(
             data_dir.extend(below.iter().skip(1));
             replay.on_files(service, &data_dir, report)?;
         }
-        tree::sync(&layout.data())?;
-        fs::rename(&unfinished, &to).map_err(tree::failed("move", &unfinished))?;
+        durable::place_directory(&unfinished, &to).map_err(tree::failed("move", &unfinished))?;
     }
     tree::sync(&layout.data())?;
     report.bullet(format!("{found} is in {}", service.data_dir.display()));

@@ -142,7 +142,7 @@ fn copy_data(mut source: &File, mut target: &File) -> io::Result<()> {
 /// Gives `from` the name `to`, by a copy if it has to be, or if `from` is to stay.
 pub(crate) fn transfer(from: &Path, to: &Path, consume: bool) -> Result<(), TreeError> {
     if consume {
-        match fs::rename(from, to) {
+        match durable::rename(from, to) {
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
             other => return other.map_err(failed("move", from)),
         }
@@ -156,9 +156,7 @@ pub(crate) fn transfer(from: &Path, to: &Path, consume: bool) -> Result<(), Tree
 
 /// Makes durable what is on the filesystem of `path`.
 pub(crate) fn sync(path: &Path) -> Result<(), TreeError> {
-    File::open(path)
-        .and_then(|open| Ok(rustix::fs::syncfs(open)?))
-        .map_err(failed("sync", path))
+    durable::sync_filesystem(path).map_err(failed("sync", path))
 }
 
 #[cfg(test)]

@@ -268,7 +268,7 @@ fn gap_is_an_error_that_names_both_logs() {
     let ships = ships(&place_for(&instance, "ships"));
     let [before, after] = [1, 3].map(|index| name(&log_of(&ships[index])).to_owned());
     let missing = instance.sandbox.path().join("missing");
-    fs::rename(&ships[2], &missing).unwrap();
+    durable::rename_unsynced(&ships[2], &missing).unwrap();
     let other = emptied(server);
     let listing = other.sandbox.listing();
     let refused = place(&other, &copy, "@9999999999", &[]);
@@ -287,7 +287,7 @@ fn gap_is_an_error_that_names_both_logs() {
     let (_running, mut root) = start(&other);
     assert_eq!(ids(&mut root), [0, 1, 3]);
     // One that is there and is not what was copied is worse than none.
-    fs::rename(&missing, &ships[2]).unwrap();
+    durable::rename_unsynced(&missing, &ships[2]).unwrap();
     let log = log_of(&ships[2]);
     let mut bytes = fs::read(&log).unwrap();
     *bytes.last_mut().unwrap() ^= 1;

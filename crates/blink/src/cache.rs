@@ -135,14 +135,16 @@ pub(crate) struct Maker {
 /// Gives the finished directory `made` its name `path`, instead of what had it.
 pub(crate) fn put_in_place(made: &Path, path: &Path) -> Result<(), CacheError> {
     let put = || -> io::Result<()> {
-        rustix::fs::syncfs(File::open(made)?)?;
-        let parent = path.parent().unwrap_or(path);
+        let mut old = None;
         if path.exists() {
-            let old = tempfile::Builder::new().prefix(MAKING).tempdir_in(parent)?;
-            fs::rename(path, old.path().join("old"))?;
+            let parent = path.parent().unwrap_or(path);
+            let going = tempfile::Builder::new().prefix(MAKING).tempdir_in(parent)?;
+            durable::rename_unsynced(path, going.path().join("old"))?;
+            old = Some(going);
         }
-        fs::rename(made, path)?;
-        File::open(parent)?.sync_all()
+        durable::place_directory(made, path)?;
+        drop(old);
+        Ok(())
     };
     put().map_err(|source| CacheError::Write {
         path: path.to_owned(),

@@ -88,7 +88,7 @@ fn gone(path: &Path) -> Result<(), CacheError> {
         let going = tempfile::Builder::new()
             .prefix(crate::cache::MAKING)
             .tempdir_in(parent)?;
-        fs::rename(path, going.path().join("old"))?;
+        durable::rename_unsynced(path, going.path().join("old"))?;
         going.close()
     };
     remove().map_err(|source| CacheError::Write {

@@ -1,13 +1,12 @@
 //! What the service needs at run time, copied from the approot to `~`: the code checkout may not be
 //! there then (platform-contract.md §6).
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use durable::Pending;
 use mycnf::{Layout, OptionFile, OptionFileError};
-use tempfile::NamedTempFile;
 use thiserror::Error;
 
 /// A file to copy: its name in the approot, where it goes, its mode.
@@ -71,27 +70,18 @@ impl Files {
             written.push((beside, path));
         }
         for (beside, path) in written {
-            put_in_place(beside, path).map_err(fail(path))?;
+            beside.place().map_err(fail(path))?;
         }
         Ok(())
     }
 }
 
-fn write_beside(path: &Path, mode: u32, content: &[u8]) -> io::Result<NamedTempFile> {
-    let parent = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(parent)?;
-    let mut beside = NamedTempFile::new_in(parent)?;
-    beside.write_all(content)?;
-    let file = beside.as_file();
-    file.set_permissions(fs::Permissions::from_mode(mode))?;
-    file.sync_all()?;
+fn write_beside(path: &Path, mode: u32, content: &[u8]) -> io::Result<Pending> {
+    fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
+    let mut beside = Pending::begin(path, mode, ".new-")?;
+    beside.file().write_all(content)?;
+    beside.sync()?;
     Ok(beside)
-}
-
-fn put_in_place(beside: NamedTempFile, path: &Path) -> io::Result<()> {
-    beside.persist(path)?;
-    path.parent()
-        .map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 
 /// A file of the approot cannot go along.
@@ -120,6 +110,8 @@ pub enum FilesError {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn approot(my_cnf: &str) -> tempfile::TempDir {

@@ -7,9 +7,9 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use durable::Pending;
 use hook::Report;
 use mycnf::{FirstRunFile, FirstRunFileError, Layout, Server};
-use tempfile::NamedTempFile;
 use thiserror::Error;
 
 use crate::libraries::{self, LibrariesError};
@@ -69,23 +69,16 @@ impl FirstRunFiles {
         let mut written = Vec::new();
         for file in &self.0 {
             // Hidden, so that it is no first-run file, and private: dumps hold what databases do.
-            let mut beside = NamedTempFile::new_in(directory)?;
-            io::copy(&mut File::open(&file.path)?, beside.as_file_mut())?;
-            beside.as_file().sync_all()?;
-            written.push((beside, directory.join(file.name())));
+            let mut beside = Pending::begin(&directory.join(file.name()), 0o600, ".new-")?;
+            io::copy(&mut File::open(&file.path)?, beside.file())?;
+            beside.sync()?;
+            written.push(beside);
         }
-        let mut kept = Vec::new();
-        for (beside, path) in written {
-            beside.persist(&path)?;
-            kept.push(path);
+        for beside in written {
+            beside.place()?;
         }
-        for entry in fs::read_dir(directory)? {
-            let path = entry?.path();
-            if !kept.contains(&path) {
-                fs::remove_file(path)?;
-            }
-        }
-        File::open(directory)?.sync_all()
+        let kept: Vec<String> = self.0.iter().map(FirstRunFile::name).collect();
+        durable::remove_all_but(directory, |name| kept.iter().any(|it| name == it.as_str()))
     }
 
     fn names(&self) -> String {
@@ -144,7 +137,7 @@ mod tests {
         fs::write(from.join("2.sql"), "two").unwrap();
         build();
         assert_eq!(names(), ["1.sql", "2.sql"]);
-        fs::rename(from.join("2.sql"), from.join("1.sql")).unwrap();
+        durable::rename_unsynced(from.join("2.sql"), from.join("1.sql")).unwrap();
         fs::write(layout.first_run_files().join(".tmpKilled"), "half").unwrap();
         build();
         assert_eq!(names(), ["1.sql"]);

@@ -1,9 +1,8 @@
 //! A release: the unpacked server under `~/mysql/releases/ID`, complete or not there at all.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::num::NonZero;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -139,7 +138,7 @@ pub(crate) fn activate(id: &str, layout: &Layout, report: &mut Report) -> Result
         path: releases.join(id),
         source,
     })?;
-    point(&install, &Path::new("releases").join(id)).map_err(|source| {
+    durable::replace_link(&install, &Path::new("releases").join(id)).map_err(|source| {
         ReleaseError::PutInPlace {
             path: install,
             source,
@@ -175,23 +174,7 @@ fn remove_unfinished(releases: &Path) -> io::Result<()> {
 fn put_in_place(server: &Server, release: &Path) -> io::Result<()> {
     let (stamp, text) = server.stamp();
     fs::write(stamp, text)?;
-    rustix::fs::syncfs(File::open(&server.basedir)?)?;
-    fs::rename(&server.basedir, release)?;
-    release
-        .parent()
-        .map_or(Ok(()), |parent| File::open(parent)?.sync_all())
-}
-
-/// Replaces the symbolic link `link` in one step.
-fn point(link: &Path, target: &Path) -> io::Result<()> {
-    let beside = link.with_extension("new");
-    match fs::remove_file(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => symlink(target, &beside)?,
-    }
-    fs::rename(&beside, link)?;
-    link.parent()
-        .map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+    durable::place_directory(&server.basedir, release)
 }
 
 /// The release is not installed; the previous one, if any, is untouched.

@@ -1,7 +1,7 @@
 //! The seed of a release: initialised here once, in a home directory of its own that is thrown away,
 //! so that the first start of every instance need not. Complete or not there at all.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
@@ -160,34 +160,16 @@ fn make_new(
 }
 
 fn store(data_dir: &Path, path: &Path) -> io::Result<u64> {
-    let directory = path.parent().unwrap_or(path);
-    let mut beside = tempfile::Builder::new()
-        .prefix(UNFINISHED)
-        .tempfile_in(directory)?;
-    pack(data_dir, io::BufWriter::new(beside.as_file_mut()))?;
-    let bytes = beside.as_file().metadata()?.len();
-    beside.as_file().sync_all()?;
-    beside.persist(path)?;
-    File::open(directory)?.sync_all()?;
-    Ok(bytes)
+    let mut beside = durable::Pending::begin(path, 0o600, UNFINISHED)?;
+    pack(data_dir, io::BufWriter::new(beside.file()))?;
+    beside.place()
 }
 
 /// Everything in `seeds` is ours; what begins with `prefix` goes, except `keep`.
 fn remove_all_but(keep: Option<&Path>, prefix: &str, seeds: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(seeds)? {
-        let entry = entry?;
-        let path = entry.path();
-        let named = entry.file_name().to_string_lossy().starts_with(prefix);
-        if !named || keep == Some(path.as_path()) {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            fs::remove_dir_all(path)?;
-        } else {
-            fs::remove_file(path)?;
-        }
-    }
-    Ok(())
+    durable::remove_all_but(seeds, |name| {
+        !name.to_string_lossy().starts_with(prefix) || keep == Some(seeds.join(name).as_path())
+    })
 }
 
 /// There is no seed; the previous build is untouched.

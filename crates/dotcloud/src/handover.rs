@@ -42,13 +42,11 @@ pub(crate) fn move_data(
             rename(&new.data(), &new.shadowed())?;
         }
     }
-    rename(&old.data(), &new.data())?;
-    files::sync_directory(&new.home())?;
-    files::sync_directory(&old.home())
+    rename(&old.data(), &new.data())
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
-    fs::rename(from, to).map_err(files::failed("move", from))
+    durable::rename(from, to).map_err(files::failed("move", from))
 }
 
 fn is_empty_directory(path: &Path) -> bool {

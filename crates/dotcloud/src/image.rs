@@ -64,20 +64,11 @@ pub(crate) fn make(source: &Source<'_>, tags: &[Tag], out: &Path) -> Result<Made
 }
 
 fn write(image: &Image, tags: &[Tag], out: &Path) -> Result<(), ImageError> {
-    let directory = match out.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
     let failed = |source: io::Error| files::failed("write", out)(source);
-    let mut file = tempfile::Builder::new()
-        .prefix(".new-")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(directory)
-        .map_err(failed)?;
-    image.write(tags, io::BufWriter::new(file.as_file_mut()))?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(out).map_err(|error| failed(error.error))?;
-    Ok(files::sync_directory(directory)?)
+    let mut pending = durable::Pending::begin(out, 0o644, ".new-").map_err(failed)?;
+    image.write(tags, io::BufWriter::new(pending.file()))?;
+    pending.place().map_err(failed)?;
+    Ok(())
 }
 
 /// There is no image.

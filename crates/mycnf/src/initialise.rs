@@ -73,7 +73,7 @@ impl Initialisation<'_> {
             .and_then(|()| self.put_in_place(&unfinished));
         if result.is_err() {
             // It may be what filled the disk, and its initialiser has ended.
-            let _ = remove_dir_if_there(&unfinished);
+            let _ = durable::remove_directory_if_there(&unfinished);
         }
         result
     }
@@ -89,7 +89,9 @@ impl Initialisation<'_> {
     /// An earlier failure must not be told as this one's.
     fn remove_log(&self) -> Result<(), InitialiseError> {
         let log = self.layout.initialise_log();
-        remove_file_if_there(&log).map_err(|source| InitialiseError::Prepare { path: log, source })
+        durable::remove_file_if_there(&log)
+            .map(drop)
+            .map_err(|source| InitialiseError::Prepare { path: log, source })
     }
 
     fn make(&self, unfinished: &Path) -> Result<(), InitialiseError> {
@@ -136,7 +138,7 @@ impl Initialisation<'_> {
                 let file = accounts_file(self.layout);
                 write_private(&file, &sql)?;
                 let result = self.start(&mut self.initialize(dir, &file), b"");
-                let removed = remove_file_if_there(&file);
+                let removed = durable::remove_file_if_there(&file).map(drop);
                 result?;
                 removed.map_err(|source| InitialiseError::Prepare { path: file, source })
             }
@@ -208,7 +210,7 @@ impl Initialisation<'_> {
         let dir = self.layout.option_check_dir();
         make_anew(&dir)?;
         let result = self.start(self.bootstrap(&dir).args(arguments), b"");
-        remove_dir_if_there(&dir)
+        durable::remove_directory_if_there(&dir)
             .map_err(|source| InitialiseError::Prepare { path: dir, source })?;
         Ok(result)
     }
@@ -301,9 +303,11 @@ fn accounts_file(layout: &Layout) -> PathBuf {
 pub fn remove_unfinished(layout: &Layout, data_dir: &Path) -> Result<bool, InitialiseError> {
     let path = accounts_file(layout);
     discard_unfinished(&path)?;
-    remove_file_if_there(&path).map_err(|source| InitialiseError::Prepare { path, source })?;
+    durable::remove_file_if_there(&path)
+        .map_err(|source| InitialiseError::Prepare { path, source })?;
     let remove = |path: PathBuf| {
-        remove_dir_if_there(&path).map_err(|source| InitialiseError::Prepare { path, source })
+        durable::remove_directory_if_there(&path)
+            .map_err(|source| InitialiseError::Prepare { path, source })
     };
     remove(layout.option_check_dir())?;
     let [beside, inside] = place::all_unfinished(layout, data_dir);
@@ -311,27 +315,12 @@ pub fn remove_unfinished(layout: &Layout, data_dir: &Path) -> Result<bool, Initi
 }
 
 fn make_anew(dir: &Path) -> Result<(), InitialiseError> {
-    remove_dir_if_there(dir)
+    durable::remove_directory_if_there(dir)
         .and_then(|_| DirBuilder::new().mode(0o700).create(dir))
         .map_err(|source| InitialiseError::Prepare {
             path: dir.to_owned(),
             source,
         })
-}
-
-fn remove_dir_if_there(path: &Path) -> io::Result<bool> {
-    match fs::remove_dir_all(path) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-pub(crate) fn remove_file_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 /// No data directory was made; what was begun is under its own name and will be removed.

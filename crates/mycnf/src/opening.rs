@@ -13,7 +13,6 @@ use sha2::{Digest, Sha256};
 use crate::accounts::Accounts;
 use crate::command::with_path;
 use crate::credentials::Password;
-use crate::initialise::remove_file_if_there;
 use crate::layout::Layout;
 use crate::server::Server;
 use crate::service_accounts::Secret;
@@ -188,7 +187,7 @@ impl<'a> OpenedServer<'a> {
         let log = layout.initialise_log();
         let done = data_dir.join(DONE);
         let remove = || {
-            remove_file_if_there(&done).map_err(|source| TemporaryServerError::Prepare {
+            durable::remove_file_if_there(&done).map_err(|source| TemporaryServerError::Prepare {
                 path: done.clone(),
                 source,
             })

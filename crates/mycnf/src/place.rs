@@ -1,7 +1,7 @@
 //! Where a data directory is made, and how it gets its name at once: beside it by a rename, or, where it
 //! is a mount point and has its name already, inside it, from where its files move up.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -54,17 +54,14 @@ pub(crate) fn choose(layout: &Layout, data_dir: &Path) -> io::Result<PathBuf> {
 
 /// Syncs what was made in `unfinished` and gives it its name.
 pub(crate) fn put_in_place(unfinished: &Path, data_dir: &Path) -> io::Result<()> {
-    // One call for thousands of files; initialisers do not sync all they write.
-    rustix::fs::syncfs(File::open(unfinished)?)?;
+    // Initialisers do not sync all they write.
     if unfinished.parent() != Some(data_dir) {
-        fs::rename(unfinished, data_dir)?;
-        return data_dir.parent().map_or(Ok(()), sync);
+        return durable::place_directory(unfinished, data_dir);
     }
     if !is_vacant(&names(data_dir)?) {
         return Err(io::ErrorKind::DirectoryNotEmpty.into());
     }
-    fs::rename(unfinished, data_dir.join(MOVING))?;
-    sync(data_dir)?;
+    durable::place_directory(unfinished, &data_dir.join(MOVING))?;
     finish_move(data_dir)
 }
 
@@ -78,21 +75,18 @@ pub fn finish_move(data_dir: &Path) -> io::Result<()> {
     };
     for entry in entries {
         let entry = entry?;
-        fs::rename(entry.path(), data_dir.join(entry.file_name()))?;
+        durable::rename_unsynced(entry.path(), data_dir.join(entry.file_name()))?;
     }
-    sync(&moving)?;
-    sync(data_dir)?;
+    // All at once: there may be thousands.
+    durable::sync_directory(&moving)?;
+    durable::sync_directory(data_dir)?;
     fs::remove_dir(&moving)?;
-    sync(data_dir)
+    durable::sync_directory(data_dir)
 }
 
 fn names(dir: &Path) -> io::Result<Vec<String>> {
     let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
     dir.read_dir()?.map(|entry| entry.map(name)).collect()
-}
-
-fn sync(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
 }
 
 #[cfg(test)]
@@ -150,7 +144,7 @@ mod tests {
         fs::remove_dir(&unfinished).unwrap();
         // Killed between two files.
         fs::create_dir(dir.path().join(MOVING)).unwrap();
-        fs::rename(
+        durable::rename_unsynced(
             dir.path().join("mysql"),
             dir.path().join(MOVING).join("mysql"),
         )

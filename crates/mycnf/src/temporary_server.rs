@@ -15,7 +15,6 @@ use thiserror::Error;
 use crate::command::{bare_command, plain_command, with_path};
 use crate::credentials::{Credentials, Password};
 use crate::first_run::{client_errors, log_evidence};
-use crate::initialise::remove_file_if_there;
 use crate::layout::Layout;
 use crate::opening::{OpenedServer, Opening};
 use crate::server::Server;
@@ -238,7 +237,7 @@ pub(crate) fn remove_private_files(layout: &Layout) -> Result<(), TemporaryServe
         layout.private_pid_file(),
         layout.private_client_options(),
     ] {
-        remove_file_if_there(&path)
+        durable::remove_file_if_there(&path)
             .map_err(|source| TemporaryServerError::Prepare { path, source })?;
     }
     Ok(())

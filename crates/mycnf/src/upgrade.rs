@@ -16,7 +16,6 @@ use thiserror::Error;
 
 use crate::command::{bare_command, with_path};
 use crate::data_dir::{DataDirState, InspectError, inspect};
-use crate::initialise::remove_file_if_there;
 use crate::layout::Layout;
 use crate::server::{Family, Server, Version};
 use crate::temporary_server::{PrivateServer, TemporaryServerError, remove_private_files};
@@ -102,11 +101,7 @@ impl Upgrade<'_> {
             return Ok(());
         }
         let path = self.data_dir.join(UPGRADE_INFO);
-        let note = || {
-            File::create(&path)?.sync_all()?;
-            File::open(self.data_dir)?.sync_all()
-        };
-        note().map_err(|source| UpgradeError::Prepare { path, source })
+        durable::mark(&path).map_err(|source| UpgradeError::Prepare { path, source })
     }
 
     /// What remains once the tool has done its work: the journal goes when all the work is on the disk.
@@ -121,14 +116,13 @@ impl Upgrade<'_> {
             let path = path.to_owned();
             return Err(UpgradeError::NoEvidence { path });
         }
-        let sync = || rustix::fs::syncfs(File::open(path)?).map_err(io::Error::from);
-        sync().map_err(|source| UpgradeError::Prepare {
+        durable::sync_filesystem(path).map_err(|source| UpgradeError::Prepare {
             path: path.to_owned(),
             source,
         })?;
         // The journal last: as long as it is there, somebody will come and do this again.
         let work = self.layout.upgrade_dir();
-        remove_dir_if_there(&work)
+        durable::remove_directory_if_there(&work)
             .map_err(|source| UpgradeError::Prepare { path: work, source })?;
         remove_private_files(self.layout)?;
         Ok(Journal::remove(path)?)
@@ -159,10 +153,7 @@ impl Upgrade<'_> {
             "mysql",
         ]);
         hook::run(&mut command, b"").map_err(|source| UpgradeError::Save { source })?;
-        file.sync_all()
-            .and_then(|()| fs::rename(&unfinished, path))
-            .and_then(|()| File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all())
-            .map_err(prepare)
+        durable::place(&file, &unfinished, path).map_err(prepare)
     }
 
     /// As they were before an upgrade that was interrupted, so that it begins anew.
@@ -186,10 +177,13 @@ impl Upgrade<'_> {
         let run = self.layout.run_dir();
         fs::set_permissions(&run, Permissions::from_mode(0o700))
             .map_err(|source| UpgradeError::Prepare { path: run, source })?;
-        remove_dir_if_there(&work)
+        durable::remove_directory_if_there(&work)
+            .map(drop)
             .and_then(|()| DirBuilder::new().mode(0o700).create(&work))
             .map_err(|source| UpgradeError::Prepare { path: work, source })?;
-        remove_file_if_there(&log).map_err(|source| UpgradeError::Prepare { path: log, source })
+        durable::remove_file_if_there(&log)
+            .map(drop)
+            .map_err(|source| UpgradeError::Prepare { path: log, source })
     }
 
     /// Options of the user's for clients must not change what these do.
@@ -246,19 +240,12 @@ impl Tools {
 }
 
 fn create_private(path: &Path) -> io::Result<File> {
-    remove_file_if_there(path)?;
+    durable::remove_file_if_there(path)?;
     OpenOptions::new()
         .append(true)
         .create_new(true)
         .mode(0o600)
         .open(path)
-}
-
-fn remove_dir_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 /// The upgrade is not complete, and nobody can connect. The same release can go on with it.

@@ -17,10 +17,8 @@ use thiserror::Error;
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     discard_unfinished(path)?;
     let beside = beside(path);
-    let result = write_and_sync(&beside, bytes)
-        .and_then(|()| fs::rename(&beside, path))
-        .and_then(|()| File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all());
-    result.map_err(|source| {
+    let written = write(&beside, bytes).and_then(|file| durable::place(&file, &beside, path));
+    written.map_err(|source| {
         // It may be what filled the disk.
         let _ = fs::remove_file(&beside);
         WriteError {
@@ -40,12 +38,12 @@ pub fn is_private_copy(path: &Path, bytes: &[u8]) -> bool {
 
 /// Removes what a [`write_private`] of `path` that was killed left: ours by its name.
 pub fn discard_unfinished(path: &Path) -> Result<(), WriteError> {
-    match fs::remove_file(beside(path)) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(WriteError {
+    match durable::remove_file_if_there(&beside(path)) {
+        Ok(_) => Ok(()),
+        Err(source) => Err(WriteError {
             path: path.to_owned(),
             source,
         }),
-        Ok(()) | Err(_) => Ok(()),
     }
 }
 
@@ -56,14 +54,14 @@ fn beside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn write_and_sync(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write(path: &Path, bytes: &[u8]) -> io::Result<File> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(path)?;
     file.write_all(bytes)?;
-    file.sync_all()
+    Ok(file)
 }
 
 /// A file could not be put in place.

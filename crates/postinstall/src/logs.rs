@@ -84,10 +84,10 @@ fn rotate_one(path: &Path) -> io::Result<Option<PathBuf>> {
     };
     let free = (1..KEPT).find(|number| !numbered(*number).exists());
     for number in (1..free.unwrap_or(KEPT)).rev() {
-        fs::rename(numbered(number), numbered(number + 1))?;
+        durable::rename_unsynced(numbered(number), numbered(number + 1))?;
     }
     let renamed = numbered(1);
-    fs::rename(path, &renamed)?;
+    durable::rename_unsynced(path, &renamed)?;
     Ok(Some(renamed))
 }
 
@@ -199,7 +199,7 @@ mod tests {
             "error.log.1=f error.log.2=e error.log.3=d error.log.4=c error.log.5=b"
         );
         // As a kill leaves it.
-        fs::rename(
+        durable::rename_unsynced(
             dir.path().join("error.log.2"),
             dir.path().join("error.log.3"),
         )

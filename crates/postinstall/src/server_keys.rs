@@ -113,7 +113,7 @@ fn is_incomplete(data_dir: &Path, needed: &[&str]) -> bool {
 fn set_aside(path: &Path) -> Result<bool, ServerKeysError> {
     let mut aside = OsString::from(path);
     aside.push(".incomplete");
-    match fs::rename(path, aside) {
+    match durable::rename(path, aside) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(source) => Err(ServerKeysError {

@@ -78,27 +78,15 @@ impl Output {
 
     /// Puts the finished file in place and makes that survive a power cut.
     pub(crate) fn place(mut self) -> Result<u64, OutputError> {
-        let size = self
-            .file
-            .sync_all()
-            .and_then(|()| self.file.metadata())
-            .map_err(|source| OutputError::Sync {
-                path: self.path.clone(),
-                source,
-            })?
-            .len();
-        fs::rename(&self.temporary, &self.path).map_err(|source| OutputError::Place {
+        let place = || {
+            durable::place(&self.file, &self.temporary, &self.path)?;
+            Ok(self.file.metadata()?.len())
+        };
+        let size = place().map_err(|source| OutputError::Place {
             path: self.path.clone(),
             source,
         })?;
         self.placed = true;
-        let directory = directory_of(&self.path);
-        File::open(directory)
-            .and_then(|directory| directory.sync_all())
-            .map_err(|source| OutputError::SyncDirectory {
-                path: directory.into(),
-                source,
-            })?;
         Ok(size)
     }
 }

@@ -113,12 +113,7 @@ fn copy(step: &Step<'_, '_>, old: &Paths) -> Result<PathBuf, KeepError> {
     let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
     let path = directory.join(format!("{}-{now}", step.name));
     let made = directory.join(&unfinished);
-    let finish = || -> io::Result<()> {
-        rustix::fs::syncfs(std::fs::File::open(&made)?)?;
-        std::fs::rename(&made, &path)
-    };
-    finish().map_err(files::failed("write", &path))?;
-    files::sync_directory(&directory)?;
+    durable::place_directory(&made, &path).map_err(files::failed("write", &path))?;
     Ok(path)
 }
 

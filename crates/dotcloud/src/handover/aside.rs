@@ -65,7 +65,6 @@ impl Aside {
     pub(crate) fn move_data(&self) -> Result<(), FileError> {
         if files::look(&self.paths.data())?.is_some() {
             rename(&self.paths.data(), &self.paths.root().join(ASIDE))?;
-            sync(&self.paths)?;
         }
         Ok(())
     }
@@ -110,15 +109,11 @@ pub(crate) fn settle(paths: &Paths) -> Result<(), FileError> {
     if files::look(&aside)?.is_some() {
         if journal.serves {
             rename(&aside, &journal.target)?;
-            if let Some(parent) = journal.target.parent() {
-                files::sync_directory(parent)?;
-            }
         } else {
             // It came from the backup, and never served.
             files::remove(&paths.data())?;
             rename(&aside, &paths.data())?;
         }
-        sync(paths)?;
     } else if !journal.serves && !journal.had_data {
         files::remove(&paths.data())?;
     }
@@ -128,12 +123,7 @@ pub(crate) fn settle(paths: &Paths) -> Result<(), FileError> {
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
-    fs::rename(from, to).map_err(files::failed("move", from))
-}
-
-fn sync(paths: &Paths) -> Result<(), FileError> {
-    files::sync_directory(&paths.home())?;
-    files::sync_directory(paths.root())
+    durable::rename(from, to).map_err(files::failed("move", from))
 }
 
 #[cfg(test)]

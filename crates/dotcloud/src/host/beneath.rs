@@ -195,7 +195,7 @@ impl Directory {
         let mut file = parent.create(&beside)?;
         io::Write::write_all(&mut file, content)?;
         own(&file, account)?;
-        file.sync_all()?;
+        rustix::fs::fsync(&file)?;
         parent.rename(&beside, name)?;
         parent.sync()
     }

@@ -2,7 +2,7 @@
 //! times, removal. Follows no symbolic link.
 
 use std::fs::{self, File, Metadata, Permissions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -44,25 +44,12 @@ pub(crate) fn random<const BYTES: usize>() -> Result<String, FileError> {
 
 /// Replaces the content of `path` so that a reader, or a crash, sees the old or the new one whole.
 pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), FileError> {
-    let directory = parent(path);
-    let write = || -> io::Result<()> {
-        let mut file = tempfile::Builder::new()
-            .prefix(".new-")
-            .permissions(Permissions::from_mode(mode))
-            .tempfile_in(directory)?;
-        file.write_all(content)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        File::open(directory)?.sync_all()
-    };
-    write().map_err(failed("write", path))
+    durable::replace(path, content, mode).map_err(failed("write", path))
 }
 
 /// Makes `path` durable after an entry in it was added, renamed or removed.
 pub(crate) fn sync_directory(path: &Path) -> Result<(), FileError> {
-    File::open(path)
-        .and_then(|directory| directory.sync_all())
-        .map_err(failed("sync", path))
+    durable::sync_directory(path).map_err(failed("sync", path))
 }
 
 /// The directory `path` and its missing parents, with `mode`.
@@ -112,13 +99,10 @@ pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
 pub(crate) fn copy_file(from: &Path, metadata: &Metadata, to: &Path) -> Result<(), FileError> {
     let source = File::open(from).map_err(failed("read", from))?;
     let copy = || -> io::Result<()> {
-        let target = tempfile::Builder::new()
-            .prefix(".new-")
-            .tempfile_in(parent(to))?;
-        beneath::copy_content(&source, target.as_file(), &AtomicBool::new(false))?;
-        finish(target.as_file(), metadata)?;
-        target.persist(to)?;
-        Ok(())
+        let mut target = durable::Pending::begin(to, 0o600, ".new-")?;
+        beneath::copy_content(&source, target.file(), &AtomicBool::new(false))?;
+        finish(target.file(), metadata)?;
+        target.place_unsynced()
     };
     copy().map_err(failed("write", to))
 }
@@ -216,7 +200,7 @@ pub(crate) fn link_tree(from: &Path, to: &Path) -> Result<(), FileError> {
     for (path, metadata) in directories.iter().rev() {
         finish_directory(path, metadata)?;
     }
-    fs::rename(new.path(), to).map_err(failed("write", to))?;
+    durable::rename_unsynced(new.path(), to).map_err(failed("write", to))?;
     // It is not there any more.
     let _ = new.keep();
     Ok(())

@@ -63,17 +63,11 @@ pub(crate) fn take(
         let bytes = found.len();
         return Ok(Taken { name, bytes });
     }
-    let mut file = tempfile::Builder::new()
-        .prefix(".new-")
-        .tempfile_in(directory)
-        .map_err(failed)?;
-    let out = file.as_file_mut();
+    let mut pending = durable::Pending::begin(&path, 0o600, ".new-").map_err(failed)?;
+    let out = pending.file();
     let packed = source.account.act(|| pack(&home, source, out));
     packed.map_err(failed)??;
-    let bytes = file.as_file().metadata().map_err(failed)?.len();
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    files::sync_directory(directory)?;
+    let bytes = pending.place().map_err(failed)?;
     Ok(Taken { name, bytes })
 }
 

@@ -1,7 +1,7 @@
 //! The note beside a data directory that its upgrade has begun and is not complete.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -71,15 +71,10 @@ impl Journal {
     pub fn remove(data_dir: &Path) -> Result<(), JournalError> {
         let path = Self::path(data_dir);
         discard_unfinished(&path)?;
-        let remove = || match fs::remove_file(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
-            Ok(()) => File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all(),
-        };
-        remove().map_err(|source| JournalError::Remove {
-            path: path.clone(),
-            source,
-        })
+        match durable::remove_file(&path) {
+            Ok(_) => Ok(()),
+            Err(source) => Err(JournalError::Remove { path, source }),
+        }
     }
 }
 

@@ -175,9 +175,7 @@ impl Part {
 
     /// Syncs what was appended, and records it.
     pub(crate) fn checkpoint(&mut self) -> Result<(), FetchError> {
-        self.file
-            .sync_data()
-            .map_err(|source| self.sync_failed(source))?;
+        rustix::fs::fdatasync(&self.file).map_err(|errno| self.sync_failed(errno.into()))?;
         self.recorded = self.position;
         self.record()
     }
@@ -194,8 +192,7 @@ impl Part {
         let write = || {
             let mut file = File::create(&new)?;
             file.write_all(&serde_json::to_vec(&state)?)?;
-            file.sync_data()?;
-            fs::rename(&new, &self.state_path)
+            durable::place(&file, &new, &self.state_path)
         };
         write().map_err(|source| FetchError::Write {
             path: self.state_path.clone(),
@@ -205,16 +202,14 @@ impl Part {
 
     /// Gives the finished file its name, and makes that survive a power cut.
     pub(crate) fn place(mut self) -> Result<(), FetchError> {
-        self.file
-            .sync_all()
-            .map_err(|source| self.sync_failed(source))?;
-        fs::rename(&self.path, &self.target).map_err(|source| OutputError::Place {
-            path: self.target.clone(),
-            source,
+        durable::place(&self.file, &self.path, &self.target).map_err(|source| {
+            OutputError::Place {
+                path: self.target.clone(),
+                source,
+            }
         })?;
         // The name is no longer ours to remove.
         self.path.clone_from(&self.target);
-        sync_directory(&self.target)?;
         // Without its part it means nothing any more.
         let _ = fs::remove_file(&self.state_path);
         Ok(())
@@ -253,15 +248,13 @@ impl Drop for Part {
 
 fn sync_directory(file: &Path) -> Result<(), FetchError> {
     let directory = directory_of(file);
-    File::open(directory)
-        .and_then(|directory| directory.sync_all())
-        .map_err(|source| {
-            OutputError::SyncDirectory {
-                path: directory.into(),
-                source,
-            }
-            .into()
-        })
+    durable::sync_directory(directory).map_err(|source| {
+        OutputError::SyncDirectory {
+            path: directory.into(),
+            source,
+        }
+        .into()
+    })
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -141,7 +141,7 @@ fn report_shows_hostile_names_as_text() {
         .symlink(&format!("my-1/{hostile}-"), "bin/mysqltest");
     let case = Case::new(&gzip(&Tarball::bytes(input)));
     let renamed = "<img src=x onerror=alert(1)>.tar.gz";
-    fs::rename(case.path("in.tar.gz"), case.path(renamed)).unwrap();
+    durable::rename_unsynced(case.path("in.tar.gz"), case.path(renamed)).unwrap();
     let arguments = [
         renamed,
         "-o",

@@ -197,7 +197,7 @@ impl Book {
 pub(super) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("new");
     fs::write(&beside, text)?;
-    fs::rename(&beside, path)
+    durable::rename_unsynced(&beside, path)
 }
 
 pub(crate) fn now() -> u64 {
