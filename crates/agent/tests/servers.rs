@@ -13,13 +13,14 @@ mod sandbox;
 mod world;
 
 use std::fs;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use mysql::prelude::Queryable;
-use real::{Instance, Server};
-use sandbox::{mode, wait_for};
+use real::{Instance, Server, free_port};
+use sandbox::{in_mount_namespace, mode, wait_for};
 use world::{Agent, check, home, ready, start};
 
 /// Nobody else's account in any binary log.
@@ -215,4 +216,80 @@ fn hung_server_is_not_live_after_30_seconds() {
     agent.stop();
     assert!(asked.elapsed() < Duration::from_secs(1));
     running.signal("CONT");
+}
+
+/// While an upgrade runs the service is live, and not ready.
+#[test]
+fn upgrade_is_live_and_told() {
+    let instance = home(Server::MariaDb);
+    let running = start(&instance, &[]);
+    drop(instance.connect(world::PASSWORD));
+    running.signal("TERM");
+    running.end();
+    instance.install(Server::MariaDb11);
+    let agent = Agent::start(&instance);
+    let running = start(&instance, &[]);
+    wait_for("the upgrade", || {
+        assert_eq!(agent.get("/live").0, 200);
+        let said = agent.get("/ready");
+        (said
+            == (
+                503,
+                "not ready: the database is being upgraded\n".to_owned(),
+            ))
+            .then_some(())
+    });
+    wait_for("ready", || {
+        assert_eq!(agent.get("/live").0, 200);
+        (agent.get("/ready").0 == 200).then_some(())
+    });
+    let (_, metrics) = agent.get("/metrics");
+    assert!(
+        metrics.contains("mysql_version_info{version=\"11."),
+        "{metrics}"
+    );
+    running.signal("TERM");
+    running.end();
+    agent.stop();
+}
+
+/// A home that cannot be written, but for its volume and a directory in memory.
+#[test]
+fn read_only_home_is_watched() {
+    let instance = home(Server::MySql9);
+    fs::create_dir_all(instance.home().join("data")).unwrap();
+    fs::create_dir_all(instance.home().join("mysql/run")).unwrap();
+    instance.sandbox.hand_over();
+    let port = free_port();
+    let mut command = in_mount_namespace(
+        "cd /\n\
+         mount --bind \"$HOME\" \"$HOME\"\n\
+         mount --bind \"$HOME/data\" \"$HOME/data\"\n\
+         mount -t tmpfs -o mode=1777 none \"$HOME/mysql/run\"\n\
+         mount --options-mode ignore -o remount,ro,bind \"$HOME\"\n\
+         ! touch \"$HOME/written\" 2>/dev/null\n\
+         $AS_USER \"$HOME/starttest\" 2>\"$HOME/data/said\" &\n\
+         echo $! >\"$HOME/data/server.pid\"\n\
+         exec $AS_USER \"$HOME/agent\" serve\n",
+    );
+    command
+        .env("HOME", instance.home())
+        .env("PORT_TESTBEDDB", instance.port.to_string())
+        .env("MYSQL_BIND_ADDRESS", "127.0.0.1")
+        .env("PORT_AGENT", port.to_string())
+        .stderr(std::process::Stdio::null());
+    let process = command.spawn().unwrap();
+    let agent = Agent { process, port };
+    let deadline = Instant::now() + Duration::from_mins(1);
+    let is_up = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+    while !is_up() || agent.get("/ready").0 != 200 {
+        assert!(Instant::now() < deadline, "not ready");
+        thread::park_timeout(Duration::from_millis(100));
+    }
+    assert_eq!(agent.metrics().get("mysql_up"), Some(&1.0));
+    let pid = fs::read_to_string(instance.home().join("data/server.pid")).unwrap();
+    let mut kill = Command::new("kill");
+    assert!(kill.arg(pid.trim()).status().unwrap().success());
+    wait_for("its end", || (agent.state() == "absent").then_some(()));
+    agent.stop();
 }

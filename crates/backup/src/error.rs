@@ -79,6 +79,7 @@ fn machine(next: &str) -> Advice {
 fn service(error: &ServiceError) -> Advice {
     match error {
         ServiceError::Home(_) => machine("call it in the service: 'dotcloud run SERVICE.N'"),
+        ServiceError::Volume(error) => error.advice(),
         ServiceError::Release(_) => machine("push again: builder puts the server there"),
         ServiceError::ReadOptions { .. }
         | ServiceError::OptionFile(_)

@@ -40,7 +40,7 @@ pub use stale::StaleError;
 pub use take_over::TakeOverError;
 pub use time_zone::TimeZoneError;
 pub use variables::{UnreadVariables, VariableError};
-pub use volumes::VolumeError;
+pub use volumes::{VolumeError, layout};
 
 /// The text of `--help`.
 pub const ABOUT: &str = "\

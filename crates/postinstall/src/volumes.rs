@@ -13,7 +13,7 @@ use rustix::process::{getegid, geteuid};
 use thiserror::Error;
 
 /// Sealed, if a read-only root or another owner keeps us from writing the home itself.
-pub(crate) fn layout(home: &Path) -> Result<Layout, VolumeError> {
+pub fn layout(home: &Path) -> Result<Layout, VolumeError> {
     let is_writable = |path: &Path| access(path, Access::WRITE_OK).is_ok();
     let usual = Layout::new(home);
     // What is not there will be made.

@@ -57,8 +57,11 @@ pub struct Agent {
 
 impl Agent {
     pub fn start(instance: &Instance) -> Self {
-        let port = free_port();
-        let mut command = instance.hook("agent");
+        Self::spawn(&mut instance.hook("agent"), free_port())
+    }
+
+    /// `agent` without its arguments, in whichever surroundings.
+    pub fn spawn(command: &mut Command, port: u16) -> Self {
         let process = command
             .arg("serve")
             .env("PORT_AGENT", port.to_string())
