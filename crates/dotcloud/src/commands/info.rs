@@ -8,6 +8,7 @@ use crate::cli::Form;
 use crate::error::Error;
 use crate::model::application::{Application, Instance, InstanceName, Selection, Service};
 use crate::model::page;
+use crate::network::wiring;
 use crate::output::console;
 
 /// The application as a table, or one service in full.
@@ -128,6 +129,10 @@ fn show_instance(call: &Call, application: &Application, name: &InstanceName, in
         for (port, url) in ports {
             console::print(format!("  {port}: {url}"));
         }
+    }
+    for (port, answer) in wiring::ask(instance) {
+        let word = if answer.passes { "passes" } else { "fails" };
+        console::print(format!("check of {port}: {word}: {}", answer.says));
     }
     let backups = backed_up::lines(call, application, name);
     if !backups.is_empty() {

@@ -1,5 +1,6 @@
 //! `status`: whether the programs of every instance run.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -8,6 +9,7 @@ use super::{Call, backed_up, check_service};
 use crate::cli;
 use crate::error::Error;
 use crate::model::application::{Application, Instance, InstanceName};
+use crate::network::gateway::Answer;
 use crate::network::wiring::{self, Problem, WiringError};
 use crate::output::console;
 use crate::service::launch;
@@ -48,6 +50,7 @@ pub(super) fn status(call: &Call, arguments: &cli::Status) -> Result<(), Error> 
             .filter(|problem| problem.instance == name)
             .map(|problem| problem.text.clone())
             .collect();
+        let checks = wiring::ask(instance);
         if form.json {
             let mut described = json!({
                 "instance": name.to_string(),
@@ -55,13 +58,14 @@ pub(super) fn status(call: &Call, arguments: &cli::Status) -> Result<(), Error> 
                 "ports_not_served": problems,
                 "programs": programs.iter().map(describe).collect::<Vec<Value>>(),
                 "backup": backed_up::value(call, &application, &name),
+                "checks": checks.iter().map(describe_check).collect::<Vec<Value>>(),
             });
             if let Some(problem) = problem {
                 described["problem"] = problem.into();
             }
             found.push(described);
         } else {
-            show(&name, programs);
+            show(&name, programs, &checks);
             let backups = backed_up::lines(call, &application, &name);
             for line in backups.into_iter().chain(problem) {
                 console::print(format!("  {line}"));
@@ -191,11 +195,23 @@ fn describe(program: &ProgramStatus) -> Value {
     })
 }
 
-fn show(name: &InstanceName, programs: Vec<ProgramStatus>) {
+fn describe_check((port, answer): (&String, &Answer)) -> Value {
+    json!({
+        "port": port,
+        "passes": answer.passes,
+        "says": answer.says,
+    })
+}
+
+fn show(name: &InstanceName, programs: Vec<ProgramStatus>, checks: &BTreeMap<String, Answer>) {
     let state_of_all = if is_up(&programs) { "up" } else { "down" };
     console::print(format!("{name}:  {state_of_all}"));
     for program in programs {
         let state = state(&program);
         console::print(format!("  {} -> {state} {}", program.name, program.text));
+    }
+    for (port, answer) in checks {
+        let word = if answer.passes { "PASSES" } else { "FAILS" };
+        console::print(format!("  check of {port} -> {word} {}", answer.says));
     }
 }

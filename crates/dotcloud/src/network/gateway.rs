@@ -26,6 +26,7 @@ use rustix::net::sockopt::{
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 
+pub(crate) use check::{Answer, ask};
 use door::{Door, Files};
 pub(crate) use route::{Check, Hold, Route, Shortcut, Target};
 pub(crate) use shortcut::{Options as ShortcutOptions, serve as serve_shortcuts};

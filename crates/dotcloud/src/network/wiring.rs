@@ -25,7 +25,7 @@ use crate::service::platform::Platform;
 use crate::service::revive;
 use crate::service::supervisor::{self, ProgramState, ProgramStatus, Supervisor, SupervisorError};
 use crate::state::container::{Paths, Variables};
-pub(crate) use routes::{close, hold, point, point_patiently, settle};
+pub(crate) use routes::{ask, close, hold, point, point_patiently, settle};
 pub(crate) use served::{Problem, problems, wait as wait_until_served};
 
 /// Sees to it that every public port of `application` has its gateway, and nobody else's.

@@ -82,6 +82,7 @@ fn json_has_stable_fields() {
             "backup": null,
             "ports_not_served": [],
             "programs": [{ "name": "db", "state": "RUNNING", "text": null }],
+            "checks": [],
         }])
     );
     let deployments = read(&world, &["dlist"]);

@@ -282,6 +282,7 @@ class Agent(http.server.BaseHTTPRequestHandler):
         passes = os.path.exists(home + "/passes") or self.path != "/primary"
         self.send_response(200 if passes else 503)
         self.end_headers()
+        self.wfile.write(b"it does\n" if passes else b"it does not\n")
     do_HEAD = do_GET
     def log_message(self, *_): pass
 agent = http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT_AGENT"])), Agent)
@@ -325,6 +326,21 @@ fn checked_port_leads_to_whoever_passes_at_any_address() {
     // Nobody passes yet.
     assert!(says(&addresses[0]).is_none());
     set("db.1", true);
+    let status = world
+        .dotcloud(["status", "-A", "app"])
+        .with_status(0)
+        .stdout;
+    for line in [
+        "  check of db -> FAILS it does not\n",
+        "  check of db -> PASSES it does\n",
+    ] {
+        assert!(status.contains(line), "{status}");
+    }
+    let info = world.dotcloud(["info", "db.1", "-A", "app"]).with_status(0);
+    assert!(
+        info.stdout.contains("check of db: passes: it does\n"),
+        "{info:?}"
+    );
     for address in &addresses {
         wait_for("the second instance", || {
             says(address).filter(|(_, byte)| *byte == b'1')

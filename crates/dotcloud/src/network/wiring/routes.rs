@@ -13,7 +13,7 @@ use crate::host::files::{self, FileError};
 use crate::model::application::{Application, Container, Instance, InstanceName};
 use crate::model::port::Port;
 use crate::model::port::PortKind;
-use crate::network::gateway::{self, Check, Hold, Route, Shortcut, Target};
+use crate::network::gateway::{self, Answer, Check, Hold, Route, Shortcut, Target};
 use crate::service::platform::Platform;
 use crate::state::container::Paths;
 
@@ -205,6 +205,18 @@ fn target(container: &Container, port: &str) -> Option<Target> {
         address: address(port)?,
         check,
     })
+}
+
+/// What the instance answers to the check of each port that has one, asked now.
+pub(crate) fn ask(instance: &Instance) -> BTreeMap<String, Answer> {
+    let Some(container) = &instance.current else {
+        return BTreeMap::new();
+    };
+    let asked = container.checks.keys().filter_map(|port| {
+        let check = target(container, port)?.check?;
+        Some((port.clone(), gateway::ask(&check)))
+    });
+    asked.collect()
 }
 
 fn is_checked(instance: &Instance, port: &str) -> bool {
