@@ -45,11 +45,7 @@ pub(super) fn status(call: &Call, arguments: &cli::Status) -> Result<(), Error> 
             Ok(programs) => (programs, None),
             Err(error) => (Vec::new(), Some(error.to_string())),
         };
-        let problems: Vec<String> = problems
-            .iter()
-            .filter(|problem| problem.instance == name)
-            .map(|problem| problem.text.clone())
-            .collect();
+        let problems = texts_of(&problems, &name);
         let checks = wiring::ask(instance);
         if form.json {
             let mut described = json!({
@@ -193,6 +189,11 @@ fn describe(program: &ProgramStatus) -> Value {
         "state": state(program),
         "text": program.text,
     })
+}
+
+fn texts_of(problems: &[Problem], name: &InstanceName) -> Vec<String> {
+    let own = problems.iter().filter(|problem| problem.instance == *name);
+    own.map(|problem| problem.text.clone()).collect()
 }
 
 fn describe_check((port, answer): (&String, &Answer)) -> Value {
