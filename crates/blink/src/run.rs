@@ -71,7 +71,11 @@ pub(crate) fn run(
         servers, report, ..
     } = watch;
     if let Some(name) = &start.save {
-        keep(servers, name, status, &cache, &release, report)?;
+        if status == 0 {
+            keep(servers, name, &cache, &release, report)?;
+        } else {
+            report.warning(format!("the command failed: '{name}' was not saved"));
+        }
     }
     places.sweep(true);
     Ok(status)
@@ -124,11 +128,10 @@ fn text(environment: &Environment, name: &str) -> Option<String> {
     environment.get(name)?.to_str().map(str::to_owned)
 }
 
-/// Stops the first of `servers` and keeps its data, if all went well.
+/// Stops the first of `servers` and keeps its data.
 fn keep(
     servers: Vec<Server>,
     name: &str,
-    status: u8,
     cache: &Cache,
     release: &Release,
     report: &mut Report,
@@ -136,10 +139,6 @@ fn keep(
     let Some(server) = servers.into_iter().next() else {
         return Ok(());
     };
-    if status != 0 {
-        report.warning(format!("the command failed: '{name}' was not saved"));
-        return Ok(());
-    }
     server.stop_then(|data| save(cache, release, data, name))??;
     report.bullet(format!("saved: 'blink --seed {name}' begins with it"));
     Ok(())

@@ -74,14 +74,13 @@ pub fn run(code_root: &Path, environment: &Environment, report: &mut Report) -> 
     let (id, server) = release::install(&tarball, settings.max_size, &layout, report)?;
     first_run.check(&server)?;
     let time_zones = seed::time_zones(&settings, &server, report);
-    seed::make(
-        &id,
-        &server,
-        &files.my_cnf,
-        time_zones.as_ref(),
-        &layout,
-        report,
-    )?;
+    let wanted = seed::Wanted {
+        release: &id,
+        server: &server,
+        template: &files.my_cnf,
+        time_zones: time_zones.as_ref(),
+    };
+    seed::make(wanted, &layout, report)?;
     files.write()?;
     first_run.write(&layout, report)?;
     release::activate(&id, &layout, report)?;

@@ -21,17 +21,31 @@ const UNFINISHED: &str = ".making-";
 /// No server listens on it: an option file must name one.
 const PORT: u16 = 3306;
 
-/// Makes sure that there is the seed for `release`, its `server` and the user's `template`, with
-/// `time_zones` if there are any, and no other. Killed at any point, it leaves at most what the next
-/// run removes.
+/// What a seed is made of.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// The release's identity.
+    pub(crate) release: &'a str,
+    pub(crate) server: &'a Server,
+    /// The user's option file.
+    pub(crate) template: &'a OptionFile,
+    /// For the time zone tables, if it is to have any.
+    pub(crate) time_zones: Option<&'a TimeZones>,
+}
+
+/// Makes sure that there is the seed that is wanted, and no other. Killed at any point, it leaves at most
+/// what the next run removes.
 pub(crate) fn make(
-    release: &str,
-    server: &Server,
-    template: &OptionFile,
-    time_zones: Option<&TimeZones>,
+    wanted: Wanted<'_>,
     layout: &Layout,
     report: &mut Report,
 ) -> Result<(), SeedError> {
+    let Wanted {
+        release,
+        server,
+        template,
+        time_zones,
+    } = wanted;
     let seeds = layout.seeds();
     let seed = Seed::of(
         layout,

@@ -203,13 +203,13 @@ impl Rendering<'_> {
         self.impose("port", port, PORT_WHY);
         for group in ["client", "mysqladmin"] {
             self.file.set(group, "port", port, PORT_WHY);
-            self.impose_over_includes(&[group], group, "port", port, PORT_WHY);
+            self.impose_over_includes(&[group], group, "port", (port, PORT_WHY));
         }
         for group in OTHER_CLIENT_GROUPS {
             if self.template.get(&[group], "port").is_some() {
                 self.file.set(group, "port", port, PORT_WHY);
             }
-            self.impose_over_includes(&[group], group, "port", port, PORT_WHY);
+            self.impose_over_includes(&[group], group, "port", (port, PORT_WHY));
         }
     }
 
@@ -219,8 +219,7 @@ impl Rendering<'_> {
         groups: &[&str],
         main: &str,
         option: &str,
-        value: &[u8],
-        why: &str,
+        (value, why): (&[u8], &str),
     ) {
         if self.user.is_included(self.template, groups, option) {
             self.file.set_last(main, option, value, why);
@@ -442,7 +441,7 @@ impl Rendering<'_> {
                 self.file.set(group, option, value, why);
             }
         }
-        self.impose_over_includes(&names(&groups), MAIN_GROUP, option, value, why);
+        self.impose_over_includes(&names(&groups), MAIN_GROUP, option, (value, why));
         self.choose(option, value, Origin::Imposed { why, instead_of });
     }
 

@@ -78,7 +78,10 @@ impl Program<'_> {
         let variables = self.container.load_variables()?;
         let home = self.container.home();
         let call = hook_run::login_shell(arguments, &home, &variables);
-        let stop = &self.platform.stop;
+        let until = hook_run::Until {
+            limit: LIMIT,
+            stop: &self.platform.stop,
+        };
         let instance = self.instance;
         let line = &mut |text: &str| log.of(instance, text);
         let runs = !self
@@ -87,9 +90,9 @@ impl Program<'_> {
             .map_err(crate::service::launch::LaunchError::from)?
             .is_empty();
         let ended = if runs {
-            hook_run::run_beside(self.runtime, self.container, &call, LIMIT, stop, line)
+            hook_run::run_beside(self.runtime, self.container, &call, until, line)
         } else {
-            hook_run::run(self.runtime, self.container, &call, LIMIT, stop, line)
+            hook_run::run(self.runtime, self.container, &call, until, line)
         };
         ended.map_err(|source| BackupError::Program {
             what,

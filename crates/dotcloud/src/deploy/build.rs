@@ -13,7 +13,7 @@ use crate::model::application::Application;
 use crate::output::deployment_log::DeploymentLog;
 use crate::runtime::{Runtime, RuntimeError};
 use crate::service::environment;
-use crate::service::hook_run::{self, HookError};
+use crate::service::hook_run::{self, HookError, Until};
 use crate::service::launch;
 use crate::service::platform::Platform;
 use crate::state::container::{Paths, Variables};
@@ -22,32 +22,42 @@ use crate::state::snapshot::{self, Taken};
 /// Makes the hook's file executable, if it is one, and runs the command line; as the service's user.
 const RUN_HOOK: &str = r#"if [ -f "$0" ] && [ ! -x "$0" ]; then chmod +x "$0"; fi; eval "$1""#;
 
-/// Builds `service` of `application` from `code`, on top of `previous`, a snapshot's name.
-pub(crate) fn build(
-    platform: &Platform,
-    application: &Application,
-    service: &Service,
-    code: &Path,
-    previous: Option<&str>,
-    runtime: &dyn Runtime,
-    log: &mut DeploymentLog,
-) -> Result<Taken, BuildError> {
+/// What is built, from what, and where.
+#[derive(Clone, Copy)]
+pub(crate) struct Order<'a> {
+    pub(crate) platform: &'a Platform,
+    pub(crate) application: &'a Application,
+    pub(crate) service: &'a Service,
+    pub(crate) code: &'a Path,
+    /// The snapshot to build on, by its name.
+    pub(crate) previous: Option<&'a str>,
+    pub(crate) runtime: &'a dyn Runtime,
+}
+
+/// Builds a service.
+pub(crate) fn build(order: Order<'_>, log: &mut DeploymentLog) -> Result<Taken, BuildError> {
+    let Order {
+        platform,
+        application,
+        service,
+        ..
+    } = order;
     let container = platform.store.build(&application.name, &service.name);
     discard(platform, &container)?;
-    let result = build_in(platform, application, service, code, previous, runtime, log);
+    let result = build_in(order, log);
     discard(platform, &container)?;
     result
 }
 
-fn build_in(
-    platform: &Platform,
-    application: &Application,
-    service: &Service,
-    code: &Path,
-    previous: Option<&str>,
-    runtime: &dyn Runtime,
-    log: &mut DeploymentLog,
-) -> Result<Taken, BuildError> {
+fn build_in(order: Order<'_>, log: &mut DeploymentLog) -> Result<Taken, BuildError> {
+    let Order {
+        platform,
+        application,
+        service,
+        code,
+        previous,
+        runtime,
+    } = order;
     let container = &platform.store.build(&application.name, &service.name);
     let account = runtime.account();
     let snapshots = platform.store.snapshots(&application.name);
@@ -166,18 +176,13 @@ impl Hooks<'_> {
         let name = &self.service.name;
         log.of(name, format!("Running {hook}"));
         let call = hook_run::login_shell(words, directory, &self.variables);
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        let stop = &self.platform.stop;
-        hook_run::run(
-            self.runtime,
-            self.container,
-            &call,
-            left,
-            stop,
-            &mut |line| {
-                log.hook(name, line);
-            },
-        )
+        let until = Until {
+            limit: self.deadline.saturating_duration_since(Instant::now()),
+            stop: &self.platform.stop,
+        };
+        hook_run::run(self.runtime, self.container, &call, until, &mut |line| {
+            log.hook(name, line);
+        })
         .map_err(|source| BuildError::Hook {
             hook,
             source: match source {

@@ -69,13 +69,18 @@ fn make_one(
         .get(&service.name)
         .and_then(|record| record.snapshot.as_deref())
         .filter(|_| !request.options.clean);
-    let code = request.code;
-    let runtime = request.runtime;
-    let taken = build::build(platform, application, service, code, previous, runtime, log)
-        .map_err(|source| DeployError::Build {
-            service: service.name.clone(),
-            source,
-        })?;
+    let order = build::Order {
+        platform,
+        application,
+        service,
+        code: request.code,
+        previous,
+        runtime: request.runtime,
+    };
+    let taken = build::build(order, log).map_err(|source| DeployError::Build {
+        service: service.name.clone(),
+        source,
+    })?;
     log.platform(format!(
         "Build of {} completed, image {} KB",
         service.name,

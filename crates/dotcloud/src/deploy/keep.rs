@@ -85,7 +85,11 @@ fn release(
     let mut last = None;
     let interrupted = &step.platform.stop;
     let told = &mut |text: &str| last = Some(text.to_owned());
-    hook_run::run(runtime, container, &call, LIMIT, interrupted, told).ok()?;
+    let until = hook_run::Until {
+        limit: LIMIT,
+        stop: interrupted,
+    };
+    hook_run::run(runtime, container, &call, until, told).ok()?;
     runtime.end(container, &mut |_| ()).ok()?;
     last
 }

@@ -267,8 +267,11 @@ pub(super) fn postinstall(step: &mut Step<'_, '_>) -> Result<(), DeployError> {
     log.of(name, "Running postinstall");
     let variables = paths.load_variables()?;
     let call = hook_run::login_shell(words, &directory, &variables);
-    let limit = platform.limits.postinstall;
-    hook_run::run(runtime, &paths, &call, limit, &platform.stop, &mut |line| {
+    let until = hook_run::Until {
+        limit: platform.limits.postinstall,
+        stop: &platform.stop,
+    };
+    hook_run::run(runtime, &paths, &call, until, &mut |line| {
         log.hook(name, line);
     })
     .map_err(|source| DeployError::Postinstall {

@@ -46,19 +46,24 @@ pub(crate) fn login_shell<'a>(
     }
 }
 
-/// Runs `call` in `container` to its end, handing every line it writes to `line`.
-///
-/// `stop` ends it early; at `limit`, too, everything in the container is ended.
+/// What ends a hook early.
+#[derive(Clone, Copy)]
+pub(crate) struct Until<'a> {
+    pub(crate) limit: Duration,
+    pub(crate) stop: &'a AtomicBool,
+}
+
+/// Runs `call` in `container` to its end, handing every line it writes to `line`. If it is ended early,
+/// everything in the container is.
 pub(crate) fn run(
     runtime: &dyn Runtime,
     container: &Paths,
     call: &Call<'_>,
-    limit: Duration,
-    stop: &AtomicBool,
+    until: Until<'_>,
     line: &mut dyn FnMut(&str),
 ) -> Result<(), HookError> {
     let command = runtime.hook(container, call)?;
-    let result = run_command(command, limit, stop, line);
+    let result = run_command(command, until, line);
     if matches!(
         result,
         Err(HookError::TimeOut { .. } | HookError::Interrupted)
@@ -74,24 +79,23 @@ pub(crate) fn run_beside(
     runtime: &dyn Runtime,
     container: &Paths,
     call: &Call<'_>,
-    limit: Duration,
-    stop: &AtomicBool,
+    until: Until<'_>,
     line: &mut dyn FnMut(&str),
 ) -> Result<(), HookError> {
     let command = match runtime.beside(container, call)? {
         Beside::Streams(command) | Beside::Terminal(command) | Beside::Joined(command) => command,
     };
-    run_command(command, limit, stop, line)
+    run_command(command, until, line)
 }
 
 /// Runs `command`, which leaves our session by itself, to its end; `stop` and `limit` kill its whole
 /// process group.
 fn run_command(
     mut command: Command,
-    limit: Duration,
-    stop: &AtomicBool,
+    until: Until<'_>,
     line: &mut dyn FnMut(&str),
 ) -> Result<(), HookError> {
+    let Until { limit, stop } = until;
     let start = |source| HookError::Start { source };
     let (reader, writer) = std::io::pipe().map_err(start)?;
     command
@@ -236,8 +240,10 @@ mod tests {
         let mut lines = Vec::new();
         let result = run_command(
             command,
-            Duration::from_millis(limit),
-            &AtomicBool::new(stop),
+            Until {
+                limit: Duration::from_millis(limit),
+                stop: &AtomicBool::new(stop),
+            },
             &mut |line| lines.push(line.to_owned()),
         );
         (result.map_err(|error| error.to_string()), lines)
@@ -290,8 +296,10 @@ mod tests {
         assert_eq!(text("sleep 60", 60_000, true), "it was interrupted");
         let missing = run_command(
             Command::new("/nowhere"),
-            Duration::from_secs(1),
-            &AtomicBool::new(false),
+            Until {
+                limit: Duration::from_secs(1),
+                stop: &AtomicBool::new(false),
+            },
             &mut |_| (),
         );
         assert_eq!(missing.unwrap_err().to_string(), "it cannot be run");

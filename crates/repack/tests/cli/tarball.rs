@@ -19,11 +19,11 @@ impl Tarball {
     }
 
     pub(crate) fn directory(self, name: &str) -> Self {
-        self.entry(name, EntryType::Directory, 0o755, "", b"")
+        self.entry(name, (EntryType::Directory, 0o755), "", b"")
     }
 
     pub(crate) fn file(self, name: &str, mode: u32, content: &[u8]) -> Self {
-        self.entry(name, EntryType::Regular, mode, "", content)
+        self.entry(name, (EntryType::Regular, mode), "", content)
     }
 
     /// What no server starts without.
@@ -36,15 +36,15 @@ impl Tarball {
     }
 
     pub(crate) fn symlink(self, name: &str, target: &str) -> Self {
-        self.entry(name, EntryType::Symlink, 0o777, target, b"")
+        self.entry(name, (EntryType::Symlink, 0o777), target, b"")
     }
 
     pub(crate) fn hard_link(self, name: &str, target: &str) -> Self {
-        self.entry(name, EntryType::Link, 0o644, target, b"")
+        self.entry(name, (EntryType::Link, 0o644), target, b"")
     }
 
     pub(crate) fn special(self, name: &str, kind: EntryType) -> Self {
-        self.entry(name, kind, 0o644, "", b"")
+        self.entry(name, (kind, 0o644), "", b"")
     }
 
     /// A file with one PAX header before it.
@@ -74,8 +74,7 @@ impl Tarball {
     fn entry(
         mut self,
         name: &str,
-        kind: EntryType,
-        mode: u32,
+        (kind, mode): (EntryType, u32),
         target: &str,
         content: &[u8],
     ) -> Self {
