@@ -50,7 +50,7 @@ pub(crate) use prune::{Keep, prune};
 pub(crate) use record::{Failure, Kind, Record, Records, pick};
 pub(crate) use restore::{Replay, Restored, Source, restore};
 pub(crate) use schedule::{Calendar, Often, Schedule};
-pub(crate) use scratch::verify;
+pub(crate) use scratch::{trial, verify};
 pub(crate) use send::send;
 pub(crate) use take::take;
 
@@ -80,6 +80,13 @@ pub(crate) enum BackupError {
     Problem { problem: String },
     #[error("'{text}' is none of always, daily, weekly and monthly")]
     HowOften { text: String },
+    #[error("the table {table} of {instance} has {after} rows in the rehearsal, and {before} now")]
+    Rehearsal {
+        instance: InstanceName,
+        table: String,
+        before: u64,
+        after: u64,
+    },
     #[error("without --every, --verify tries a backup out, and takes neither --to nor --keep")]
     VerifyAlone,
     #[error("the program of --notify failed")]

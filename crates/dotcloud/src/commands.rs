@@ -22,6 +22,7 @@ mod memory;
 mod names;
 mod open;
 mod push;
+mod rehearse;
 mod restart;
 mod restore;
 mod run;

@@ -3,6 +3,7 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::archive::Target;
 use super::fetch::fetch;
@@ -25,6 +26,13 @@ const RESULT: &str = "checked.json";
 /// As much of it as is read.
 const LONGEST: u64 = 64 << 20;
 
+/// A trial, and how long the service's program was at it.
+#[derive(Debug)]
+pub(crate) struct Trial {
+    pub(crate) found: Verified,
+    pub(crate) took: Duration,
+}
+
 /// Has the service's program try `record` out, and puts what it found on record.
 pub(crate) fn verify(
     platform: &Platform,
@@ -33,6 +41,19 @@ pub(crate) fn verify(
     record: &mut Record,
     records: &Records,
 ) -> Result<(), BackupError> {
+    let trial = trial(platform, application, instance, record, records)?;
+    record.verified = Some(trial.found);
+    records.save(record)
+}
+
+/// Has the program of `application`, which need not be the one that made it, try `record` out.
+pub(crate) fn trial(
+    platform: &Platform,
+    application: &Application,
+    instance: &InstanceName,
+    record: &Record,
+    records: &Records,
+) -> Result<Trial, BackupError> {
     let log = &mut DeploymentLog::to_stderr();
     let line = line_of(platform, application, instance)?;
     let scratch = platform.store.scratch(&application.name);
@@ -48,13 +69,15 @@ pub(crate) fn verify(
             runtime: &*runtime,
             container: &scratch,
         };
+        let begin = Instant::now();
         program.run("check the copy", &["check", "--move"], &work, log)?;
-        result(&scratch)
+        Ok(Trial {
+            took: begin.elapsed(),
+            found: result(&scratch)?,
+        })
     });
-    let discarded = discard(platform, &scratch);
-    record.verified = Some(found?);
-    records.save(record)?;
-    discarded
+    discard(platform, &scratch)?;
+    found
 }
 
 /// A container with nothing in it but what the service was built of.

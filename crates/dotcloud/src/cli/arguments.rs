@@ -139,6 +139,14 @@ impl Protocol {
     }
 }
 
+/// Not the real thing.
+#[derive(Args, Debug)]
+pub(crate) struct Trial {
+    /// Do not push it: build it apart, and try it out on the last backup of what serves
+    #[arg(long, conflicts_with_all = ["clean", "rollback", "no_copy"])]
+    pub(crate) rehearse: bool,
+}
+
 /// Arguments of `push`.
 #[derive(Args, Debug)]
 pub(crate) struct Push {
@@ -158,6 +166,8 @@ pub(crate) struct Push {
     /// Move ~/data back to the old container if the new one does not come up
     #[arg(long)]
     pub(crate) rollback: bool,
+    #[command(flatten)]
+    pub(crate) trial: Trial,
     /// Do not copy ~/data before another release gets it
     #[arg(long)]
     pub(crate) no_copy: bool,

@@ -64,7 +64,7 @@ fn destroy_service(
     Ok(wiring::ensure(platform, application)?)
 }
 
-fn destroy_application(
+pub(super) fn destroy_application(
     call: &Call,
     application: &Application,
     log: &mut DeploymentLog,

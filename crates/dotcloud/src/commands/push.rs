@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hook::Foreign;
 
+use super::rehearse::rehearse;
 use super::{Call, deployment};
 use crate::build_file::BuildFile;
 use crate::cli;
@@ -23,6 +24,11 @@ use crate::upload::{self, Vcs, Wanted};
 pub(super) fn push(call: &Call, arguments: &cli::Push) -> Result<(), Error> {
     let target = Target::of(call, arguments)?;
     let name = &target.application;
+    if arguments.trial.rehearse {
+        return rehearse(call, name, arguments.runtime, &|scratch| {
+            upload(call, &target, scratch, &arguments.upload)
+        });
+    }
     let store = &call.platform.store;
     let services = Account::of_services(store.load(name)?.uid);
     store.prepare(&[services, Account::of_gateways()])?;

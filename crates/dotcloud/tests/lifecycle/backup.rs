@@ -588,6 +588,48 @@ fn schedule_where_nobody_calls_has_exact_text() {
 }
 
 #[test]
+fn rehearsal_tries_the_new_code_out_on_a_backup_and_leaves_nothing() {
+    let Some(world) = world() else { return };
+    // Without a backup one is made.
+    let good = world.dotcloud(["push", "--rehearse"]).with_status(0);
+    assert_eq!(count(&world), 1);
+    let said = "db.0: miniature 1 has it, with 1 tables in order and 1 rows; for as long as 1 s it would \
+                not be reached\n";
+    assert!(good.stdout.contains(said), "{good:?}");
+    world
+        .dotcloud(["backup", "--verify", "latest"])
+        .with_status(0);
+    let serving = world.ask("db.0");
+    let revisions = || world.dotcloud(["revisions"]).with_status(0).stdout;
+    let before = revisions();
+    let refused = |from: &str, to: &str, text: &str| {
+        world.write("app/backup", &PROGRAM.replace(from, to));
+        let failed = world.dotcloud(["push", "--rehearse"]).with_status(1);
+        assert!(failed.stdout.contains(text), "{failed:?}");
+        assert!(!world.home().join("apps/app-rehearsal").exists());
+    };
+    refused(
+        "home + \"/fail-\" + verb",
+        "\"/\"",
+        "its backup program could not check the copy of db.0",
+    );
+    refused(
+        "len(open(copy + \"/data/history\").readlines())",
+        "7",
+        "the table history of db.0 has 7 rows in the rehearsal, and 1 now\n  next: do not push it before \
+         you know why",
+    );
+    world.write("app/builder", "#!/bin/sh\nexit 3\n");
+    let failed = world.dotcloud(["push", "--rehearse"]).with_status(2);
+    assert!(
+        !world.home().join("apps/app-rehearsal").exists(),
+        "{failed:?}"
+    );
+    assert_eq!(world.ask("db.0"), serving);
+    assert_eq!(revisions(), before);
+}
+
+#[test]
 fn info_tells_of_the_last_backup_and_of_a_failure() {
     let Some(world) = world() else { return };
     let info = || world.dotcloud(["info", "db"]).with_status(0).stdout;

@@ -176,3 +176,21 @@ fn mariadb_is_brought_back_to_a_point_in_time() {
         .with_status(0);
     assert_eq!(rows(&world), ["1", "2", "3", "4", "7"]);
 }
+
+#[test]
+fn rehearsal_has_the_newer_release_upgrade_a_backup() {
+    let world = World::new("mariadb");
+    world.push(0);
+    fill(&world);
+    let hooks = world.code("hooks");
+    let (older, newer) = (tarball("mariadb"), tarball("mariadb-11"));
+    std::fs::remove_file(hooks.join(older.file_name().unwrap())).unwrap();
+    std::fs::copy(&newer, hooks.join(newer.file_name().unwrap())).unwrap();
+    let said = world.dotcloud(["push", "--rehearse"]).with_status(0);
+    let told =
+        "testbed.0: MariaDB 11.8.9 has it, with 1 tables in order and 2 rows; for as long as ";
+    assert!(said.stdout.contains(told), "{}", said.all());
+    let version = column(&mut world.connect(0), "SELECT VERSION()");
+    assert!(version[0].starts_with("10.11.19"), "{version:?}");
+    assert_eq!(rows(&world), ["1", "2"]);
+}

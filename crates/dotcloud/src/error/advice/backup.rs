@@ -20,6 +20,7 @@ pub(super) fn backup(error: &BackupError) -> Advice {
             _ => environment(PROGRAM),
         },
         BackupError::Problem { .. } => environment(PROBLEM),
+        BackupError::Rehearsal { .. } => environment("do not push it before you know why"),
         BackupError::VerifyAlone => configuration("call it twice: once with each"),
         BackupError::HowOften { .. } => configuration(OFTEN),
         BackupError::Notify { source } => command(source, "see to it that it ends with status 0"),
