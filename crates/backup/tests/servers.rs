@@ -309,3 +309,44 @@ fn memory_of_a_copy_is_bounded() {
         .unwrap();
     assert_eq!((copied.len(), copied.blocks() < 100), (2 << 30, true));
 }
+
+/// In a container with a read-only root, where the option file is in `~/mysql/run`; and the agent's account,
+/// which is this service's own, is in no dump.
+#[test]
+fn take_and_dump_in_a_read_only_home() {
+    let instance = home(Server::MariaDb);
+    fs::write(instance.home().join("agent"), "").unwrap();
+    for name in ["data", "mysql/run"] {
+        fs::create_dir_all(instance.home().join(name)).unwrap();
+    }
+    instance.sandbox.hand_over();
+    let output = sandbox::in_mount_namespace(
+        "cd /\n\
+         mount --bind \"$HOME\" \"$HOME\"\n\
+         mount --bind \"$HOME/data\" \"$HOME/data\"\n\
+         mount -t tmpfs -o mode=1777 none \"$HOME/mysql/run\"\n\
+         mount --options-mode ignore -o remount,ro,bind \"$HOME\"\n\
+         $AS_USER \"$HOME/starttest\" 2>\"$HOME/data/said\" &\n\
+         for i in $(seq 300); do [ -S \"$HOME/mysql/run/mysqld.sock\" ] && break; sleep 0.1; done\n\
+         status=0\n\
+         $AS_USER \"$HOME/backup\" take \"$HOME/data/copy\" || status=$?\n\
+         $AS_USER \"$HOME/backup\" dump >\"$HOME/data/dump\" || status=$?\n\
+         kill $!; wait $! || :\n\
+         exit $status\n",
+    )
+    .env("HOME", instance.home())
+    .env("PORT_TESTBEDDB", instance.port.to_string())
+    .env("MYSQL_BIND_ADDRESS", "127.0.0.1")
+    .env("MYSQL_USER", "app")
+    .env("MYSQL_PASSWORD", "secret")
+    .output()
+    .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_eq!(method(&instance.home().join("data/copy")), "mariadb-backup");
+    let dump = fs::read(instance.home().join("data/dump")).unwrap();
+    let dump = String::from_utf8_lossy(&dump);
+    assert!(dump.contains("CREATE USER IF NOT EXISTS `app`"), "{dump}");
+    assert!(!dump.contains("dotcloud-agent"), "{dump}");
+    assert!(instance.home().join("data/mysql-agent.cnf").exists());
+}

@@ -271,4 +271,49 @@ mod tests {
             ]
         );
     }
+
+    #[test]
+    fn agent_sql_makes_an_account_without_rights_or_gives_it_the_password() {
+        let password = Password::new(OsStr::new("p")).unwrap();
+        let missing = "SET @missing = (SELECT COUNT(*) = 0 FROM mysql.user WHERE \
+                       User='dotcloud-agent' AND Host='localhost');\n";
+        let create = |flavour, version| {
+            let server = Server {
+                basedir: "/r".into(),
+                executable: "/r/bin/mysqld".into(),
+                flavour,
+                version,
+            };
+            let sql = agent_sql(&server, &password);
+            assert!(sql.starts_with(missing), "{sql}");
+            let rights = sql.matches("GRANT").count();
+            assert_eq!(rights, sql.matches("GRANT USAGE").count(), "{sql}");
+            let statements = sql.lines().filter_map(|line| {
+                let rest = line.strip_prefix("SET @sql = IF(")?;
+                Some(rest.strip_suffix(", 'DO 0');").unwrap().to_owned())
+            });
+            statements.collect::<Vec<String>>()
+        };
+        let account = "''dotcloud-agent''@''localhost''";
+        let made = "@missing, 'CREATE USER IF NOT EXISTS";
+        let never = "PASSWORD EXPIRE NEVER'";
+        assert_eq!(
+            create(Flavour::MySql, Version::new(9, 7, 4)),
+            [format!(
+                "{made} {account} IDENTIFIED WITH caching_sha2_password BY ''p'' {never}"
+            )]
+        );
+        assert_eq!(
+            create(Flavour::MariaDb, Version::new(10, 11, 19)),
+            [
+                format!("{made} {account} IDENTIFIED BY ''p'' {never}"),
+                format!("NOT @missing, 'ALTER USER {account} IDENTIFIED BY ''p'''"),
+            ]
+        );
+        let usage = format!("@missing, 'GRANT USAGE ON *.* TO {account} IDENTIFIED BY ''p'''");
+        assert_eq!(
+            create(Flavour::MySql, Version::new(5, 6, 24)),
+            [usage.clone(), format!("NOT {usage}")]
+        );
+    }
 }

@@ -277,11 +277,16 @@ mod tests {
 
     #[test]
     fn port_which_variable_is_taken() {
-        let cases: [(Pairs<'_>, &str, &str); 5] = [
+        let cases: [(Pairs<'_>, &str, &str); 6] = [
             (
                 &[("PORT_TESTBEDDB", "42800")],
                 "PORT_TESTBEDDB",
                 "the only one",
+            ),
+            (
+                &[("PORT_AGENT", "1"), ("PORT_DB", "2")],
+                "PORT_DB",
+                "the agent's is none",
             ),
             (
                 &[("PORT_A", "1"), ("PORT_MYSQL", "2")],
