@@ -68,6 +68,8 @@ torture: ## the long forms of the tests; repeat one with the seed that it prints
 	cargo build --locked -p builder -p postinstall -p starttest
 	MOD_POINTS=200 cargo test --locked -p starttest --test torture -- --nocapture
 	MOD_POINTS=100 cargo test --locked -p starttest --test upgrades killed_at_any_point -- --nocapture
+	MOD_POINTS=50 cargo test --locked -p starttest --test series_upgrades killed_anywhere -- --nocapture
+	MOD_SERIES=every cargo test --locked -p starttest --test adopted --test first_run --test seed --test servers
 	MOD_POINTS=200 cargo test --locked -p backup --test killed -- --nocapture killed
 	MOD_POINTS=200 cargo test --locked -p dotcloud --test servers -- --nocapture killed committed
 	MOD_POINTS=200 cargo test --locked -p blink --test killed -- --nocapture

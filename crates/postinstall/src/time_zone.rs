@@ -53,6 +53,9 @@ pub(crate) fn is_named(value: &str) -> bool {
 
 /// The servers do not mind the case.
 fn exists(zone_files: &Path, zone: &str) -> bool {
+    if TimeZones::is_copy(zone) {
+        return false;
+    }
     let mut path = zone_files.to_owned();
     for part in zone.split('/') {
         let names = fs::read_dir(&path).into_iter().flatten().flatten();
