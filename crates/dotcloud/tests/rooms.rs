@@ -50,3 +50,16 @@ fn imports_lead_downwards_only() {
     assert!(seen > 200, "only {seen} imports were found");
     assert_eq!(upwards, Vec::<String>::new());
 }
+
+#[test]
+fn page_on_the_architecture_names_files_that_are_there() {
+    let page = include_str!("../../../docs/internals/architecture.md");
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let table = page.split("| --- | --- |").nth(1).unwrap();
+    let quoted = table.split('`').skip(1).step_by(2);
+    let named: Vec<&str> = quoted.filter(|it| it.ends_with(".rs")).collect();
+    assert!(named.len() >= 10, "{named:?}");
+    for name in named.iter().filter(|name| !name.contains('*')) {
+        assert!(crates.join(name).is_file(), "{name} is not there");
+    }
+}
