@@ -293,3 +293,38 @@ fn read_only_home_is_watched() {
     wait_for("its end", || (agent.state() == "absent").then_some(()));
     agent.stop();
 }
+
+/// A database of somebody else's, whose root has a password that we do not know.
+#[test]
+fn database_with_an_unknown_root_gets_the_account() {
+    for server in [Server::MariaDb, Server::MySql9] {
+        let instance = home(server);
+        let running = start(&instance, &["--log-bin=seen", "--server-id=1"]);
+        let mut root = instance.connect(world::PASSWORD);
+        root.query_drop("SET sql_log_bin = 0").unwrap();
+        root.query_drop("DROP USER 'dotcloud-agent'@'localhost'")
+            .unwrap();
+        drop(root);
+        running.signal("TERM");
+        running.end();
+        for name in ["mysql-credentials.cnf", "mysql-agent.cnf"] {
+            fs::remove_file(instance.home().join("data").join(name)).unwrap();
+        }
+        let mut command = instance.hook("starttest");
+        command.args(["--log-bin=seen", "--server-id=1"]);
+        let running = instance.start(&mut command);
+        let agent = Agent::start(&instance);
+        ready(&agent);
+        assert_no_rights(&mut instance.connect(world::PASSWORD));
+        let seen = fs::read_dir(instance.home().join("data/mysqldb")).unwrap();
+        for path in seen.map(|entry| entry.unwrap().path()) {
+            if path.to_string_lossy().contains("seen.0") {
+                let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+                assert!(!text.contains("CREATE USER"), "{}", path.display());
+            }
+        }
+        running.signal("TERM");
+        running.end();
+        agent.stop();
+    }
+}

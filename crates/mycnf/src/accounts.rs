@@ -64,6 +64,11 @@ pub(crate) fn locking_sql(server: &Server) -> String {
     format!("{SQL_LITERAL_PRELUDE}{sql}")
 }
 
+/// What `server` is to run at its start for `agent`'s account, where nothing else is to be done.
+pub(crate) fn agent_alone_sql(server: &Server, password: &Password) -> String {
+    known_state(server) + &agent_sql(server, password)
+}
+
 /// The accounts of a database.
 #[derive(Clone, Copy, Debug)]
 pub struct Accounts<'a> {

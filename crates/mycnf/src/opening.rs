@@ -10,7 +10,7 @@ use std::path::Path;
 use hook::{Inherited, hexadecimal};
 use sha2::{Digest, Sha256};
 
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, agent_alone_sql};
 use crate::command::with_path;
 use crate::credentials::Password;
 use crate::layout::Layout;
@@ -93,6 +93,20 @@ impl<'a> Opening<'a> {
             sql: accounts.opening_sql(server),
             identity: anywhere.opening_sql(server) + &accounts.closing_sql(server),
             closing: accounts.closing_sql(server),
+        }
+    }
+
+    /// What `server` has to run for `agent`'s account where root's password is nobody's business of ours:
+    /// for an init-file only.
+    #[must_use]
+    pub fn of_agent(password: &'a Password, server: &Server) -> Self {
+        let sql = agent_alone_sql(server, password);
+        Self {
+            root_password: password,
+            passwords: vec![password],
+            identity: sql.clone(),
+            sql,
+            closing: String::new(),
         }
     }
 

@@ -115,7 +115,7 @@ pub(crate) struct AccountsSql<'a> {
 }
 
 impl<'a> AccountsSql<'a> {
-    /// `None` if root's password is not known.
+    /// `None` if root's password is not known, nor is there an agent.
     pub(crate) fn new(
         settings: &'a Settings,
         (inputs, passwords): (&'a AccountInputs, (&'a RootPassword, Option<&'a Password>)),
@@ -123,7 +123,17 @@ impl<'a> AccountsSql<'a> {
         rendered: &Rendered,
     ) -> Option<Self> {
         let (root, agent) = passwords;
-        let root_password = root.password.as_ref()?;
+        let groups = server_groups(server.flavour, server.version);
+        let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+        let has_usual_options = first_unusual(&rendered.user, &groups).is_none();
+        let Some(root_password) = root.password.as_ref() else {
+            let opening = Opening::of_agent(agent?, server);
+            return Some(Self {
+                root_alone: opening.clone(),
+                opening,
+                is_safe: has_usual_options,
+            });
+        };
         let accounts = Accounts {
             root_password,
             always: inputs.root_password.is_some(),
@@ -141,9 +151,7 @@ impl<'a> AccountsSql<'a> {
                     .map(|host| (host, root_password)),
             },
         };
-        let groups = server_groups(server.flavour, server.version);
-        let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
-        let is_safe = accounts.are_usual() && first_unusual(&rendered.user, &groups).is_none();
+        let is_safe = accounts.are_usual() && has_usual_options;
         let root_alone = Accounts {
             service: ServiceAccounts::default(),
             ..accounts
@@ -183,6 +191,10 @@ impl<'a> AccountsSql<'a> {
         let persisted = place.data_dir.join("mysqld-auto.cnf").exists();
         if self.is_safe && !persisted && !root.is_new {
             return Ok(Some(self.opening.sql()));
+        }
+        // Nothing is started in private for the agent alone.
+        if root.password.is_none() {
+            return Ok(None);
         }
         if root.is_new || !self.opening.is_done(place.data_dir) {
             self.run(place, report)?;
