@@ -43,7 +43,10 @@ pub(super) fn rehearse(
     let _backups = lock_backups(call, name)?;
     let records = Records::open(platform.store.backups(name))?;
     records.clear_staging()?;
-    let backups = last_backups(call, &original, &records)?;
+    let backups = Backups {
+        last: last_backups(call, &original, &records)?,
+        records: &records,
+    };
     let begin: String = name.chars().take(LONGEST).collect();
     let scratch = format!("{begin}-{FLAVOR}");
     let _lock = call.lock_to_start(&scratch)?;
@@ -51,14 +54,7 @@ pub(super) fn rehearse(
     let mut application = create(call, &scratch, &original)?;
     let tried = upload(&application).and_then(|revision| {
         revisions::keep(&platform.store, &mut application, &revision)?;
-        try_out(
-            call,
-            &mut application,
-            &original,
-            &revision,
-            &backups,
-            &records,
-        )
+        try_out(call, &mut application, &original, &revision, &backups)
     });
     let discarded = discard(call, &scratch);
     tried?;
@@ -67,6 +63,13 @@ pub(super) fn rehearse(
         "The rehearsal went well; nothing that serves was touched, and nothing of it stays",
     );
     Ok(())
+}
+
+/// What a rehearsal begins with.
+struct Backups<'a> {
+    /// The last one of every instance.
+    last: Vec<(InstanceName, Record)>,
+    records: &'a Records,
 }
 
 /// The last one of every instance that has backups; of one that has none yet it is made now.
@@ -119,8 +122,7 @@ fn try_out(
     application: &mut Application,
     original: &Application,
     revision: &str,
-    backups: &[(InstanceName, Record)],
-    records: &Records,
+    backups: &Backups<'_>,
 ) -> Result<(), Error> {
     let platform = &call.platform;
     let runtime = platform.choose_runtime(application)?;
@@ -140,13 +142,13 @@ fn try_out(
             .get(name)
             .and_then(|service| service.memory);
     }
-    for (instance, record) in backups {
+    for (instance, record) in &backups.last {
         if application.instance(instance).is_none() {
             console::warning(format!("{instance} is not in the new dotcloud.yml"));
             continue;
         }
         console::info(format!("Rehearsal: {instance} on backup {}", record.id));
-        let trial = backup::trial(platform, application, instance, record, records)?;
+        let trial = backup::trial(platform, application, instance, record, backups.records)?;
         let rows: u64 = trial.found.rows.values().sum();
         if let Some(known) = &record.verified {
             compare(instance, &known.rows, &trial.found.rows)?;
