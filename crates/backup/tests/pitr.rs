@@ -235,6 +235,17 @@ fn mariadb_is_brought_back_to_a_second_and_to_a_transaction() {
     brought_back(Server::MariaDb);
 }
 
+/// In `make torture`: every other series that has the programs for it.
+#[test]
+fn other_series_are_brought_back_to_a_second_and_to_a_transaction() {
+    let series = real::series();
+    for server in [Server::MySql80, Server::MariaDb105] {
+        if series.contains(&server) {
+            brought_back(server);
+        }
+    }
+}
+
 /// A service with a table, a copy of it, and a log for each of `logs` transactions after that.
 fn with_logs(server: Server, logs: u32) -> (Instance, Running, Conn, PathBuf) {
     let instance = service(server);

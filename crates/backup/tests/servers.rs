@@ -90,6 +90,26 @@ fn running_mariadb_is_copied_by_its_tool() {
     }
 }
 
+/// In `make torture`: the other series, by whatever their release brings.
+#[test]
+fn other_series_are_copied_while_they_are_written() {
+    let series = real::series();
+    for (server, expected) in [
+        (Server::MySql80, "clone"),
+        (Server::MariaDb105, "dump"),
+        (Server::MariaDb114, "dump"),
+    ] {
+        if series.contains(&server) {
+            copied_while_it_is_written(server, &service(server), expected);
+        }
+    }
+    // It brings no programs.
+    if series.contains(&Server::MySql57) {
+        stopped(Server::MySql57, "TERM");
+        stopped(Server::MySql57, "KILL");
+    }
+}
+
 #[test]
 fn running_mariadb_without_that_tool_is_dumped() {
     let server = Server::MariaDb11;

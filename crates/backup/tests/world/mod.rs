@@ -15,7 +15,7 @@ use std::process::Command;
 use mysql::Conn;
 use mysql::prelude::Queryable;
 
-use crate::real::{Instance, Running, Server, release};
+use crate::real::{Instance, Kind, Running, Server, release};
 use crate::sandbox::Outcome;
 
 pub const BACKUP: &str = env!("CARGO_BIN_EXE_backup");
@@ -99,7 +99,7 @@ pub fn fill(root: &mut Conn, server: Server) {
         "CREATE USER 'joe'@'%' IDENTIFIED BY 'a''\"\\\\$&'",
         "GRANT SELECT ON shop.* TO 'joe'@'%'",
     ];
-    if server != Server::MySql56 {
+    if has_roles(server) {
         statements.extend([
             "CREATE ROLE reader",
             "GRANT SELECT ON shop.sold TO reader",
@@ -109,6 +109,10 @@ pub fn fill(root: &mut Conn, server: Server) {
     for statement in statements {
         root.query_drop(statement).unwrap();
     }
+}
+
+fn has_roles(server: Server) -> bool {
+    matches!(server.kind(), Kind::MariaDb | Kind::MySql8)
 }
 
 /// That all of [`fill`] is there.
@@ -137,7 +141,7 @@ pub fn assert_filled(root: &mut Conn, server: Server) {
     let grants = grants.join("\n");
     assert!(grants.contains("GRANT SELECT ON `shop`.* TO "), "{grants}");
     let has_role = grants.contains("reader");
-    assert_eq!(has_role, server != Server::MySql56, "{grants}");
+    assert_eq!(has_role, has_roles(server), "{grants}");
 }
 
 /// For MySQL 5.6, whose fixture brings no programs: MariaDB's client and dumper.
