@@ -157,6 +157,7 @@ fn check_own_client(server: Server, instance: &Instance) {
     let mut client = instance.sandbox.command(&client);
     // Without a locale: text is UTF-8 all the same.
     let query = "SELECT CURRENT_USER(), HEX('é😀')";
+    mycnf::lend_libraries(&mut client, None);
     client.args([&option_file, "-N", "-e", query]);
     let outcome = instance.sandbox.outcome(&mut client);
     let answer = "root@localhost\tC3A9F09F9880\n";
