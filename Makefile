@@ -71,6 +71,8 @@ torture: ## the long forms of the tests; repeat one with the seed that it prints
 	MOD_POINTS=50 cargo test --locked -p starttest --test series_upgrades killed_anywhere -- --nocapture
 	MOD_SERIES=every cargo test --locked -p starttest --test adopted --test first_run --test seed --test servers
 	MOD_POINTS=200 cargo test --locked -p backup --test killed -- --nocapture killed
+	MOD_POINTS=100 MOD_SERIES=every cargo test --locked -p backup --test pitr -- --nocapture
+	MOD_SERIES=every cargo test --locked -p backup --test servers other_series
 	MOD_POINTS=200 cargo test --locked -p dotcloud --test servers -- --nocapture killed committed
 	MOD_POINTS=200 cargo test --locked -p blink --test killed -- --nocapture
 	REPACK_BYTES=10000000000 cargo test --locked -p repack --test memory -- --nocapture
