@@ -79,6 +79,12 @@ torture: ## the long forms of the tests; repeat one with the seed that it prints
 	cargo test --locked -p starttest --test memory -- --ignored
 	cargo test --locked -p dotcloud --test lifecycle -- --ignored ten_pushes
 
+.PHONY: test-kubernetes
+test-kubernetes: ## run deploy/kubernetes on a real node of Kubernetes, built once in 15 minutes: root only, no part of CI
+	@scripts/setup run mysql-9
+	$(MAKE) --no-print-directory hooks
+	scripts/test-kubernetes
+
 # Seconds for each target of `make fuzz`.
 FUZZ_SECONDS ?= 300
 
