@@ -353,6 +353,12 @@ impl Rendering<'_> {
         for Sized { option, value, why } in &plan.options {
             self.fill(option, option, value.as_bytes(), why);
         }
+        // Before, the default is the same.
+        if flavour != Flavour::MariaDb && version >= Version::new(8, 4, 0) {
+            let why = "temporary tables beyond temptable-max-ram are files in tmpdir; without, some \
+                       queries find theirs missing (ERROR 1146)";
+            self.fill("temptable-max-mmap", "temptable-max-mmap", b"1G", why);
+        }
         plan
     }
 

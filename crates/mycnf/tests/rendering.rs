@@ -134,6 +134,8 @@ const SMALL_FILE: &str = "[mysqld]\n\
          innodb-buffer-pool-chunk-size = 8M\n\
          # what the memory limit leaves beside the server itself and its connections\n\
          innodb-buffer-pool-size = 288M\n\
+         # temporary tables beyond temptable-max-ram are files in tmpdir; without, some queries find theirs missing (ERROR 1146)\n\
+         temptable-max-mmap = 1G\n\
          \n# mine\n[mysql]\nquick\n\
          # text is UTF-8, whatever the locale\n\
          default-character-set = utf8mb4\n\

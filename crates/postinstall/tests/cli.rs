@@ -42,6 +42,7 @@ const RENDERED: &str = " {dir}/home/.my.cnf, with port 42800 from PORT_TESTBEDDB
   - temptable-max-ram = 8M (its share of the memory limit)
   - max-connections = 36 (all connections together must stay below the memory limit)
   - innodb-buffer-pool-size = 32M (what the memory limit leaves beside the server itself and its connections)
+  - temptable-max-mmap = 1G (temporary tables beyond temptable-max-ram are files in tmpdir; without, some queries find theirs missing (ERROR 1146))
 - memory 256M, from MYSQL_MEMORY
   - supervisord 24M + the server itself 120M + innodb-log-buffer-size 4M + key-buffer-size 2M + temptable-max-ram 8M + the page cache 16M + 36 connections of 1.3M 46.2M + innodb-buffer-pool-size 32M with its overhead 35.2M = 256M
 ";

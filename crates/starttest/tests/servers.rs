@@ -398,3 +398,29 @@ fn restart_and_persisted_settings_work_and_what_cannot_fit_is_refused() {
         "/mysqld-auto.cnf, which SET PERSIST writes, is damaged\n  next: move it out of the";
     assert!(refused.stderr.contains(error), "{}", refused.stderr);
 }
+
+/// Of queries beside each other some failed with ERROR 1146, once the memory of all temporary tables was used up.
+#[test]
+fn temporary_tables_of_many_clients_are_found() {
+    const QUERY: &str = "WITH RECURSIVE n AS (SELECT 1 i, REPEAT('x', 200) s UNION ALL SELECT i + 1, s FROM n \
+                         WHERE i < 60000) SELECT COUNT(*) FROM n";
+    let instance = Instance::new(Server::MySql9);
+    let mut starttest = instance.hook("starttest");
+    starttest.env("MYSQL_ROOT_PASSWORD", PASSWORD);
+    starttest.env("MYSQL_MEMORY", "256M");
+    let running = instance.start(&mut starttest);
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            let mut client = instance.connect(PASSWORD);
+            scope.spawn(move || {
+                client
+                    .query_drop("SET cte_max_recursion_depth = 1000000")
+                    .unwrap();
+                let rows: Option<u64> = client.query_first(QUERY).unwrap();
+                assert_eq!(rows, Some(60_000));
+            });
+        }
+    });
+    running.signal("TERM");
+    assert!(running.end().success());
+}
