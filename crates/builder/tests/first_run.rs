@@ -1,5 +1,5 @@
 //! The built executable and first-run files: what it takes along, and what it refuses by name before it
-//! changes anything (C3, C4, H5, H6 of docs/hooks.md).
+//! changes anything (C3, C4, H5, H6 of tests/README.md).
 
 #[path = "../../hook/tests/sandbox/mod.rs"]
 mod sandbox;

@@ -1,5 +1,5 @@
 //! First-run files on real servers: the cases of the official images' suites that apply (C1 … H7, see
-//! docs/hooks.md), and what is left when one fails.
+//! tests/README.md), and what is left when one fails.
 #![expect(
     clippy::unwrap_used,
     reason = "clippy's allowance for tests does not reach their helpers"
