@@ -122,6 +122,13 @@ try-image: ## run MySQL's image in docker, podman and containerd, which are Debi
 	scripts/image mysql-9
 	scripts/try-image
 
+.PHONY: bench-backup
+bench-backup: ## measure `dotcloud backup` against dumps and mariadb-backup
+	@scripts/setup bench
+	@scripts/setup run
+	$(MAKE) --no-print-directory hooks
+	scripts/bench-backup
+
 .PHONY: bench-image
 bench-image: ## measure MySQL's image: its size, and first starts against the official image's sequence (needs root)
 	@scripts/setup run mysql-9
