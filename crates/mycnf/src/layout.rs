@@ -137,10 +137,21 @@ impl Layout {
         self.run_dir().join("mysqld.pid")
     }
 
+    /// Where a temporary server listens, which may ask nobody for a password: `~/mysql/run`; of a sealed home,
+    /// where that may be a volume of somebody else's, a directory of ours in it.
+    #[must_use]
+    pub fn private_dir(&self) -> PathBuf {
+        if self.sealed {
+            self.run_dir().join("private")
+        } else {
+            self.run_dir()
+        }
+    }
+
     /// `~/mysql/run/init.sock`, of a temporary server; a shorter name than that of the usual one.
     #[must_use]
     pub fn private_socket(&self) -> PathBuf {
-        self.run_dir().join("init.sock")
+        self.private_dir().join("init.sock")
     }
 
     /// `~/mysql/run/init.pid`, of a temporary server.
@@ -257,6 +268,7 @@ mod tests {
             layout.accepted_options(),
             layout.option_check_dir(),
             layout.socket(),
+            layout.private_socket(),
         ] {
             assert!(path.starts_with(layout.run_dir()), "{}", path.display());
         }

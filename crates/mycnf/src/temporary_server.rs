@@ -2,9 +2,9 @@
 //! only. It never outlives us.
 
 use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -48,6 +48,10 @@ impl<'a> PrivateServer<'a> {
         log: PathBuf,
         arguments: &[OsString],
     ) -> Result<Self, TemporaryServerError> {
+        close_private_dir(layout).map_err(|source| TemporaryServerError::Prepare {
+            path: layout.private_dir(),
+            source,
+        })?;
         remove_private_files(layout)?;
         let socket = layout.private_socket();
         let output = OpenOptions::new()
@@ -323,5 +327,20 @@ impl TemporaryServerError {
             }
             Self::Start { log, .. } | Self::Stop { log, .. } => log_evidence(log),
         }
+    }
+}
+/// Makes the directory of the private socket, if need be, and closes it to everybody else. A run directory that
+/// somebody mounted into a home of ours is theirs to close.
+fn close_private_dir(layout: &Layout) -> io::Result<()> {
+    let path = layout.private_dir();
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&path)?;
+    match fs::set_permissions(&path, Permissions::from_mode(0o700)) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !layout.is_sealed() => {
+            Ok(())
+        }
+        closed => closed,
     }
 }

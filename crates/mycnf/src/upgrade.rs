@@ -5,9 +5,9 @@
 mod journal;
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -171,12 +171,9 @@ impl Upgrade<'_> {
     }
 
     /// For what the tools write while they run; with an empty log: an earlier failure must not be told
-    /// as this one's. The socket's directory is closed to everybody else, whoever made it.
+    /// as this one's.
     fn make_work_dir(&self) -> Result<(), UpgradeError> {
         let (work, log) = (self.layout.upgrade_dir(), self.layout.upgrade_log());
-        let run = self.layout.run_dir();
-        fs::set_permissions(&run, Permissions::from_mode(0o700))
-            .map_err(|source| UpgradeError::Prepare { path: run, source })?;
         durable::remove_directory_if_there(&work)
             .map(drop)
             .and_then(|()| DirBuilder::new().mode(0o700).create(&work))
