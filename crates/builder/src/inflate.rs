@@ -10,10 +10,9 @@ use std::sync::{Arc, Mutex};
 use flate2::bufread::MultiGzDecoder;
 use judge::{Codec, NoTarball, ZSTD_WINDOW};
 use sha2::{Digest, Sha256};
+use tarball::{Ahead, Members, member};
 use zstd::Decoder as ZstdDecoder;
 
-use crate::ahead::Ahead;
-use crate::members::{self, Members};
 use crate::streams::Streams;
 use crate::unpack::UnpackError;
 
@@ -51,7 +50,7 @@ pub(crate) fn inflated(
     // Reading and digesting take a thread of their own: inflating has enough to do.
     let mut input = Ahead::start(Digesting { file, digest }).map_err(unread)?;
     let start = input.fill_buf().map_err(unread)?;
-    let in_members = members::are_in(start);
+    let in_members = member::begins(start);
     let Some(codec) = NoTarball::judge(path, start)? else {
         return Ok(Box::new(input));
     };

@@ -1,7 +1,6 @@
 //! builder: from a vendor's tarball and the service's files to a home directory that is ready to be
 //! snapshotted. Run by the dotCloud Builder in the code root (platform-contract.md §6); `PORT_*` is unknown here.
 
-mod ahead;
 mod content;
 mod entry;
 mod error;
@@ -9,7 +8,6 @@ mod files;
 mod first_run;
 mod inflate;
 mod libraries;
-mod members;
 mod protection;
 mod release;
 mod seed;

@@ -9,11 +9,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use clap::ValueEnum;
+use tarball::member;
 use thiserror::Error;
 
 use crate::blocks::{self, Blocks};
 use crate::frame::{self, Frame};
-use crate::members::{self, Members};
+use crate::members::Members;
 
 /// How the result is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -141,7 +142,7 @@ pub(crate) enum ChoiceError {
 
 /// Whether a file that starts like this is a leftover of ours: nothing yet, or what we start with.
 pub(crate) fn is_ours(start: &[u8]) -> bool {
-    start.is_empty() || members::is_ours(start) || blocks::is_ours(start) || frame::is_ours(start)
+    start.is_empty() || member::begins(start) || blocks::is_ours(start) || frame::is_ours(start)
 }
 
 /// Compresses what is written to it. Nothing is complete before [`Compressor::finish`].

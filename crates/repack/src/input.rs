@@ -6,9 +6,9 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use judge::NoTarball;
+use tarball::Ahead;
 use thiserror::Error;
 
-use crate::ahead::Ahead;
 use crate::codec::inflate;
 use crate::error::Error;
 use crate::progress::{ReadSoFar, StopSignal, Watched};

@@ -1,7 +1,6 @@
 //! Prunes a MySQL, Percona Server or MariaDB binary tarball in one streaming pass. Reads the
 //! input only; writes one file, under its name only when it is complete and checked.
 
-mod ahead;
 mod archive;
 mod blocks;
 mod check;

@@ -7,25 +7,11 @@ use std::num::NonZero;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use libdeflater::{CompressionLvl, Compressor, Crc};
+use libdeflater::{CompressionLvl, Compressor};
+use tarball::member::{self, PLAIN};
 
-/// What a member inflates to, except the last. Smaller costs density, larger costs memory.
-const MEMBER: usize = 1 << 20;
 /// Members a worker may have: one in work, one waiting, so that it never waits itself.
 const IN_FLIGHT: usize = 2;
-/// Everything of a header but the size: deflate, with an extra field and a comment, no time, Unix.
-const HEADER: &[u8] = b"\x1f\x8b\x08\x14\0\0\0\0\0\x03\x08\0IG\x04\0";
-/// By it a leftover is known to be ours.
-const MARK: &[u8] = b"repack\0";
-const SIZE_AT: usize = HEADER.len();
-const DATA_AT: usize = SIZE_AT + size_of::<u32>() + MARK.len();
-const TRAILER: usize = 2 * size_of::<u32>();
-
-/// Whether a file that starts like this was written by [`Members`].
-pub(crate) fn is_ours(start: &[u8]) -> bool {
-    start.starts_with(HEADER) && start.get(DATA_AT - MARK.len()..DATA_AT) == Some(MARK)
-}
-
 /// Compresses what is written to it into `out`. Nothing is complete before [`Members::finish`].
 pub(crate) struct Members<W> {
     out: W,
@@ -99,9 +85,9 @@ impl<W: Write> Members<W> {
 
 impl<W: Write> Write for Members<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = bytes.len().min(MEMBER - self.filling.plain.len());
+        let taken = bytes.len().min(PLAIN - self.filling.plain.len());
         self.filling.plain.extend_from_slice(&bytes[..taken]);
-        if self.filling.plain.len() == MEMBER {
+        if self.filling.plain.len() == PLAIN {
             self.submit()?;
         }
         Ok(taken)
@@ -123,7 +109,7 @@ impl Worker {
             .spawn(move || {
                 let mut compressor = Compressor::new(level);
                 for mut member in members {
-                    if pack(&mut compressor, &mut member).is_none()
+                    if member::pack(&mut compressor, &member.plain, &mut member.packed).is_none()
                         || finished.send(member).is_err()
                     {
                         return;
@@ -152,25 +138,6 @@ fn gone() -> io::Error {
     io::Error::other("a compressing thread has ended")
 }
 
-/// Makes a whole member of the plain bytes; `None` cannot happen, as the buffer has room for any.
-fn pack(compressor: &mut Compressor, Member { plain, packed }: &mut Member) -> Option<()> {
-    let bound = compressor.deflate_compress_bound(plain.len());
-    packed.resize(DATA_AT + bound + TRAILER, 0);
-    let deflated = compressor
-        .deflate_compress(plain, &mut packed[DATA_AT..])
-        .ok()?;
-    packed.truncate(DATA_AT + deflated);
-    let mut crc = Crc::new();
-    crc.update(plain);
-    packed.extend(crc.sum().to_le_bytes());
-    packed.extend(u32::try_from(plain.len()).ok()?.to_le_bytes());
-    let size = u32::try_from(packed.len()).ok()?.to_le_bytes();
-    packed[..SIZE_AT].copy_from_slice(HEADER);
-    packed[SIZE_AT..SIZE_AT + size.len()].copy_from_slice(&size);
-    packed[DATA_AT - MARK.len()..DATA_AT].copy_from_slice(MARK);
-    Some(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Read;
@@ -196,7 +163,7 @@ mod tests {
 
     #[test]
     fn members_of_any_number_of_threads_are_the_same_and_inflate() {
-        for length in [1, MEMBER - 1, MEMBER, 7 * MEMBER + 5] {
+        for length in [1, PLAIN - 1, PLAIN, 7 * PLAIN + 5] {
             let bytes = sample(length);
             let one = packed(&bytes, 1);
             for threads in [2, 3, 16] {
@@ -212,17 +179,17 @@ mod tests {
 
     #[test]
     fn members_are_found_by_their_recorded_sizes() {
-        let packed = packed(&sample(2 * MEMBER + 5), 2);
+        let packed = packed(&sample(2 * PLAIN + 5), 2);
         let mut rest = &packed[..];
         let mut lengths = Vec::new();
         while !rest.is_empty() {
-            assert!(is_ours(rest));
+            assert!(member::begins(rest));
             let size = u32::from_le_bytes(rest[16..20].try_into().unwrap()) as usize;
             let plain = u32::from_le_bytes(rest[size - 4..size].try_into().unwrap());
             lengths.push(plain as usize);
             rest = &rest[size..];
         }
-        assert_eq!(lengths, [MEMBER, MEMBER, 5]);
+        assert_eq!(lengths, [PLAIN, PLAIN, 5]);
     }
 
     #[test]
@@ -230,12 +197,5 @@ mod tests {
         let mut members = Members::new(&mut [][..], 1, NonZero::<usize>::MIN).unwrap();
         members.write_all(b"x").unwrap();
         assert!(members.finish().is_err());
-    }
-
-    #[test]
-    fn is_ours_only_what_members_start_with() {
-        assert!(is_ours(&packed(b"x", 1)));
-        assert!(!is_ours(b"text"));
-        assert!(!is_ours(b"\x1f\x8b\x08\0\0\0\0\0\0\x03"));
     }
 }

@@ -6,7 +6,8 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::ahead::Ahead;
+use tarball::Ahead;
+
 use crate::compress::{Compression, Compressor};
 use crate::content::Executables;
 use crate::error::Error;

@@ -10,29 +10,15 @@ use std::thread;
 use flate2::Crc;
 use libdeflater::Decompressor;
 
-/// What a member inflates to at most.
-const MEMBER: usize = 1 << 20;
+use crate::member::{self, DATA_AT, MARK_AT, PLAIN, SIZE_AT, TRAILER};
+
 /// The largest a member can be: deflate grows what it cannot shrink by less than a sixteenth.
-const LARGEST: usize = MEMBER + MEMBER / 16;
+const LARGEST: usize = PLAIN + PLAIN / 16;
 /// Members a worker may have: one in work, one waiting, so that it never waits itself.
 const IN_FLIGHT: usize = 2;
 
-/// A member's header but for its size, which is between the two.
-const HEADER: &[u8] = b"\x1f\x8b\x08\x14\0\0\0\0\0\x03\x08\0IG\x04\0";
-const MARK: &[u8] = b"repack\0";
-const SIZE_AT: usize = HEADER.len();
-const MARK_AT: usize = SIZE_AT + size_of::<u32>();
-const DATA_AT: usize = MARK_AT + MARK.len();
-/// CRC-32 and length of what it inflates to.
-const TRAILER: usize = 2 * size_of::<u32>();
-
-/// Whether a file that starts like this is made of such members.
-pub(crate) fn are_in(start: &[u8]) -> bool {
-    start.starts_with(HEADER) && start.get(MARK_AT..DATA_AT) == Some(MARK)
-}
-
 /// What the members of `input` inflate to. Ends for good with the first error.
-pub(crate) struct Members<R> {
+pub struct Members<R> {
     input: R,
     workers: Vec<Worker>,
     /// Who has the next member. They take turns, so members come back in order.
@@ -62,7 +48,7 @@ struct Worker {
 
 impl<R: BufRead> Members<R> {
     /// With `threads` threads of their own.
-    pub(crate) fn new(input: R, threads: NonZero<usize>) -> io::Result<Self> {
+    pub fn new(input: R, threads: NonZero<usize>) -> io::Result<Self> {
         let workers = (0..threads.get()).map(|_| Worker::start());
         let mut members = Self {
             input,
@@ -140,7 +126,7 @@ fn read_member(input: &mut impl BufRead, packed: &mut Vec<u8>) -> io::Result<boo
     }
     let mut header = [0; DATA_AT];
     read_exact(input, &mut header)?;
-    if !are_in(&header) {
+    if !member::begins(&header) {
         return Err(invalid("something else follows the gzip members of repack"));
     }
     let mut size = [0; size_of::<u32>()];
@@ -169,7 +155,7 @@ fn inflate(decompressor: &mut Decompressor, member: &mut Member) -> io::Result<(
     let Member { packed, plain } = member;
     let (data, trailer) = packed.split_at(packed.len() - TRAILER);
     let (crc, length) = trailer.split_at(size_of::<u32>());
-    plain.resize(MEMBER, 0);
+    plain.resize(PLAIN, 0);
     let inflated = decompressor.deflate_decompress(data, plain);
     plain.truncate(inflated.map_err(|_| not_as_recorded())?);
     let same = |value: u32, recorded: &[u8]| value.to_le_bytes() == recorded;
@@ -238,15 +224,10 @@ fn gone() -> io::Error {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use libdeflater::{CompressionLvl, Compressor};
 
     use super::*;
-
-    /// `plain` as members of `length` bytes each.
-    pub(crate) fn pack_all(plain: &[u8], length: usize) -> Vec<u8> {
-        packed(plain, length).concat()
-    }
 
     fn packed(plain: &[u8], length: usize) -> Vec<Vec<u8>> {
         plain.chunks(length).map(pack).collect()
@@ -254,13 +235,9 @@ pub(crate) mod tests {
 
     fn pack(plain: &[u8]) -> Vec<u8> {
         let mut compressor = Compressor::new(CompressionLvl::fastest());
-        let mut data = vec![0; compressor.deflate_compress_bound(plain.len())];
-        let length = compressor.deflate_compress(plain, &mut data).unwrap();
-        let number = |number: usize| u32::try_from(number).unwrap().to_le_bytes();
-        let size = number(DATA_AT + length + TRAILER);
-        let parts = [HEADER, &size, MARK, &data[..length]];
-        let trailer = [crc32(plain).to_le_bytes(), number(plain.len())];
-        [parts.concat(), trailer.concat()].concat()
+        let mut packed = Vec::new();
+        member::pack(&mut compressor, plain, &mut packed).unwrap();
+        packed
     }
 
     fn inflated(bytes: &[u8], threads: usize) -> (Vec<u8>, Option<String>) {
@@ -277,10 +254,10 @@ pub(crate) mod tests {
 
     #[test]
     fn members_by_any_number_of_threads_are_the_same() {
-        for (length, member) in [(1, MEMBER), (3 * MEMBER + 5, MEMBER), (100_000, 999)] {
+        for (length, member) in [(1, PLAIN), (3 * PLAIN + 5, PLAIN), (100_000, 999)] {
             let plain = sample(length);
             let bytes = packed(&plain, member).concat();
-            assert!(are_in(&bytes));
+            assert!(member::begins(&bytes));
             for threads in [1, 2, 3, 16] {
                 let (inflated, error) = inflated(&bytes, threads);
                 assert!(inflated == plain, "{length} by {threads}");
@@ -308,7 +285,7 @@ pub(crate) mod tests {
             member
         };
         let length = good[3].len();
-        let larger = pack(&sample(MEMBER + 1));
+        let larger = pack(&sample(PLAIN + 1));
         let mut both = good[3].clone();
         both.extend(&good[4]);
         let size = u32::try_from(both.len()).unwrap();

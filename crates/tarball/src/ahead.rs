@@ -1,39 +1,54 @@
-//! Reading in a thread of its own, a bounded number of chunks before whoever uses them. Errors arrive
-//! where they happened.
+//! Reading ahead: a reader runs in a thread of its own, a bounded number of chunks before whoever
+//! uses what it reads. Knows nothing about formats; errors arrive where they happened.
 
 use std::io::{self, BufRead, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 /// As much as one write to a file should have.
 const CHUNK: usize = 256 << 10;
-/// How many chunks may wait: enough to ride out a disk that pauses.
+/// How many chunks may wait: enough to ride out a file that is left out, or a disk that pauses.
 const WAITING: usize = 8;
 
-/// The end of a reader that runs elsewhere. That thread ends once this is dropped.
-pub(crate) struct Ahead {
-    chunks: Receiver<io::Result<Vec<u8>>>,
+/// The end of a reader that runs elsewhere. Dropped, it ends that thread and waits for it.
+pub struct Ahead {
+    /// `None` only while dropping.
+    chunks: Option<Receiver<io::Result<Vec<u8>>>>,
     /// Where used chunks go back to.
     used: Sender<Vec<u8>>,
     current: Vec<u8>,
-    consumed: usize,
+    read: usize,
     ended: bool,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Ahead {
-    pub(crate) fn start(reader: impl Read + Send + 'static) -> io::Result<Self> {
+    /// Starts the thread that reads `reader`.
+    pub fn start(reader: impl Read + Send + 'static) -> io::Result<Self> {
         let (full, chunks) = sync_channel(WAITING);
         let (used, empty) = channel();
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("read-ahead".into())
             .spawn(move || read_all(reader, &full, &empty))?;
         Ok(Self {
-            chunks,
+            chunks: Some(chunks),
             used,
             current: Vec::new(),
-            consumed: 0,
+            read: 0,
             ended: false,
+            thread: Some(thread),
         })
+    }
+
+    fn next_chunk(&mut self) -> io::Result<()> {
+        let received = self.chunks.as_ref().and_then(|chunks| chunks.recv().ok());
+        let chunk = received.unwrap_or_else(|| Err(io::Error::other("nothing reads any more")))?;
+        self.ended = chunk.is_empty();
+        let used = std::mem::replace(&mut self.current, chunk);
+        // Nobody wants it once the reader has ended.
+        let _ = self.used.send(used);
+        self.read = 0;
+        Ok(())
     }
 }
 
@@ -79,19 +94,14 @@ fn fill(reader: &mut impl Read, chunk: &mut [u8]) -> (usize, io::Result<()>) {
 
 impl BufRead for Ahead {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.consumed == self.current.len() && !self.ended {
-            let gone = |_| io::Error::other("a reading thread has ended");
-            let chunk = self.chunks.recv().map_err(gone)??;
-            self.ended = chunk.is_empty();
-            // Nobody wants it once the reader has ended.
-            let _ = self.used.send(std::mem::replace(&mut self.current, chunk));
-            self.consumed = 0;
+        if self.read == self.current.len() && !self.ended {
+            self.next_chunk()?;
         }
-        Ok(&self.current[self.consumed..])
+        Ok(&self.current[self.read..])
     }
 
     fn consume(&mut self, amount: usize) {
-        self.consumed += amount;
+        self.read += amount;
     }
 }
 
@@ -100,6 +110,16 @@ impl Read for Ahead {
         let read = self.fill_buf()?.read(buffer)?;
         self.consume(read);
         Ok(read)
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        // Its next chunk finds nobody, and it ends.
+        drop(self.chunks.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 
@@ -130,5 +150,10 @@ mod tests {
         let error = ahead.read_to_end(&mut read).unwrap_err();
         assert_eq!((read, error.raw_os_error()), (b"abc".to_vec(), Some(5)));
         assert!(ahead.read(&mut [0]).is_err(), "not an end");
+    }
+
+    #[test]
+    fn ahead_dropped_early_ends_its_thread() {
+        drop(Ahead::start(io::repeat(0)).unwrap());
     }
 }
