@@ -12,6 +12,7 @@ mod real;
 mod sandbox;
 
 use std::fs::{self, OpenOptions};
+use std::io::Read as _;
 use std::net::TcpStream;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -205,10 +206,12 @@ fn older_mariadb_is_upgraded_in_a_sealed_home() {
         .env("MYSQL_BIND_ADDRESS", "127.0.0.1")
         .env("MYSQL_ROOT_PASSWORD", PASSWORD);
     let running = instance.start(&mut command);
-    wait_for("the port", || {
+    // Until it greets: a TERM between its first listening and that may be lost on it.
+    wait_for("a greeting", || {
         let narration = said(&instance);
         assert!(!narration.contains("error: "), "{narration}");
-        TcpStream::connect(("127.0.0.1", instance.port)).ok()
+        let mut client = TcpStream::connect(("127.0.0.1", instance.port)).ok()?;
+        client.read_exact(&mut [0]).ok()
     });
     assert!(said(&instance).contains("mariadb-upgrade is done"));
     let evidence = fs::read_to_string(instance.home().join("data/mysqldb/mariadb_upgrade_info"));
