@@ -2,11 +2,10 @@
 //! little, and made anew from time to time, because a server may answer those that are in and let nobody
 //! else in.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::client::{ClientError, Connection, Rows};
-use crate::place::{Phase, Place};
+use crate::place::Place;
 use crate::verdict::{CROWDED, Seen};
 
 /// For how long a connection is kept.
@@ -74,7 +73,9 @@ impl Eye {
         let port = value(0).and_then(|text| text.parse().ok());
         let seen = match port {
             Some(port) if value(1).is_some_and(|off| off == "0") => {
-                if is_listening(port) {
+                // By the kernel's tables: a connection that says nothing would be an aborted one in the
+                // server's books, and a hundred of them make it refuse the host.
+                if hook::is_listened_on(port).unwrap_or(false) {
                     Seen::Serves(Some(port))
                 } else {
                     Seen::NoPort(port)
@@ -101,11 +102,6 @@ impl Eye {
             | ClientError::Socket { .. }) => Seen::Refuses(one_line(&error.to_string())),
         }
     }
-
-    /// What the files tell at this moment.
-    pub(crate) fn phase(place: &Place) -> Phase {
-        place.phase()
-    }
 }
 
 impl Drop for Eye {
@@ -119,38 +115,4 @@ impl Drop for Eye {
 /// Of the server, which may be anything by now.
 fn one_line(text: &str) -> String {
     hook::Foreign::new(text).to_string()
-}
-
-/// By the kernel's tables: a connection that says nothing would be an aborted one in the server's books,
-/// and a hundred of them make it refuse the host.
-fn is_listening(port: u16) -> bool {
-    ["/proc/net/tcp", "/proc/net/tcp6"]
-        .iter()
-        .filter_map(|path| fs::read_to_string(path).ok())
-        .any(|table| listens(&table, port))
-}
-
-/// A line for each socket: number, own address, other's address, state, where 0A is listening (proc(5)).
-fn listens(table: &str, port: u16) -> bool {
-    let own = format!(":{port:04X}");
-    table.lines().skip(1).any(|line| {
-        let mut words = line.split_ascii_whitespace().skip(1);
-        let is_own = words.next().is_some_and(|address| address.ends_with(&own));
-        is_own && words.nth(1) == Some("0A")
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn listens_only_where_somebody_listens() {
-        let table = "  sl  local_address rem_address   st tx_queue\n   \
-                     0: 0100007F:0CEA 00000000:0000 0A 00000000:00000000\n   \
-                     1: 0100007F:0CEB 0100007F:0CEA 01 00000000:00000000\n";
-        assert!(listens(table, 3306));
-        assert!(!listens(table, 3307));
-        assert!(!listens("", 3306));
-    }
 }

@@ -2,10 +2,9 @@
 //! answer. Reads, and changes nothing.
 
 use std::fs::{self, File, TryLockError};
-use std::path::PathBuf;
 
 use hook::{Environment, EnvironmentError};
-use mycnf::{Credentials, Layout};
+use mycnf::{Credentials, Layout, all_unfinished};
 
 /// The files of a server that we watch, maybe from another container, which has the same directories.
 #[derive(Clone, Debug)]
@@ -56,18 +55,14 @@ impl Place {
             Phase::Upgrading
         } else if layout.private_client_options().exists() {
             Phase::FirstRun
-        } else if self.unfinished().iter().any(|path| path.exists()) {
+        } else if all_unfinished(layout, &layout.data_dir())
+            .iter()
+            .any(|path| path.exists())
+        {
             Phase::Initialising
         } else {
             Phase::Busy
         }
-    }
-
-    /// Beside the data directory, or in one that is a mount point.
-    fn unfinished(&self) -> [PathBuf; 2] {
-        let beside = self.layout.unfinished_data_dir();
-        let name = beside.file_name().unwrap_or_default().to_owned();
-        [beside, self.layout.data_dir().join(name)]
     }
 
     /// Whether a hook, or the server it became, has the data directory. Hooks try for ten seconds to get

@@ -54,13 +54,15 @@ impl Seen {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Nothing => "unknown",
-            Self::Closed(Phase::Absent) | Self::Silent(Phase::Absent) => "absent",
-            Self::Closed(Phase::Initialising) | Self::Silent(Phase::Initialising) => "initialising",
-            Self::Closed(Phase::FirstRun) | Self::Silent(Phase::FirstRun) => "first-run",
-            Self::Closed(Phase::Upgrading) | Self::Silent(Phase::Upgrading) => "upgrading",
-            Self::Closed(Phase::Busy) | Self::Silent(Phase::Busy) => "starting",
-            Self::Closed(Phase::Open) => "closed",
             Self::Silent(Phase::Open) => "silent",
+            Self::Closed(phase) | Self::Silent(phase) => match phase {
+                Phase::Absent => "absent",
+                Phase::Initialising => "initialising",
+                Phase::FirstRun => "first-run",
+                Phase::Upgrading => "upgrading",
+                Phase::Busy => "starting",
+                Phase::Open => "closed",
+            },
             Self::Serves(_) | Self::Crowded => "serving",
             Self::NoPort(_) | Self::Refuses(_) => "answering",
         }
@@ -71,23 +73,16 @@ impl Seen {
         let seconds = quiet.as_secs();
         match self {
             Self::Nothing => "the agent has not looked at the server yet".to_owned(),
-            Self::Closed(Phase::Absent) | Self::Silent(Phase::Absent) => {
-                "no server runs: nobody has the data directory".to_owned()
-            }
-            Self::Closed(Phase::Initialising) | Self::Silent(Phase::Initialising) => {
-                "the database is being initialised".to_owned()
-            }
-            Self::Closed(Phase::FirstRun) | Self::Silent(Phase::FirstRun) => {
-                "first-run files are being loaded".to_owned()
-            }
-            Self::Closed(Phase::Upgrading) | Self::Silent(Phase::Upgrading) => {
-                "the database is being upgraded".to_owned()
-            }
-            Self::Closed(Phase::Busy) | Self::Silent(Phase::Busy) => {
-                "the server starts or recovers".to_owned()
-            }
-            Self::Closed(Phase::Open) => "the server lets nobody in: it starts or stops".to_owned(),
             Self::Silent(Phase::Open) => format!("the server has not answered for {seconds} s"),
+            Self::Closed(phase) | Self::Silent(phase) => match phase {
+                Phase::Absent => "no server runs: nobody has the data directory",
+                Phase::Initialising => "the database is being initialised",
+                Phase::FirstRun => "first-run files are being loaded",
+                Phase::Upgrading => "the database is being upgraded",
+                Phase::Busy => "the server starts or recovers",
+                Phase::Open => "the server lets nobody in: it starts or stops",
+            }
+            .to_owned(),
             Self::Serves(Some(port)) => format!("the server serves port {port}"),
             Self::Serves(None) => "the server serves its socket (skip-networking)".to_owned(),
             Self::NoPort(port) => format!("the server answers, and nobody listens on port {port}"),

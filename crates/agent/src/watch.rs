@@ -123,7 +123,7 @@ impl Watch {
             )
         };
         if late >= LATE {
-            seen = Seen::Silent(Eye::phase(&self.place));
+            seen = Seen::Silent(self.place.phase());
         }
         View {
             live: seen.live(quiet),

@@ -15,6 +15,7 @@ mod inherit;
 mod memory;
 mod process;
 mod report;
+mod sockets;
 mod stop;
 
 pub use defect::watch_for_defects;
@@ -33,4 +34,5 @@ pub use process::{
     start_in_foreground,
 };
 pub use report::Report;
+pub use sockets::{LISTENING, is_listened_on, socket_tables};
 pub use stop::{Busy, end_by, signal as stop_signal};

@@ -56,7 +56,7 @@ pub use option_file::{
     OptionFile, OptionFileError, Place, Problem, Resolved, SkipReason, Skipped, Value,
 };
 pub use persisted::{Persisted, PersistedError};
-pub use place::finish_move;
+pub use place::{all_unfinished, finish_move};
 pub use plain::first_unusual;
 pub use rendering::{
     BINARY_LOG, Choice, Origin, Rendered, Settings, is_binary_log_index, render_my_cnf,

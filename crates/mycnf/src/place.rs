@@ -23,8 +23,9 @@ pub(crate) fn is_vacant(names: &[String]) -> bool {
     names.iter().any(|name| name == MOVING) || names.iter().all(ours)
 }
 
-/// Where a data directory in the making is, or would be.
-pub(crate) fn all_unfinished(layout: &Layout, data_dir: &Path) -> [PathBuf; 2] {
+/// Where a data directory in the making is, or would be: beside its place, or in one that is a mount point.
+#[must_use]
+pub fn all_unfinished(layout: &Layout, data_dir: &Path) -> [PathBuf; 2] {
     [layout.unfinished_data_dir(), data_dir.join(UNFINISHED)]
 }
 

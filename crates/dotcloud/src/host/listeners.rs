@@ -8,6 +8,8 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
+use hook::{LISTENING, socket_tables};
+
 /// A socket that listens where clients of a public port would reach it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Listener {
@@ -20,30 +22,16 @@ pub(crate) struct Listener {
 
 /// Every listener of this network namespace that is reached at `address`.
 pub(crate) fn all(address: Ipv4Addr) -> io::Result<Vec<Listener>> {
-    let tables = tables()?;
+    let tables = socket_tables()?;
     let lines = tables.iter().flat_map(|table| table.lines());
     Ok(lines.filter_map(|line| parse(line, address)).collect())
-}
-
-/// The kernel's tables of sockets.
-fn tables() -> io::Result<Vec<String>> {
-    let mut found = Vec::new();
-    for (table, version) in [("/proc/net/tcp", 4), ("/proc/net/tcp6", 6)] {
-        match fs::read_to_string(table) {
-            Ok(text) => found.push(text),
-            // A machine without the newer protocol.
-            Err(error) if version == 6 && error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(found)
 }
 
 /// A line of the kernel's table, if it is such a listener.
 fn parse(line: &str, address: Ipv4Addr) -> Option<Listener> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let (local, state) = (fields.get(1)?, fields.get(3)?);
-    if *state != "0A" {
+    if *state != LISTENING {
         return None;
     }
     let (host, number) = local.split_once(':')?;
@@ -101,7 +89,7 @@ fn reached(listeners: &[Listener], number: u16) -> Option<&Listener> {
 /// its peer's.
 pub(crate) fn connections() -> io::Result<BTreeSet<(u16, u16)>> {
     let mut found = BTreeSet::new();
-    for table in tables()? {
+    for table in socket_tables()? {
         found.extend(table.lines().filter_map(open_connection));
     }
     Ok(found)
