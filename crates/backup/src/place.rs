@@ -134,17 +134,12 @@ fn names(directory: &Path) -> Result<Vec<PathBuf>, PlaceError> {
 }
 
 fn remove(path: &Path) -> Result<(), PlaceError> {
-    let removed = match fs::symlink_metadata(path) {
-        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(error) => Err(error),
-    };
-    match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(tree::failed("remove", path)(error).into())
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
+    let removed = durable::metadata_if_there(path).and_then(|found| match found {
+        Some(found) if found.is_dir() => durable::remove_directory_if_there(path),
+        _ => durable::remove_file_if_there(path),
+    });
+    removed.map_err(tree::failed("remove", path))?;
+    Ok(())
 }
 
 /// A fresh database of this release, with what is in the dump.

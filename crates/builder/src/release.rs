@@ -162,13 +162,9 @@ fn drop_others(releases: &Path, id: &str, report: &mut Report) -> io::Result<()>
 }
 
 fn remove_unfinished(releases: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(releases)? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
-            fs::remove_dir_all(entry.path())?;
-        }
-    }
-    Ok(())
+    durable::remove_all_but(releases, |name| {
+        !name.to_string_lossy().starts_with(UNFINISHED)
+    })
 }
 
 fn put_in_place(server: &Server, release: &Path) -> io::Result<()> {

@@ -64,11 +64,9 @@ impl Lineage {
     /// The logs in `directory` are not kept from now on: what comes later does not follow on them.
     pub fn end(directory: &Path) -> Result<(), LineageError> {
         let path = directory.join(LINEAGE);
-        match fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                Err(LineageError::Use { path, source })
-            }
-            Ok(()) | Err(_) => Ok(()),
+        match durable::remove_file_if_there(&path) {
+            Ok(_) => Ok(()),
+            Err(source) => Err(LineageError::Use { path, source }),
         }
     }
 }

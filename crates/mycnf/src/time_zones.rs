@@ -81,10 +81,8 @@ impl TimeZones {
 
     /// Makes `place` a directory of links to all but the copies.
     fn choose(&self, place: &Path) -> io::Result<()> {
-        match fs::remove_dir_all(place) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => fs::create_dir(place)?,
-        }
+        durable::remove_directory_if_there(place)?;
+        fs::create_dir(place)?;
         for entry in fs::read_dir(&self.zone_files)? {
             let entry = entry?;
             let name = entry.file_name();

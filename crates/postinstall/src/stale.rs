@@ -1,7 +1,6 @@
 //! What killed hooks and servers left: files that only ours can be, at fixed names, removed by whoever
 //! holds the lock and is about to become the server.
 
-use std::fs;
 use std::io;
 use std::path::PathBuf;
 
@@ -28,11 +27,8 @@ pub(crate) fn remove_run_files(layout: &Layout) -> Result<(), StaleError> {
     ];
     for name in files {
         let path = layout.run_dir().join(name);
-        match fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(StaleError { path, source });
-            }
-            Ok(()) | Err(_) => {}
+        if let Err(source) = durable::remove_file_if_there(&path) {
+            return Err(StaleError { path, source });
         }
     }
     Ok(())
@@ -50,6 +46,8 @@ pub struct StaleError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

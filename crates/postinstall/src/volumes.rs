@@ -68,9 +68,8 @@ fn dumps(layout: &Layout, data_dir: &Path) -> Vec<PathBuf> {
 }
 
 fn set(path: &Path, mode: u32, is_wrong: impl Fn(u32) -> bool) -> io::Result<()> {
-    let found = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        found => found?,
+    let Some(found) = durable::metadata_if_there(path)? else {
+        return Ok(());
     };
     let now = found.mode() & 0o7777;
     let plain = found.is_file() || found.is_dir();

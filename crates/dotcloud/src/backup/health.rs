@@ -67,12 +67,7 @@ impl Health {
     ) -> Result<Self, BackupError> {
         let (mut last, mut verified) = (records.notes(instance).good, None);
         if records.kind() == Kind::Copy {
-            let name = instance.to_string();
-            for record in records
-                .all()?
-                .into_iter()
-                .filter(|one| one.instance == name)
-            {
+            for record in records.of_instance(instance)? {
                 last = last.max(Some(record.taken));
                 verified = verified.max(record.verified.map(|found| found.when));
             }

@@ -68,11 +68,10 @@ pub(crate) fn prune(
     if matches!(destination, Destination::Command { .. }) {
         return Ok(0);
     }
-    let instance = instance.to_string();
     let all = records.all()?;
     let own: Vec<&Record> = all
         .iter()
-        .filter(|record| record.instance == instance && record.destination == *destination)
+        .filter(|record| record.is_of(instance) && record.destination == *destination)
         .collect();
     let kept = kept(&own, keep);
     let old: Vec<&Record> = own
@@ -86,16 +85,14 @@ pub(crate) fn prune(
     // Whatever was changed before the oldest backup that stays began is part of that.
     let oldest = all
         .iter()
-        .filter(|record| {
-            record.instance == instance && !old.iter().any(|gone| gone.id == record.id)
-        })
+        .filter(|record| record.is_of(instance) && !old.iter().any(|gone| gone.id == record.id))
         .map(|record| record.taken)
         .min();
     let changes = records.of(Kind::Changes);
     let all_changes = changes.all()?;
     let useless: Vec<&Record> = all_changes
         .iter()
-        .filter(|record| record.instance == instance && record.destination == *destination)
+        .filter(|record| record.is_of(instance) && record.destination == *destination)
         .filter(|record| oldest.is_some_and(|oldest| record.taken < oldest))
         .collect();
     for record in &useless {

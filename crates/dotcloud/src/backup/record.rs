@@ -35,6 +35,13 @@ pub(crate) struct Record {
     pub(crate) verified: Option<Verified>,
 }
 
+impl Record {
+    /// Whether it is a backup of `instance`.
+    pub(crate) fn is_of(&self, instance: &InstanceName) -> bool {
+        self.instance == instance.to_string()
+    }
+}
+
 /// What a record is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -101,8 +108,7 @@ pub(crate) fn pick(
     id: &str,
     instance: Option<&InstanceName>,
 ) -> Result<Record, BackupError> {
-    let whom = instance.map(ToString::to_string);
-    all.retain(|record| whom.as_ref().is_none_or(|whom| *whom == record.instance));
+    all.retain(|record| instance.is_none_or(|instance| record.is_of(instance)));
     let found = if id == "latest" {
         all.pop()
     } else {
@@ -110,7 +116,7 @@ pub(crate) fn pick(
     };
     found.ok_or_else(|| BackupError::Unknown {
         id: id.to_owned(),
-        whom: whom.unwrap_or_else(|| "this application".to_owned()),
+        whom: instance.map_or_else(|| "this application".to_owned(), ToString::to_string),
     })
 }
 
@@ -186,12 +192,16 @@ impl Records {
         Ok(records)
     }
 
+    /// Every backup of `instance`, the oldest first.
+    pub(crate) fn of_instance(&self, instance: &InstanceName) -> Result<Vec<Record>, BackupError> {
+        let mut own = self.all()?;
+        own.retain(|record| record.is_of(instance));
+        Ok(own)
+    }
+
     /// The last one of `instance`.
     pub(crate) fn last(&self, instance: &InstanceName) -> Result<Option<Record>, BackupError> {
-        let whose = instance.to_string();
-        let mut own = self.all()?;
-        own.retain(|record| record.instance == whose);
-        Ok(own.pop())
+        Ok(self.of_instance(instance)?.pop())
     }
 
     /// The backup `id`, or the latest, of `instance`, if that is said.
@@ -243,8 +253,21 @@ impl Records {
     }
 
     fn notes_path(&self, instance: &InstanceName) -> PathBuf {
+        self.path(instance, "notes")
+    }
+
+    fn failure_path(&self, instance: &InstanceName) -> PathBuf {
+        self.path(instance, "failure")
+    }
+
+    fn schedule_path(&self) -> PathBuf {
+        self.path("schedule", "json")
+    }
+
+    /// Beside the records: a file of its own for each kind.
+    fn path(&self, of: impl std::fmt::Display, ending: &str) -> PathBuf {
         let suffix = self.kind.suffix();
-        self.directory.join(format!("{instance}{suffix}.notes"))
+        self.directory.join(format!("{of}{suffix}.{ending}"))
     }
 
     /// When they are made, if the machine has them made.
@@ -267,16 +290,6 @@ impl Records {
     /// The machine has none made any more.
     pub(crate) fn remove_schedule(&self) -> Result<(), BackupError> {
         Ok(files::remove(&self.schedule_path())?)
-    }
-
-    fn schedule_path(&self) -> PathBuf {
-        let suffix = self.kind.suffix();
-        self.directory.join(format!("schedule{suffix}.json"))
-    }
-
-    fn failure_path(&self, instance: &InstanceName) -> PathBuf {
-        let suffix = self.kind.suffix();
-        self.directory.join(format!("{instance}{suffix}.failure"))
     }
 
     /// An id for a backup that begins now, and its place in the sequence.
@@ -302,12 +315,8 @@ impl Records {
     /// Forgets one that is not there any more.
     pub(crate) fn forget(&self, record: &Record) -> Result<(), BackupError> {
         let path = self.list().join(format!("{}.json", record.id));
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(files::failed("remove", &path)(error).into())
-            }
-            Ok(()) | Err(_) => Ok(files::sync_directory(&self.list())?),
-        }
+        durable::remove_file(&path).map_err(files::failed("remove", &path))?;
+        Ok(())
     }
 
     /// Removes what a killed backup left. The caller holds the lock.

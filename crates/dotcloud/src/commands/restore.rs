@@ -22,10 +22,8 @@ pub(super) fn restore(call: &Call, arguments: &Restore) -> Result<(), Error> {
     let records = Records::open(platform.store.backups(&source))?;
     let own = Records::open(platform.store.backups(target))?;
     let instance = one_instance(&platform.store.load(target)?, &arguments.instance)?;
-    // Of another application it may be gone; its backups are not.
-    let whose = InstanceName::new(&instance.service, instance.number);
     let all = backups::all(call, &source, &arguments.origin, &records)?;
-    let wanted = Wanted::of(arguments, all, &whose)?;
+    let wanted = Wanted::of(arguments, all, &instance)?;
     let question = format!("Put {wanted} in the place of what {instance} of \"{target}\" keeps?");
     if !console::ask(&question, false, call.global.assume()) {
         return Err(Error::NotRestored);
@@ -33,13 +31,13 @@ pub(super) fn restore(call: &Call, arguments: &Restore) -> Result<(), Error> {
     call.defer_signals()?;
     let backups = lock_backups(call, &source)?;
     if let Wanted::Moment { .. } = wanted {
-        ship_first(call, &source, &whose, &records);
+        ship_first(call, &source, &instance, &records);
     }
     let _lock = call.lock_to_start(target)?;
     let mut application = platform.store.load(target)?;
     let log = &mut DeploymentLog::to_stderr();
     handover::settle(platform, &mut application, log)?;
-    let changes = records.of(Kind::Changes).all()?;
+    let changes = records.of(Kind::Changes).of_instance(&instance)?;
     let (record, replayed) = wanted.plan(call, &application, &instance, &changes)?;
     console::info(format!(
         "Bringing backup {} back from {}",
@@ -107,8 +105,7 @@ impl Wanted {
         let Some(text) = &arguments.at else {
             return picked(all).map(|record| Self::Backup(Box::new(record)));
         };
-        let name = whose.to_string();
-        all.retain(|record| record.instance == name);
+        all.retain(|record| record.is_of(whose));
         if arguments.id != "latest" {
             all = vec![picked(all)?];
         }
@@ -143,14 +140,11 @@ impl Wanted {
                 allow_gap,
                 copies,
             } => {
-                let whose = InstanceName::new(&instance.service, instance.number).to_string();
-                let own = changes.iter().filter(|record| record.instance == whose);
-                let own: Vec<Record> = own.cloned().collect();
                 let question = Question {
                     moment,
                     allow_gap: *allow_gap,
                     copies,
-                    changes: &own,
+                    changes,
                 };
                 let log = &mut DeploymentLog::to_stderr();
                 backup::plan(&call.platform, application, instance, &question, log)

@@ -71,11 +71,7 @@ pub(crate) fn create_private(path: &Path, account: &Account) -> Result<(), FileE
 
 /// `None` where nothing is; a link is itself, not what it points to.
 pub(crate) fn look(path: &Path) -> Result<Option<Metadata>, FileError> {
-    match path.symlink_metadata() {
-        Ok(metadata) => Ok(Some(metadata)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(failed("look at", path)(source)),
-    }
+    durable::metadata_if_there(path).map_err(failed("look at", path))
 }
 
 /// Whether the two lead to one file or directory.
