@@ -280,7 +280,7 @@ fn read_only_home_is_watched() {
         .stderr(std::process::Stdio::null());
     let process = command.spawn().unwrap();
     let agent = Agent { process, port };
-    let deadline = Instant::now() + Duration::from_mins(1);
+    let deadline = Instant::now() + Duration::from_mins(3);
     let is_up = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
     while !is_up() || agent.get("/ready").0 != 200 {
         assert!(Instant::now() < deadline, "not ready");

@@ -187,7 +187,7 @@ pub fn stdout(output: &Output) -> String {
 /// Tries until it is so.
 #[track_caller]
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_mins(1);
+    let deadline = Instant::now() + Duration::from_mins(3);
     while !is_so() {
         assert!(Instant::now() < deadline, "waited too long: {what}");
         std::thread::park_timeout(Duration::from_millis(10));

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::machine;
 
-const DEADLINE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(3);
 /// The uid and gid of an ordinary user, whom root can be.
 pub(crate) const ORDINARY: u32 = 65534;
 

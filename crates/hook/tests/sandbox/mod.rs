@@ -247,7 +247,7 @@ pub fn walk(top: &Path) -> Vec<PathBuf> {
 /// Tries until there is an answer; panics naming `what` once it has taken too long.
 #[track_caller]
 pub fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_mins(1);
+    let deadline = Instant::now() + Duration::from_mins(3);
     loop {
         if let Some(answer) = attempt() {
             return answer;

@@ -212,7 +212,7 @@ impl Instance {
             ["starttest.log", "home/data/logs/error.log"]
                 .map(|name| fs::read_to_string(self.sandbox.path().join(name)).unwrap_or_default())
         };
-        let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_mins(3);
         loop {
             assert!(self.try_root(None).is_none(), "root without a password");
             if let Some(connection) = self.try_root(Some(password)) {

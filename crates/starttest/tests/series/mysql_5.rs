@@ -177,6 +177,47 @@ fn upgrade_from_mysql_5_5_killed_anywhere_is_completed_by_the_next_start() {
     killed_anywhere_on(&instance, "MySQL 5.5.34", Server::MySql5614);
 }
 
+/// MySQL 5.6 makes a table's .frm before its engine has the table. Killed between the two, the tool leaves a
+/// table that is there and cannot be opened.
+#[test]
+fn system_table_of_which_a_kill_left_the_frm_only_is_made_again() {
+    let Some((_, instance, running)) = filled() else {
+        return;
+    };
+    stop(running);
+    let starttest = instance.start(&mut with_password(&instance));
+    wait_for("the saved system tables", || {
+        let journal = instance.home().join("data/mysqldb.upgrading");
+        let text = fs::read_to_string(journal).unwrap_or_default();
+        text.contains("saved yes").then_some(())
+    });
+    starttest.signal("KILL");
+    starttest.end();
+    let complete = Instance::in_memory(Server::MySql5614);
+    let running = complete.start(&mut with_password(&complete));
+    complete.connect(PASSWORD);
+    stop(running);
+    let tables = ["innodb_table_stats", "slave_worker_info", "proxies_priv"];
+    for name in tables {
+        let [from, to] = [&complete, &instance]
+            .map(|instance| data_dir(&instance.sandbox).join("mysql").join(name));
+        for gone in ["ibd", "MYD", "MYI"] {
+            let _ = fs::remove_file(to.with_extension(gone));
+        }
+        fs::copy(from.with_extension("frm"), to.with_extension("frm")).unwrap();
+    }
+    instance.sandbox.hand_over();
+    let running = instance.start(&mut with_password(&instance));
+    let mut root = instance.connect(PASSWORD);
+    check(&mut root, 2, "5.6.14");
+    for name in tables {
+        let query = format!("SELECT COUNT(*) FROM mysql.{name}");
+        let rows: Option<u64> = root.query_first(query).unwrap();
+        assert!(rows.is_some(), "{name}");
+    }
+    stop(running);
+}
+
 #[test]
 fn times_of_mysql_5_5_are_told_before_8_0_touches_them() {
     let Some((_, instance_of_5_5, running)) = filled().filter(|_| Server::MySql57.is_there())
