@@ -1,18 +1,22 @@
 //! Trying out a copy: placed in a home directory without a database, upgraded as starttest would do it,
-//! a server started on it that nobody else reaches, every table checked, every row counted.
+//! a server started on it that nobody else reaches, every table checked, every row counted, the user's check
+//! files run.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use hook::{Environment, Report};
-use mycnf::{TemporaryServerError, write_private};
+use hook::{CommandError, Environment, Report};
+use mycnf::{FirstRunFile, FirstRunFileError, TemporaryServerError, write_private};
 use mysql::prelude::Queryable;
 use mysql::{Conn, Row};
 use postinstall::{PrepareError, Purpose, Settings, SettingsError, prepare};
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::check_files::{self, Finding};
 use crate::inventory::{self, Table};
 use crate::manifest::{CHECKED, Manifest};
 use crate::place::{self, PlaceError, start_unguarded};
@@ -39,6 +43,7 @@ pub(crate) fn check(
     copy: &Copy,
     report: &mut Report,
 ) -> Result<(), CheckError> {
+    let files = check_files::find(service)?;
     let manifest = place::place(environment, service, copy, None, report)?;
     let mut settings = Settings::from_environment(environment)?;
     // Nobody is to connect, and the service's own port may be in use.
@@ -55,8 +60,10 @@ pub(crate) fn check(
     let rows = inventory::rows(&mut connection, &tables).map_err(ask)?;
     let gtid = inventory::variable(&mut connection, "gtid_executed").map_err(ask)?;
     drop(connection);
-    running.stop()?;
     compare(&manifest, &rows)?;
+    // They may change what was counted.
+    check_files::run(&service, &files)?;
+    running.stop()?;
     let result = Checked {
         when: SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -73,6 +80,10 @@ pub(crate) fn check(
         tables.len(),
         rows.values().sum::<u64>()
     ));
+    if !files.is_empty() {
+        let names: Vec<String> = files.iter().map(FirstRunFile::name).collect();
+        report.bullet(format!("check files found nothing: {}", names.join(", ")));
+    }
     Ok(())
 }
 
@@ -159,6 +170,43 @@ pub enum CheckError {
         /// How many there were.
         wanted: u64,
     },
+    /// The check files cannot be listed.
+    #[error(transparent)]
+    ListFiles(#[from] FirstRunFileError),
+    /// One cannot be read to its end.
+    #[error("cannot read the check file {path}", path = path.display())]
+    ReadFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There are check files, and the release brings no client.
+    #[error("no bin/mysql or bin/mariadb in {path} for the check files", path = path.display())]
+    NoClient {
+        /// The release.
+        path: PathBuf,
+    },
+    /// The client does not run.
+    #[error("cannot run the check files")]
+    Client {
+        /// Why.
+        source: CommandError,
+    },
+    /// Check files found something.
+    #[error("check files found something: {list}", list = names(findings))]
+    Files {
+        /// All of it.
+        findings: Vec<Finding>,
+    },
+}
+
+fn names(findings: &[Finding]) -> String {
+    let names: Vec<&str> = findings
+        .iter()
+        .map(|finding| finding.file.as_str())
+        .collect();
+    names.join(", ")
 }
 
 #[cfg(test)]

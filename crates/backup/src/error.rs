@@ -233,10 +233,27 @@ fn check(error: &CheckError) -> Advice {
             machine("take another copy: no server starts on this one").detail(error.evidence())
         }
         CheckError::Service(error) => service(error),
-        CheckError::Ask { .. } => machine("call it again"),
+        CheckError::Ask { .. } | CheckError::Client { .. } => machine("call it again"),
         CheckError::Table { .. } | CheckError::Rows { .. } => machine(
             "check the same table of the database that was copied ('CHECK TABLE'), then take another \
              copy",
+        ),
+        CheckError::ListFiles(_) | CheckError::ReadFile { .. } => Advice::new(
+            Kind::Configuration,
+            "put whole files into hooks/check.d, push again",
+        ),
+        CheckError::NoClient { .. } => {
+            machine("push a release with its programs ('repack' keeps them)")
+        }
+        CheckError::Files { findings } => Advice::new(
+            Kind::Configuration,
+            "see why the copy, on this release, is not as they want it, or correct them in hooks/check.d",
+        )
+        .detail(
+            findings
+                .iter()
+                .flat_map(|it| it.said.lines().map(|line| format!("{}: {line}\n", it.file)))
+                .collect::<String>(),
         ),
     }
 }

@@ -5,6 +5,7 @@ mod accounts;
 mod binlog;
 mod chain;
 mod check;
+mod check_files;
 mod dump;
 mod error;
 mod inventory;
@@ -30,6 +31,7 @@ use service::Service;
 pub use binlog::BinaryLogError;
 pub use chain::ChainError;
 pub use check::CheckError;
+pub use check_files::Finding;
 pub use dump::DumpError;
 pub use error::Error;
 pub use logs::LogsError;
@@ -53,7 +55,8 @@ Copies the database of this home directory, and makes a copy the database again.
                every file with its length and SHA-256
   check DIR    in a home directory without a database: verifies the copy, places it,
                upgrades it as starttest would, starts a server on it that nobody else
-               reaches, checks every table and counts every row: DIR/checked.json
+               reaches, checks every table and counts every row: DIR/checked.json; then
+               runs ~/mysql/check.d, in which a query that returns a row is a failure
   place DIR    in a home directory without a database: verifies the copy and makes it
                the database; refuses what this release must not have. With --until MOMENT
                and --logs DIR the binary logs in the directories of DIR, which 'logs'

@@ -60,7 +60,13 @@ fn copied_while_it_is_written(server: Server, instance: &Instance, expected: &st
     running.end();
 
     let scratch = home(server);
+    check_files(
+        &scratch,
+        &[("1.sql", "SELECT id FROM shop.sale WHERE id <> 1;\n")],
+    );
     let checked = succeed(&scratch, &["check", copy.to_str().unwrap()]);
+    let told = "check files found nothing: 1.sql";
+    assert!(checked.stderr.contains(told), "{}", checked.stderr);
     let told = "tables are in order";
     assert!(checked.stderr.contains(told), "{}", checked.stderr);
     let checked = fs::read_to_string(copy.join("checked.json")).unwrap();
@@ -75,6 +81,16 @@ fn copied_while_it_is_written(server: Server, instance: &Instance, expected: &st
         .unwrap()
         .unwrap();
     assert!(rows >= before, "{rows} of {before}");
+}
+
+/// As builder puts them there.
+fn check_files(instance: &Instance, files: &[(&str, &str)]) {
+    let directory = instance.home().join("mysql/check.d");
+    fs::create_dir_all(&directory).unwrap();
+    for (name, sql) in files {
+        fs::write(directory.join(name), sql).unwrap();
+    }
+    instance.sandbox.hand_over();
 }
 
 #[test]
@@ -299,6 +315,23 @@ fn copy_obeys_the_rules_of_an_upgrade() {
         checked.contains("MariaDB 11.8.9 started on it"),
         "{checked}"
     );
+
+    // What its user's own files find is told at once.
+    let doubtful = home(Server::MariaDb11);
+    check_files(
+        &doubtful,
+        &[
+            ("1.sql", "DELIMITER //\nSELECT id, note FROM shop.sale//\n"),
+            ("2.sql", "DELETE FROM shop.sale; SELECT * FROM shop.gone;\n"),
+            ("3.sql", "SELECT * FROM shop.sale;\n"),
+        ],
+    );
+    let found = outcome(&doubtful, &["check", copy]);
+    let said = "backup: error: check files found something: 1.sql, 2.sql\n  | 1.sql: 1\tit's \"ü\" \\\\ 密\n  \
+                | 2.sql: ERROR 1146 (42S02) at line 1: Table 'shop.gone' doesn't exist\n  next: see why the \
+                copy, on this release, is not as they want it, or correct them in hooks/check.d\n";
+    assert!(found.stderr.ends_with(said), "{}", found.stderr);
+    assert_eq!(found.code, Some(1));
 
     let occupied = service(Server::MariaDb);
     let before = world::listing(&occupied.home().join("data"));

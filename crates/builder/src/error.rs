@@ -129,22 +129,27 @@ fn files(error: &FilesError) -> Advice {
 fn first_run(error: &FirstRunError) -> Advice {
     let configuration = |next: &str| Advice::new(Kind::Configuration, next);
     match error {
+        FirstRunError::File(FirstRunFileError::Name { path, .. }) if path.ends_with("check.d") => {
+            configuration(
+                "name check files *.sql, *.sql.gz, *.sql.xz or *.sql.zst, in lower case, move \
+                 everything else elsewhere (no scripts are run), push again",
+            )
+        }
         FirstRunError::File(FirstRunFileError::Name { .. } | FirstRunFileError::Script { .. }) => {
             configuration(
                 "name first-run files *.sql, *.sql.gz, *.sql.xz or *.sql.zst, in lower case, move \
              everything else elsewhere (no scripts are run), push again",
             )
         }
-        FirstRunError::File(FirstRunFileError::List { .. } | FirstRunFileError::Read { .. }) => {
-            Advice::new(
-                Kind::Environment,
-                "make it readable for this user, push again",
-            )
-        }
-        FirstRunError::FindClient { .. } => configuration(
-            "push the vendor's whole tarball, with bin/mysql or bin/mariadb, or take the files out \
-             of initdb.d",
+        FirstRunError::File(FirstRunFileError::List { .. } | FirstRunFileError::Read { .. })
+        | FirstRunError::ReadCheck { .. } => Advice::new(
+            Kind::Environment,
+            "make it readable for this user, push again",
         ),
+        FirstRunError::FindClient { directory, .. } => configuration(&format!(
+            "push the vendor's whole tarball, with bin/mysql or bin/mariadb, or take the files out \
+             of {directory}"
+        )),
         FirstRunError::Libraries(error) => libraries(error),
         FirstRunError::Write { .. } => room_or_rights(),
     }

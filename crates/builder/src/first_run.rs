@@ -1,6 +1,6 @@
-//! First-run files: found before anything is written, then copied to `~/mysql/initdb.d`. Refuses what
-//! a first start could not run: other names, unreadable files, a release without a client. (That they
-//! are whole is for postinstall to see, which has the decoders.)
+//! First-run files and check files: found before anything is written, then copied to `~/mysql/initdb.d` and
+//! `~/mysql/check.d`. Refuses what could not be run: other names, unreadable files, a release without a
+//! client. (That first-run files are whole is for postinstall to see, which has the decoders.)
 
 use std::fs::{self, File};
 use std::io;
@@ -14,30 +14,60 @@ use thiserror::Error;
 
 use crate::libraries::{self, LibrariesError};
 
-/// The first-run files of the approot.
-#[derive(Debug)]
-pub(crate) struct FirstRunFiles(Vec<FirstRunFile>);
+/// What SQL files are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A fresh database begins with them.
+    FirstRun,
+    /// They try a copy out (docs/backup.md).
+    Check,
+}
 
-impl FirstRunFiles {
+impl Purpose {
+    /// Their directory in the approot.
+    fn directory(self) -> &'static str {
+        match self {
+            Self::FirstRun => "initdb.d",
+            Self::Check => "check.d",
+        }
+    }
+}
+
+/// The SQL files of the approot for one purpose.
+#[derive(Debug)]
+pub(crate) struct SqlFiles {
+    purpose: Purpose,
+    files: Vec<FirstRunFile>,
+}
+
+impl SqlFiles {
     /// Finds them.
-    pub(crate) fn read(approot: &Path) -> Result<Self, FirstRunError> {
-        let files = FirstRunFile::all(&approot.join("initdb.d"))?;
+    pub(crate) fn read(approot: &Path, purpose: Purpose) -> Result<Self, FirstRunError> {
+        let files = FirstRunFile::all(&approot.join(purpose.directory()))?;
         for FirstRunFile { path, .. } in &files {
             if let Err(source) = File::open(path) {
                 let path = path.clone();
-                return Err(FirstRunFileError::Read { path, source }.into());
+                return Err(match purpose {
+                    Purpose::FirstRun => FirstRunFileError::Read { path, source }.into(),
+                    Purpose::Check => FirstRunError::ReadCheck { path, source },
+                });
             }
         }
-        Ok(Self(files))
+        Ok(Self { purpose, files })
     }
 
     /// Is there anything to run them with?
     pub(crate) fn check(&self, server: &Server) -> Result<(), FirstRunError> {
-        if self.0.is_empty() {
+        if self.files.is_empty() {
             return Ok(());
         }
         match server.client() {
             None => Err(FirstRunError::FindClient {
+                files: match self.purpose {
+                    Purpose::FirstRun => "first-run files",
+                    Purpose::Check => "check files",
+                },
+                directory: self.purpose.directory(),
                 server: server.to_string(),
             }),
             Some(client) => Ok(libraries::check_client(&server.basedir, &client)?),
@@ -46,8 +76,11 @@ impl FirstRunFiles {
 
     /// Copies them beside their final names, then renames, and removes the others.
     pub(crate) fn write(&self, layout: &Layout, report: &mut Report) -> Result<(), FirstRunError> {
-        let directory = layout.first_run_files();
-        if self.0.is_empty() && !directory.exists() {
+        let (directory, used) = match self.purpose {
+            Purpose::FirstRun => (layout.first_run_files(), "a fresh database begins with"),
+            Purpose::Check => (layout.check_files(), "a copy is tried out with"),
+        };
+        if self.files.is_empty() && !directory.exists() {
             return Ok(());
         }
         self.replace(&directory)
@@ -55,8 +88,8 @@ impl FirstRunFiles {
                 path: directory,
                 source,
             })?;
-        if !self.0.is_empty() {
-            report.bullet(format!("a fresh database begins with {}", self.names()));
+        if !self.files.is_empty() {
+            report.bullet(format!("{used} {}", self.names()));
         }
         Ok(())
     }
@@ -67,7 +100,7 @@ impl FirstRunFiles {
             .mode(0o700)
             .create(directory)?;
         let mut written = Vec::new();
-        for file in &self.0 {
+        for file in &self.files {
             // Hidden, so that it is no first-run file, and private: dumps hold what databases do.
             let mut beside = Pending::begin(&directory.join(file.name()), 0o600, ".new-")?;
             io::copy(&mut File::open(&file.path)?, beside.file())?;
@@ -77,25 +110,37 @@ impl FirstRunFiles {
         for beside in written {
             beside.place()?;
         }
-        let kept: Vec<String> = self.0.iter().map(FirstRunFile::name).collect();
+        let kept: Vec<String> = self.files.iter().map(FirstRunFile::name).collect();
         durable::remove_all_but(directory, |name| kept.iter().any(|it| name == it.as_str()))
     }
 
     fn names(&self) -> String {
-        let names: Vec<String> = self.0.iter().map(FirstRunFile::name).collect();
+        let names: Vec<String> = self.files.iter().map(FirstRunFile::name).collect();
         names.join(", ")
     }
 }
 
-/// The first-run files cannot go along. The previous build is untouched.
+/// First-run files or check files cannot go along. The previous build is untouched.
 #[derive(Debug, Error)]
 pub enum FirstRunError {
     /// One of them, or their directory.
     #[error(transparent)]
     File(#[from] FirstRunFileError),
+    /// A check file.
+    #[error("cannot read the check file {path}", path = path.display())]
+    ReadCheck {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The release brings no client.
-    #[error("there are first-run files, and the tarball of {server} has no client to run them")]
+    #[error("there are {files}, and the tarball of {server} has no client to run them")]
     FindClient {
+        /// First-run files or check files.
+        files: &'static str,
+        /// Where they are in the approot.
+        directory: &'static str,
         /// The server.
         server: String,
     },
@@ -127,7 +172,7 @@ mod tests {
         };
         let mut report = Report::to_writer(io::sink());
         let mut build = || {
-            let files = FirstRunFiles::read(approot.path()).unwrap();
+            let files = SqlFiles::read(approot.path(), Purpose::FirstRun).unwrap();
             files.write(&layout, &mut report).unwrap();
         };
         build();

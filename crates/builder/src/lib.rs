@@ -32,7 +32,7 @@ pub use tarball::TarballError;
 pub use unpack::UnpackError;
 
 use files::Files;
-use first_run::FirstRunFiles;
+use first_run::{Purpose, SqlFiles};
 use settings::Settings;
 use tarball::Tarball;
 
@@ -41,7 +41,8 @@ pub const ABOUT: &str = "\
 Builds the service: unpacks the MySQL or MariaDB tarball of the approot into
 ~/mysql/releases, checks that this machine can run it, initialises a database as
 the seed of every first start, and copies postinstall, starttest, profile, my.cnf
-and the first-run files initdb.d/*.sql, *.sql.gz, *.sql.xz and *.sql.zst to ~. Run twice, it does the work once.
+the first-run files initdb.d/*.sql, *.sql.gz, *.sql.xz and *.sql.zst and the check
+files check.d to ~. Run twice, it does the work once.
 
 Reads:
   HOME             where to build
@@ -68,9 +69,12 @@ pub fn run(code_root: &Path, environment: &Environment, report: &mut Report) -> 
     let tarball = Tarball::find(&settings.approot, settings.tarball.as_deref())?;
     report.bullet(format!("tarball {}", tarball.path.display()));
     let files = Files::read(&settings.approot, &layout)?;
-    let first_run = FirstRunFiles::read(&settings.approot)?;
+    let sql = [
+        SqlFiles::read(&settings.approot, Purpose::FirstRun)?,
+        SqlFiles::read(&settings.approot, Purpose::Check)?,
+    ];
     let (id, server) = release::install(&tarball, settings.max_size, &layout, report)?;
-    first_run.check(&server)?;
+    sql.iter().try_for_each(|files| files.check(&server))?;
     let time_zones = seed::time_zones(&settings, &server, report);
     let wanted = seed::Wanted {
         release: &id,
@@ -80,7 +84,9 @@ pub fn run(code_root: &Path, environment: &Environment, report: &mut Report) -> 
     };
     seed::make(wanted, &layout, report)?;
     files.write()?;
-    first_run.write(&layout, report)?;
+    for files in &sql {
+        files.write(&layout, report)?;
+    }
     release::activate(&id, &layout, report)?;
     report.bullet(format!("{server} is ready in {}", settings.home.display()));
     Ok(())

@@ -43,6 +43,25 @@ fn files_of_every_format_go_along_and_build_twice_builds_once() {
 }
 
 #[test]
+fn check_files_go_along_and_other_names_are_refused() {
+    let sandbox = service();
+    sandbox.write("code/hooks/check.d/1.sql", "SELECT 1;");
+    sandbox.write("code/hooks/check.d/2.sh", "");
+    let names = "- tarball {dir}/code/hooks/m.tar.gz\n\
+                 builder: error: {dir}/code/hooks/check.d holds what is not SQL: 2.sh\n  next: name check \
+                 files *.sql, *.sql.gz, *.sql.xz or *.sql.zst, in lower case, move everything else \
+                 elsewhere (no scripts are run), push again\n";
+    refused(&sandbox, &mut builder(&sandbox), names);
+    fs::remove_file(sandbox.path().join("code/hooks/check.d/2.sh")).unwrap();
+    let built = sandbox.outcome(&mut builder(&sandbox));
+    let line = "- a copy is tried out with 1.sql\n";
+    assert!(built.stderr.contains(line), "{}", built.stderr);
+    let copy = sandbox.home().join("mysql/check.d/1.sql");
+    assert_eq!(fs::read(&copy).unwrap(), b"SELECT 1;");
+    assert_eq!(mode(&copy), 0o600);
+}
+
+#[test]
 fn c3_empty_directory_is_none() {
     let sandbox = service();
     sandbox.write("code/hooks/initdb.d/.gitkeep", "");

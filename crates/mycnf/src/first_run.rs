@@ -11,9 +11,8 @@ use flate2::bufread::MultiGzDecoder;
 use thiserror::Error;
 use xz2::bufread::XzDecoder;
 
-pub use run::log_evidence;
-pub use run::{FirstRun, FirstRunError};
-pub(crate) use run::{client_errors, log_errors};
+pub(crate) use run::log_errors;
+pub use run::{FirstRun, FirstRunError, client_errors, log_evidence};
 
 /// Compressed input is read in pieces of this size.
 const BUFFER: usize = 1 << 16;

@@ -93,6 +93,12 @@ impl Layout {
         self.home.join("mysql/initdb.d")
     }
 
+    /// `~/mysql/check.d`, the user's SQL that tries a copy out.
+    #[must_use]
+    pub fn check_files(&self) -> PathBuf {
+        self.home.join("mysql/check.d")
+    }
+
     /// `/docker-entrypoint-initdb.d`, first-run SQL of whoever starts the container.
     #[must_use]
     pub fn mounted_first_run_files(&self) -> &Path {

@@ -39,7 +39,9 @@ pub use data_dir::{
     AccountPlugin, DataDirState, Database, HALF_UPGRADED, InspectError, Shutdown, account_plugins,
     inspect, last_mysql_shutdown, last_shutdown,
 };
-pub use first_run::{FirstRun, FirstRunError, FirstRunFile, FirstRunFileError, log_evidence};
+pub use first_run::{
+    FirstRun, FirstRunError, FirstRunFile, FirstRunFileError, client_errors, log_evidence,
+};
 pub use initialise::{Initialisation, InitialiseError, RoomError, is_scarce, remove_unfinished};
 pub use layout::Layout;
 pub use libraries::{

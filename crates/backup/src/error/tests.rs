@@ -218,3 +218,46 @@ fn place_and_check_errors_have_exact_texts() {
         assert_eq!(rendered(error), format!("backup: error: {text}\n"));
     }
 }
+
+#[test]
+fn check_file_errors_have_exact_texts() {
+    for (error, text) in [
+        (
+            CheckError::ReadFile {
+                path: path(),
+                source: other(),
+            },
+            "cannot read the check file /d\n  cause: x\n  next: put whole files into hooks/check.d, push \
+             again",
+        ),
+        (
+            CheckError::NoClient { path: path() },
+            "no bin/mysql or bin/mariadb in /d for the check files\n  next: push a release with its programs \
+             ('repack' keeps them)",
+        ),
+        (
+            CheckError::Client {
+                source: CommandError::Start {
+                    program: "mysql".into(),
+                    source: other(),
+                },
+            },
+            "cannot run the check files\n  cause: cannot run mysql\n  cause: x\n  next: call it again",
+        ),
+        (
+            CheckError::Files {
+                findings: ["1.sql", "2.sql"]
+                    .map(|file| crate::Finding {
+                        file: file.to_owned(),
+                        said: "7\n8".to_owned(),
+                    })
+                    .into(),
+            },
+            "check files found something: 1.sql, 2.sql\n  | 1.sql: 7\n  | 1.sql: 8\n  | 2.sql: 7\n  | \
+             2.sql: 8\n  next: see why the copy, on this release, is not as they want it, or correct them in \
+             hooks/check.d",
+        ),
+    ] {
+        assert_eq!(rendered(error), format!("backup: error: {text}\n"));
+    }
+}

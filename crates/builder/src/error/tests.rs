@@ -352,6 +352,23 @@ fn first_run_errors_have_exact_texts() {
         source: source(),
     };
     assert_rendered(write, &format!("cannot write /h/x{ROOM}"));
+    assert_rendered(
+        FirstRunError::ReadCheck {
+            path: path(),
+            source: source(),
+        },
+        "cannot read the check file /h/x\n  cause: permission denied\n  next: make it readable for this \
+         user, push again",
+    );
+    assert_rendered(
+        FirstRunError::FindClient {
+            files: "check files",
+            directory: "check.d",
+            server: "MySQL 9.7.4".to_owned(),
+        },
+        "there are check files, and the tarball of MySQL 9.7.4 has no client to run them\n  next: push the \
+         vendor's whole tarball, with bin/mysql or bin/mariadb, or take the files out of check.d",
+    );
     let libraries = LibrariesError::Missing {
         program: "client",
         libraries: vec!["libtinfo.so.5".to_owned()],

@@ -119,8 +119,10 @@ impl FirstRunError {
 /// How clients say that the server went away.
 const LOST: [&str; 2] = ["Lost connection", "gone away"];
 
-/// Clients warn of `--loose-` options, and repeat a failed statement when my.cnf makes them verbose.
-pub(crate) fn client_errors(source: &CommandError) -> String {
+/// What a client said of its failure. Clients warn of `--loose-` options, and repeat a failed statement when
+/// they are verbose.
+#[must_use]
+pub fn client_errors(source: &CommandError) -> String {
     let said = source.last_words();
     let errors: Vec<&str> = said
         .lines()
