@@ -1,6 +1,7 @@
 //! agent: watches the server beside which it runs, and answers probes and scrapes. Changes nothing.
 #![warn(missing_docs)]
 
+mod backups;
 mod client;
 mod error;
 mod http;

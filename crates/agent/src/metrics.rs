@@ -47,6 +47,7 @@ pub(crate) fn render(view: &View, sample: Option<&Sample>) -> String {
         text.sample(&metric, value);
     }
     text.machine(sample);
+    text.backups(sample);
     text.0.push_str("# EOF\n");
     text.0
 }
@@ -121,6 +122,60 @@ impl Text {
                 "mysql_agent_memory_limit_bytes",
                 "Memory limit of the server's cgroup, or what the machine has.",
                 memory.limit,
+            ),
+        ] {
+            self.gauge(name, help, value);
+        }
+    }
+
+    /// What whoever makes backups left.
+    fn backups(&mut self, sample: &Sample) {
+        let now = sample.now;
+        let age = |then: Option<u64>| then.map(|then| now.saturating_sub(then));
+        let (copies, changes) = (sample.backups.copies, sample.backups.changes);
+        let good = copies.and_then(|health| health.good);
+        let verified = copies.and_then(|health| health.verified);
+        let shipped = changes.and_then(|health| health.good);
+        for (name, help, value) in [
+            (
+                "mysql_agent_backup_failed",
+                "1: the last backup failed, or one that was due was not made.",
+                copies.map(|health| health.failed.into()),
+            ),
+            (
+                "mysql_agent_backup_last_success_timestamp_seconds",
+                "When the last good backup was made.",
+                good,
+            ),
+            (
+                "mysql_agent_backup_age_seconds",
+                "How old the last good backup is.",
+                age(good),
+            ),
+            (
+                "mysql_agent_backup_last_verified_timestamp_seconds",
+                "When a backup was last tried out.",
+                verified,
+            ),
+            (
+                "mysql_agent_backup_verified_age_seconds",
+                "How long ago a backup was last tried out.",
+                age(verified),
+            ),
+            (
+                "mysql_agent_changes_failed",
+                "1: the last copy of changes failed, or one that was due was not made.",
+                changes.map(|health| health.failed.into()),
+            ),
+            (
+                "mysql_agent_changes_last_success_timestamp_seconds",
+                "When changes were last copied.",
+                shipped,
+            ),
+            (
+                "mysql_agent_changes_age_seconds",
+                "How long ago changes were last copied.",
+                age(shipped),
             ),
         ] {
             self.gauge(name, help, value);

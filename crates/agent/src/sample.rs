@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hook::MemoryLimit;
 
+use crate::backups::Backups;
 use crate::look::Eye;
 
 /// What of `SHOW GLOBAL STATUS` is told, and whether it goes up and down.
@@ -59,6 +60,9 @@ pub(crate) struct Sample {
     pub(crate) variables: Texts,
     pub(crate) sizes: Sizes,
     pub(crate) memory: MemoryUse,
+    pub(crate) backups: Backups,
+    /// When it was taken, in seconds since 1970.
+    pub(crate) now: u64,
 }
 
 /// Bytes on the disk.
@@ -114,11 +118,15 @@ impl Sampler {
             self.counted = Some((Instant::now(), sizes));
         }
         let sizes = self.counted.as_ref().map(|(_, sizes)| sizes.clone());
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = since.map_or(0, |since| since.as_secs());
         Sample {
             status,
             variables,
             sizes: sizes.unwrap_or_default(),
             memory: MemoryUse::of(&layout.pid_file(), self.planned),
+            backups: Backups::read(&layout.backups(), now),
+            now,
         }
     }
 }

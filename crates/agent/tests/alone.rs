@@ -98,6 +98,46 @@ fn descriptors(agent: &Agent) -> usize {
 }
 
 #[test]
+fn metrics_of_backups_are_those_of_the_file_and_a_missed_one_is_a_failure() {
+    let sandbox = Sandbox::new();
+    let agent = Agent::spawn(&mut sandbox.command(Path::new(AGENT)), free_port());
+    let of = |metrics: &std::collections::BTreeMap<String, f64>, kind: &str| -> Vec<String> {
+        let of = |(name, _): &(&String, &f64)| name.contains(kind);
+        let shown = |(name, value): (&String, &f64)| format!("{name} {value}");
+        metrics.iter().filter(of).map(shown).collect()
+    };
+    let metrics = agent.metrics();
+    assert!(of(&metrics, "backup").is_empty() && of(&metrics, "changes").is_empty());
+    let left = |text: &str| {
+        sandbox.write("home/data/backups.json", text);
+        agent.metrics()
+    };
+    let metrics = left(
+        "{\"copies\": {\"good\": 1700000000, \"verified\": 1600000000, \"failed\": false, \"overdue\": \
+         99999999999}, \"changes\": {\"good\": 99999999999, \"failed\": true}}",
+    );
+    let value = |name: &str| metrics[&format!("mysql_agent_{name}")].to_string();
+    for (name, expected) in [
+        ("backup_failed", "0"),
+        ("backup_last_success_timestamp_seconds", "1700000000"),
+        ("backup_last_verified_timestamp_seconds", "1600000000"),
+        ("changes_failed", "1"),
+        // The clock was set back.
+        ("changes_age_seconds", "0"),
+    ] {
+        assert_eq!(value(name), expected, "{name}");
+    }
+    let ages = ["backup_verified_age_seconds", "backup_age_seconds"];
+    let [older, newer] = ages.map(|name| metrics[&format!("mysql_agent_{name}")]);
+    assert!(older >= newer + 99_999_999.0, "{older} {newer}");
+    let metrics = left("{\"copies\": {\"failed\": false, \"overdue\": 1700000000}}");
+    assert_eq!(of(&metrics, "backup"), ["mysql_agent_backup_failed 1"]);
+    let metrics = left("{\"copies\": {\"fai");
+    assert_eq!(of(&metrics, "backup"), ["mysql_agent_backup_failed 1"]);
+    agent.stop();
+}
+
+#[test]
 fn hostile_requests_are_refused_and_hurt_nobody() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.command(Path::new(AGENT));

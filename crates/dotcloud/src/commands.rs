@@ -171,7 +171,7 @@ fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Error> {
         Verb::Open { service } => open::open(&call, service.as_ref()),
         Verb::Up(arguments) => up::verb(&call, &arguments),
         Verb::Down => down::down(&call),
-        Verb::Backup(arguments) => backup::backup(&call, &arguments),
+        Verb::Backup(arguments) => backed_up::after(&call, backup::backup(&call, &arguments)),
         Verb::Backups(arguments) => backups::backups(&call, &arguments),
         Verb::Restore(arguments) => restore::restore(&call, &arguments),
         Verb::Destroy { service } => destroy::destroy(&call, service.as_ref()),

@@ -93,6 +93,12 @@ impl Layout {
         self.home.join("mysql/initdb.d")
     }
 
+    /// `~/data/backups.json`, in which whoever makes backups leaves how they are (docs/agent.md).
+    #[must_use]
+    pub fn backups(&self) -> PathBuf {
+        self.data().join("backups.json")
+    }
+
     /// `~/mysql/check.d`, the user's SQL that tries a copy out.
     #[must_use]
     pub fn check_files(&self) -> PathBuf {

@@ -56,6 +56,8 @@ pub(crate) struct Health {
     pub(crate) failure: Option<Failure>,
     /// Since when one is due.
     pub(crate) missed: Option<i64>,
+    /// From when on the next one counts as missed.
+    pub(crate) overdue: Option<i64>,
 }
 
 impl Health {
@@ -77,7 +79,9 @@ impl Health {
         let failure = records.failure(instance);
         // One that failed was not missed.
         let tried = last.max(failure.as_ref().map(|failure| failure.when));
+        let schedule = schedule.as_ref();
         let missed = schedule.and_then(|schedule| schedule.missed(tried, now));
+        let overdue = schedule.and_then(|schedule| schedule.overdue(tried));
         let state = match (&failure, missed, last) {
             (_, Some(_), _) => State::Missed,
             (Some(_), None, _) => State::Failed,
@@ -90,6 +94,7 @@ impl Health {
             verified,
             failure,
             missed,
+            overdue,
         })
     }
 

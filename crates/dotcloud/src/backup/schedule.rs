@@ -24,7 +24,7 @@ const LONGEST: u32 = 20_000;
 /// What a schedule has done.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Schedule {
-    pub(crate) every: String,
+    pub(crate) every: Calendar,
     /// Services or instances; none: all that have backups.
     pub(crate) selections: Vec<String>,
     pub(crate) destination: Destination,
@@ -42,10 +42,19 @@ pub(crate) struct Schedule {
 impl Schedule {
     /// When one was due that has not been done, the last one having been done at `done`, by `now`.
     pub(crate) fn missed(&self, done: Option<i64>, now: i64) -> Option<i64> {
-        let calendar: Calendar = self.every.parse().ok()?;
-        let due = calendar.last(now - calendar.grace(), &TimeZone::system())?;
-        let begun = done.unwrap_or(self.since).max(self.since);
-        (due > begun).then_some(due)
+        let grace = self.every.grace();
+        let due = self.every.last(now - grace, &TimeZone::system())?;
+        (due > self.begun(done)).then_some(due)
+    }
+
+    /// From when on the next one counts as missed if nobody makes it.
+    pub(crate) fn overdue(&self, done: Option<i64>) -> Option<i64> {
+        let due = self.every.next(self.begun(done), &TimeZone::system())?;
+        Some(due + self.every.grace())
+    }
+
+    fn begun(&self, done: Option<i64>) -> i64 {
+        done.unwrap_or(self.since).max(self.since)
     }
 }
 
@@ -85,7 +94,8 @@ impl Often {
 }
 
 /// The five fields of a line of cron.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub(crate) struct Calendar {
     text: String,
     minute: Vec<u8>,
@@ -136,6 +146,20 @@ impl FromStr for Calendar {
             month: field(month, 3)?,
             weekday,
         })
+    }
+}
+
+impl TryFrom<String> for Calendar {
+    type Error = CalendarError;
+
+    fn try_from(text: String) -> Result<Self, CalendarError> {
+        text.parse()
+    }
+}
+
+impl From<Calendar> for String {
+    fn from(calendar: Calendar) -> Self {
+        calendar.text
     }
 }
 
@@ -241,6 +265,27 @@ impl Calendar {
                 Span::new().try_minutes(1).ok()?
             };
             at = at.checked_sub(span).ok()?;
+        }
+        None
+    }
+
+    /// The first time it is due after `now`.
+    fn next(&self, now: i64, zone: &TimeZone) -> Option<i64> {
+        let now = Timestamp::from_second(now - now.rem_euclid(60) + 60).ok()?;
+        let mut at: Zoned = now.to_zoned(zone.clone());
+        for _ in 0..LONGEST {
+            if self.is(&at) {
+                return Some(at.timestamp().as_second());
+            }
+            at = if !self.is_day(&at) {
+                at.tomorrow().and_then(|day| day.start_of_day()).ok()?
+            } else if !has(&self.hour, at.hour()) {
+                let minutes = 60 - i64::from(at.minute());
+                at.checked_add(Span::new().try_minutes(minutes).ok()?)
+                    .ok()?
+            } else {
+                at.checked_add(Span::new().try_minutes(1).ok()?).ok()?
+            };
         }
         None
     }
@@ -367,9 +412,51 @@ mod tests {
     }
 
     #[test]
+    fn next_is_the_first_time_after_now() {
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        for (text, now, expected) in [
+            ("minute", "2026-12-01T12:34:00+01", "2026-12-01T12:35:00+01"),
+            ("day", "2026-12-01T03:16:59+01", "2026-12-01T03:17:00+01"),
+            ("day", "2026-12-01T03:17:00+01", "2026-12-02T03:17:00+01"),
+            ("week", "2026-12-01T12:00:00+01", "2026-12-06T03:17:00+01"),
+            (
+                "0 0 29 2 *",
+                "2026-12-01T12:00:00+01",
+                "2028-02-29T00:00:00+01",
+            ),
+            (
+                "0 0 * * 1",
+                "2026-03-28T12:00:00+01",
+                "2026-03-30T00:00:00+02",
+            ),
+            // There is no such time on that day: the day after.
+            (
+                "30 2 * * *",
+                "2026-03-28T12:00:00+01",
+                "2026-03-30T02:30:00+02",
+            ),
+        ] {
+            let seconds = |text: &str| text.parse::<Timestamp>().map(Timestamp::as_second).ok();
+            let found = calendar(text).next(seconds(now).unwrap(), &zone);
+            assert_eq!(found, seconds(expected), "{text} {now}");
+        }
+    }
+
+    #[test]
+    fn calendar_on_record_is_a_text_that_can_be_understood() {
+        let text = serde_json::to_string(&calendar("day")).unwrap();
+        assert_eq!(text, "\"17 3 * * *\"");
+        assert_eq!(
+            serde_json::from_str::<Calendar>(&text).unwrap(),
+            calendar("day")
+        );
+        assert!(serde_json::from_str::<Calendar>("\"never\"").is_err());
+    }
+
+    #[test]
     fn missed_is_what_was_due_and_not_done() {
         let schedule = Schedule {
-            every: "minute".to_owned(),
+            every: calendar("minute"),
             selections: Vec::new(),
             destination: Destination::Here,
             directory: "/".into(),
@@ -382,6 +469,12 @@ mod tests {
         assert_eq!(schedule.missed(None, 60_400), Some(60_060));
         assert_eq!(schedule.missed(Some(60_330), 60_400), None);
         assert_eq!(schedule.missed(Some(60_000), 61_000), Some(60_660));
+        // The same, told in advance.
+        for (done, expected) in [(None, 60_360), (Some(60_330), 60_660), (Some(0), 60_360)] {
+            assert_eq!(schedule.overdue(done), Some(expected));
+            assert_eq!(schedule.missed(done, expected - 1), None);
+            assert!(schedule.missed(done, expected).is_some());
+        }
         assert!(Often::Weekly.is_due(None, 0) && Often::Weekly.is_due(Some(0), 168 * 3600));
         assert!(!Often::Weekly.is_due(Some(0), 160 * 3600));
         assert_eq!(Often::parse("weekly"), Some(Often::Weekly));

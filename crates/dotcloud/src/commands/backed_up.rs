@@ -1,11 +1,18 @@
-//! How old the backups of an instance are, for `info` and `status`.
+//! How old the backups of an instance are, for `info` and `status`, and for whatever watches it from within.
 
 use serde_json::{Value, json};
 
 use super::Call;
 use super::backups::date;
-use crate::backup::{Health, Kind, Records, State};
+use crate::backup::{self, BackupError, Health, Kind, Records, State};
+use crate::error::Error;
+use crate::host::beneath::Directory;
+use crate::host::files;
 use crate::model::application::{Application, InstanceName};
+use crate::output::console;
+
+/// What every instance with backups finds about them (docs/platform.md).
+const LEFT: &str = "home/data/backups.json";
 
 fn known(
     call: &Call,
@@ -88,6 +95,72 @@ fn described(health: &Health) -> Value {
             "error": failure.why,
         })),
     })
+}
+
+/// Leaves in each instance of `application` how its backups are. That this failed is told, and harms nothing.
+pub(super) fn leave(call: &Call, application: &str) {
+    let Ok(application) = call.platform.store.load(application) else {
+        return;
+    };
+    for (instance, _) in backup::lines_of(&call.platform, &application).unwrap_or_default() {
+        if let Err(error) = leave_in(call, &application, &instance) {
+            console::warning(format!(
+                "{instance} is not told how its backups are: {error}"
+            ));
+        }
+    }
+}
+
+/// The same for the application that a verb was about, however that ended.
+pub(super) fn after(call: &Call, done: Result<(), Error>) -> Result<(), Error> {
+    if let Ok(name) = call.application_name() {
+        leave(call, &name);
+    }
+    done
+}
+
+fn leave_in(
+    call: &Call,
+    application: &Application,
+    instance: &InstanceName,
+) -> Result<(), BackupError> {
+    let platform = &call.platform;
+    let found = application.instance(instance);
+    let Some(container) = found.and_then(|found| found.current.as_ref()) else {
+        return Ok(());
+    };
+    let paths = platform
+        .store
+        .container(&application.name, instance, container.generation);
+    let account = platform.runtime_of(&paths)?.account();
+    let records = Records::open(platform.store.backups(&application.name))?;
+    let now = jiff::Timestamp::now().as_second();
+    let health = |kind| Health::of(&records.of(kind), instance, now);
+    let health = (health(Kind::Copy)?, health(Kind::Changes)?);
+    let text = left(&health.0, &health.1).to_string();
+    let left = Directory::open(paths.root()).and_then(|root| {
+        // What never was deployed, or moves just now, has no place for it.
+        if root.find("home/data")?.is_none() {
+            return Ok(());
+        }
+        root.replace(LEFT, text.as_bytes(), &account)
+    });
+    Ok(left.map_err(files::failed("write", &paths.root().join(LEFT)))?)
+}
+
+fn left(copies: &Health, changes: &Health) -> Value {
+    let of = |health: &Health| {
+        let none = health.state == State::Never && health.overdue.is_none();
+        (!none).then(|| {
+            json!({
+                "good": health.last,
+                "verified": health.verified,
+                "failed": health.failure.is_some(),
+                "overdue": health.overdue,
+            })
+        })
+    };
+    json!({"copies": of(copies), "changes": of(changes)})
 }
 
 /// The largest unit of which there are two, of `seconds`.

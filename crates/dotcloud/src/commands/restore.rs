@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::backup::{lock_backups, ship_again};
-use super::{Call, backups, one_instance};
+use super::{Call, backed_up, backups, one_instance};
 use crate::backup::{
     self, BackupError, Kind, Moment, Question, Record, Records, Replay, Restored, Source,
 };
@@ -60,6 +60,7 @@ pub(super) fn restore(call: &Call, arguments: &Restore) -> Result<(), Error> {
     };
     let restored = backup::restore(platform, &mut application, &instance, &from, &own)?;
     drop(backups);
+    backed_up::leave(call, target);
     tell(&instance, &wanted, &record, restored);
     Ok(())
 }

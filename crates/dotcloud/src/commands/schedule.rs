@@ -103,7 +103,7 @@ pub(super) fn install(
     };
     let kind = records.kind();
     let schedule = Schedule {
-        every: every.to_string(),
+        every: every.clone(),
         selections: arguments
             .selections
             .iter()

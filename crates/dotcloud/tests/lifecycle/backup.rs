@@ -473,6 +473,8 @@ fn schedule_is_a_line_of_a_crontab_and_its_run_makes_tries_and_tells() {
     assert_eq!(said, text);
     // Twice is once.
     with_cron(&world, &every).with_status(0);
+    let left = left(&world);
+    assert!(left["copies"]["overdue"].is_i64(), "{left}");
     let table_now = table(&world);
     let lines: Vec<&str> = table_now.lines().collect();
     assert_eq!((lines.len(), lines[0]), (2, "# mine"), "{table_now}");
@@ -629,17 +631,27 @@ fn rehearsal_tries_the_new_code_out_on_a_backup_and_leaves_nothing() {
     assert_eq!(revisions(), before);
 }
 
+/// What the service finds of its backups.
+fn left(world: &World) -> serde_json::Value {
+    serde_json::from_str(&world.run("db.0", "cat ~/data/backups.json")).unwrap()
+}
+
 #[test]
 fn info_tells_of_the_last_backup_and_of_a_failure() {
     let Some(world) = world() else { return };
     let info = || world.dotcloud(["info", "db"]).with_status(0).stdout;
     assert!(!info().contains("backups:"));
     made(&world, &["backup"]);
+    let left = left(&world);
+    assert!(left["copies"]["good"].is_i64() && left["copies"]["verified"].is_null());
+    assert_eq!(left["copies"]["failed"], false, "{left}");
+    assert!(left["copies"]["overdue"].is_null() && left["changes"].is_null());
     let told = info();
     assert!(told.contains("backups:\n  last backup "), "{told}");
     assert!(told.contains(" s ago, tried out never\n"), "{told}");
     world.run("db.0", "touch ~/fail-take");
     world.dotcloud(["backup"]).with_status(1);
+    assert_eq!(self::left(&world)["copies"]["failed"], true);
     let told = info();
     assert!(told.contains("  THE LAST BACKUP FAILED "), "{told}");
     let json = world
@@ -661,6 +673,22 @@ fn info_tells_of_the_last_backup_and_of_a_failure() {
         !told.contains("FAILED") && !told.contains("never"),
         "{told}"
     );
+    let left = self::left(&world);
+    assert!(left["copies"]["verified"].is_i64(), "{left}");
+    assert_eq!(left["copies"]["failed"], false, "{left}");
+    world
+        .dotcloud(["restore", "-y", "db", "latest"])
+        .with_status(0);
+    assert_eq!(self::left(&world), left);
+    // What the service makes of the file is its own affair.
+    world.run(
+        "db.0",
+        "cd ~/data; rm backups.json; mkdir -p backups.json/x",
+    );
+    let said = world.dotcloud(["backup"]).with_status(0);
+    let warning = "db.0 is not told how its backups are: cannot write ";
+    let all = format!("{}{}", said.stdout, said.stderr);
+    assert!(all.contains(warning), "{all}");
 }
 
 #[test]
