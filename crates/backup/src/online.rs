@@ -33,6 +33,10 @@ const TRACES: [&str; 6] = [
     ".mysql-on-dotcloud",
 ];
 
+/// How often, in milliseconds, mariadb-backup looks for more of the redo log. Its last look comes while it holds
+/// every commit back: by its own default of 1000 ms, clients wait for most of a second.
+const LOG_COPY_INTERVAL: &str = "--log-copy-interval=20";
+
 /// How much memory mariadb-backup may take to apply what was written meanwhile: it runs beside the
 /// server, within one limit.
 const PREPARE_MEMORY: &str = "--use-memory=32M";
@@ -96,7 +100,7 @@ pub(crate) fn mariadb_backup(
             .map(drop)
             .map_err(|source| TakeError::MariadbBackup { what, source })
     };
-    run("make", &["--backup"])?;
+    run("make", &["--backup", LOG_COPY_INTERVAL])?;
     run("prepare", &["--prepare", PREPARE_MEMORY])?;
     let position = ["mariadb_backup_binlog_info", "xtrabackup_binlog_info"]
         .iter()

@@ -71,7 +71,6 @@ fn to_restic(
     taken: &Taken,
     kind: Kind,
 ) -> Result<String, BackupError> {
-    restic.make_if_missing()?;
     let tags = format!(
         "app={application},instance={},id={},kind=backup{}",
         taken.instance,

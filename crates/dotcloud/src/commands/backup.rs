@@ -10,6 +10,9 @@ use crate::model::application::{Application, InstanceName, Selection};
 use crate::output::console;
 use crate::output::deployment_log::DeploymentLog;
 
+/// How much less of the processor a backup asks for than what it copies from.
+const NICE: i32 = 10;
+
 /// Makes a backup of every instance that is meant, or tries one out.
 pub(super) fn backup(call: &Call, arguments: &Backup) -> Result<(), Error> {
     let platform = &call.platform;
@@ -40,6 +43,8 @@ pub(super) fn backup(call: &Call, arguments: &Backup) -> Result<(), Error> {
     if arguments.never {
         return schedule::remove(call, &name, &records);
     }
+    // Whoever the services serve comes first, as for the `backup` hook.
+    let _ = rustix::process::nice(NICE);
     records.clear_staging()?;
     if scheduled.is_some() {
         return schedule::run(call, &application, &records);
