@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use mysql::prelude::Queryable;
 use mysql::{Conn, OptsBuilder};
-use real::{Instance, Kind, Running, Server, release, series};
+use real::{Instance, Kind, Running, release, series};
 use sandbox::wait_for;
 
 /// The most by which a release may make the snapshot grow.
