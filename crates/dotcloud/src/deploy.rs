@@ -4,6 +4,7 @@
 
 pub(crate) mod build;
 mod builds;
+mod check;
 mod keep;
 mod leaving;
 mod packages;
@@ -19,7 +20,7 @@ use std::sync::atomic::Ordering;
 
 use thiserror::Error;
 
-use crate::build_file::{self, BuildFile};
+use crate::build_file::BuildFile;
 use crate::deploy::build::BuildError;
 use crate::deploy::side_by_side::{Slots, side_by_side};
 use crate::handover::ledger::Ledger;
@@ -27,17 +28,18 @@ use crate::handover::{self, HandoverError};
 use crate::host::files::FileError;
 use crate::host::system_packages::PackageError;
 use crate::model::application::{Application, InstanceName};
-use crate::model::variable_size::{self, SizeError};
+use crate::model::variable_size::SizeError;
 use crate::network::ports::PortError;
 use crate::network::wiring::{self, WiringError};
 use crate::output::deployment_log::{DeploymentLog, Details};
 use crate::runtime::{Runtime, RuntimeError};
-use crate::service::environment::{self, EnvironmentFilesError};
+use crate::service::environment::EnvironmentFilesError;
 use crate::service::hook_run::HookError;
 use crate::service::launch::LaunchError;
 use crate::service::platform::Platform;
-use crate::service::supervisor::{self, SupervisorError};
+use crate::service::supervisor::SupervisorError;
 use crate::state::store::StoreError;
+use prepare::NewContainers;
 use step::Step;
 
 /// How many instances may be watched for each one that is at work.
@@ -91,86 +93,116 @@ impl DataCopy {
     }
 }
 
-/// Deploys one revision. After a failure every instance that was not reached serves
-/// as before.
-pub(crate) fn deploy(
-    platform: &Platform,
-    application: &mut Application,
-    request: Request<'_>,
-    log: &mut DeploymentLog,
-) -> Result<(), DeployError> {
-    handover::settle(platform, application, log)?;
-    let result = deploy_settled(platform, application, request, log);
-    if result.is_err()
-        && let Err(error) = handover::settle(platform, application, log)
-    {
-        // The next deployment tries again; what is to be told is why this one failed.
-        log.failure(format!("Cannot clear away the new containers: {error}"));
-    }
-    result
+/// One deployment: what all of its steps are about.
+pub(crate) struct Deployment<'a> {
+    pub(crate) platform: &'a Platform,
+    /// Its record. The caller holds its lock.
+    pub(crate) application: &'a mut Application,
+    pub(crate) request: Request<'a>,
+    pub(crate) log: &'a mut DeploymentLog,
 }
 
-fn deploy_settled(
-    platform: &Platform,
-    application: &mut Application,
-    request: Request<'_>,
-    log: &mut DeploymentLog,
-) -> Result<(), DeployError> {
-    check_sockets(platform, application, request)?;
-    check_variables(application, request)?;
-    warn(request, log);
-    // Found now, not when everything is built and the old instance is down.
-    let supervisord = platform.supervisord()?;
-    builds::make(platform, application, request, log)?;
-    // Reserves the new ports until every service has bound its own.
-    let (names, _ports) = prepare::record(platform, application, request, log)?;
-    log.platform("Initializing the new instances");
-    let gateways = wiring::begin(platform, application)?;
-    let parallel = platform.limits.parallel;
-    let ledger = Ledger::new(application);
-    let shared = log.clone();
-    let all = |names: &[InstanceName], workers, work: Work<'_>| {
+impl Deployment<'_> {
+    /// Deploys. After a failure every instance that was not reached serves as before.
+    pub(crate) fn run(mut self) -> Result<(), DeployError> {
+        self.reconcile()?;
+        let result = self.steps();
+        if result.is_err()
+            && let Err(error) = self.reconcile()
+        {
+            // The next deployment tries again; what is to be told is why this one failed.
+            self.log
+                .failure(format!("Cannot clear away the new containers: {error}"));
+        }
+        result
+    }
+
+    fn steps(&mut self) -> Result<(), DeployError> {
+        let supervisord = self.check()?;
+        self.build()?;
+        let new = self.record()?;
+        self.provision(&new)?;
+        self.postinstall(&new)?;
+        check_stop(self.platform)?;
+        self.switch(&new, &supervisord)?;
+        self.remove_surplus()?;
+        self.open_routes()?;
+        self.remove_old_builds()
+    }
+
+    /// Ends what a deployment that was killed, or failed, left half done.
+    fn reconcile(&mut self) -> Result<(), HandoverError> {
+        handover::settle(self.platform, self.application, self.log)
+    }
+
+    /// Fills the new containers, while the gateways of their public ports come up.
+    fn provision(&mut self, new: &NewContainers) -> Result<(), DeployError> {
+        self.log.platform("Initializing the new instances");
+        let gateways = wiring::begin(self.platform, self.application)?;
+        let parallel = self.platform.limits.parallel;
+        self.each(&new.names, parallel, &prepare::provision)?;
+        Ok(gateways.wait(self.platform, self.application)?)
+    }
+
+    fn postinstall(&mut self, new: &NewContainers) -> Result<(), DeployError> {
+        self.log.platform("All instances are ready: deploying");
+        let parallel = self.platform.limits.parallel;
+        self.each(&new.names, parallel, &prepare::postinstall)
+    }
+
+    /// Makes the new containers those that serve.
+    fn switch(&mut self, new: &NewContainers, supervisord: &Path) -> Result<(), DeployError> {
+        let parallel = self.platform.limits.parallel;
+        // More than there are slots: supervisord watches a new program for a second, which is no work.
+        let workers = if parallel == 1 { 1 } else { parallel * WATCHED };
+        let slots = Slots::new(parallel);
+        // A release that is no good is to cost a service one of its instances, not all.
+        let (first, others) = first_of_services(&new.names);
+        for names in [first, others] {
+            self.each(&names, workers, &|step| {
+                switch::switch(step, supervisord, &slots)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Opens the routes that lead to several instances, once none of those changes any more.
+    fn open_routes(&mut self) -> Result<(), WiringError> {
+        // Nobody is told of an address that leads to somebody else.
+        wiring::wait_until_served(self.platform, self.application)?;
+        wiring::settle(self.platform, self.application)
+    }
+
+    /// Does `work` to the instances `names`, `workers` at once.
+    fn each(
+        &mut self,
+        names: &[InstanceName],
+        workers: usize,
+        work: Work<'_>,
+    ) -> Result<(), DeployError> {
+        let (platform, request, log) = (self.platform, self.request, self.log.clone());
+        let ledger = &Ledger::new(self.application);
         let failures = side_by_side(names, workers, |name| {
             work(&mut Step {
                 platform,
-                ledger: &ledger,
+                ledger,
                 request,
-                supervisord: &supervisord,
                 name,
-                log: shared.clone(),
+                log: log.clone(),
             })
         });
-        first_of(failures, &mut shared.clone())
-    };
-    all(&names, parallel, &prepare::furnish)?;
-    gateways.wait(platform, &ledger.snapshot())?;
-    log.platform("All instances are ready: deploying");
-    all(&names, parallel, &prepare::postinstall)?;
-    check_stop(platform)?;
-    // More than there are slots: supervisord watches a new program for a second, which is no work.
-    let workers = if parallel == 1 { 1 } else { parallel * WATCHED };
-    let slots = Slots::new(parallel);
-    // A release that is no good is to cost a service one of its instances, not all.
-    let (first, others) = first_of_services(names);
-    for names in [first, others] {
-        all(&names, workers, &|step| switch::switch(step, &slots))?;
+        first_of(failures, self.log)
     }
-    leaving::remove(platform, application, log)?;
-    // Nobody is told of an address that leads to somebody else.
-    wiring::wait_until_served(platform, application)?;
-    wiring::settle(platform, application)?;
-    builds::remove_old(platform, application)
 }
 
 /// What is done to every instance.
 type Work<'a> = &'a (dyn Fn(&mut Step<'_, '_>) -> Result<(), DeployError> + Sync);
 
 /// The first instance of every service, and the others.
-fn first_of_services(names: Vec<InstanceName>) -> (Vec<InstanceName>, Vec<InstanceName>) {
+fn first_of_services(names: &[InstanceName]) -> (Vec<InstanceName>, Vec<InstanceName>) {
     let mut seen = BTreeSet::new();
-    names
-        .into_iter()
-        .partition(|name| seen.insert(name.service.clone()))
+    let names = names.iter().cloned();
+    names.partition(|name| seen.insert(name.service.clone()))
 }
 
 /// The first of `failures`, if there are any; the others are told now.
@@ -187,64 +219,6 @@ fn first_of(failures: Vec<DeployError>, log: &mut DeploymentLog) -> Result<(), D
         log.failure(text);
     }
     first.map_or(Ok(()), Err)
-}
-
-/// A state directory whose path is too long. Numbers have room to grow: what works at the first push
-/// is to work at the hundredth.
-fn check_sockets(
-    platform: &Platform,
-    application: &Application,
-    request: Request<'_>,
-) -> Result<(), SupervisorError> {
-    let (store, name) = (&platform.store, &application.name);
-    supervisor::check_socket(&store.public(name).socket())?;
-    let generation = application.generation.max(100);
-    for service in request.build_file.services.keys() {
-        let instance = InstanceName::new(service, 10);
-        supervisor::check_socket(&store.container(name, &instance, generation).socket())?;
-    }
-    Ok(())
-}
-
-/// Of what is allowed, and will hardly be meant.
-fn warn(request: Request<'_>, log: &mut DeploymentLog) {
-    let account = request.runtime.account();
-    if let Some(name) = account.human() {
-        log.warning(
-            "platform",
-            format!(
-                "the services of this application have the uid {}, which is {name}'s on this machine: \
-                 to the kernel they are the same user (docs/platform.md, 'Whom a service is')",
-                account.uid
-            ),
-        );
-    }
-    for service in request.build_file.services.values() {
-        for (program, line) in &service.programs {
-            if let Some(why) = build_file::suspicion(line) {
-                log.warning(
-                    &service.name,
-                    format!(
-                        "its program {program} is one simple command, which bash execs, and {why}: \
-                         put '{line}' into a script"
-                    ),
-                );
-            }
-        }
-    }
-}
-
-/// Variables that no program of a service could be started with.
-fn check_variables(application: &Application, request: Request<'_>) -> Result<(), DeployError> {
-    for service in request.build_file.services.values() {
-        let mut all = environment::service_variables(service);
-        all.extend(application.variables.over(&service.environment));
-        variable_size::check_variables(&all).map_err(|source| DeployError::Variables {
-            service: service.name.clone(),
-            source,
-        })?;
-    }
-    Ok(())
 }
 
 /// Asked to end: the moment for it is before anything that serves is touched.

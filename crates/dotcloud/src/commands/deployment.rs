@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use super::Call;
 use crate::build_file::BuildFile;
-use crate::deploy::{self, Options, Request};
+use crate::deploy::{Deployment, Options, Request};
 use crate::error::Error;
 use crate::host::files;
 use crate::model::application::{Application, Outcome};
@@ -46,7 +46,13 @@ pub(super) fn run(
         options,
         runtime: &*runtime,
     };
-    let result = deploy::deploy(&call.platform, application, request, &mut log);
+    let deployment = Deployment {
+        platform: &call.platform,
+        application,
+        request,
+        log: &mut log,
+    };
+    let result = deployment.run();
     let outcome = match &result {
         Ok(()) => {
             log.platform("Deployment finished successfully");

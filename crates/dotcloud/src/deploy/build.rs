@@ -9,10 +9,8 @@ use thiserror::Error;
 
 use crate::build_file::Service;
 use crate::host::files::{self, FileError, Target};
-use crate::model::application::Application;
 use crate::output::deployment_log::DeploymentLog;
 use crate::runtime::{Runtime, RuntimeError};
-use crate::service::environment;
 use crate::service::hook_run::{self, HookError, Until};
 use crate::service::launch;
 use crate::service::platform::Platform;
@@ -23,11 +21,13 @@ use crate::state::snapshot::{self, Taken};
 const RUN_HOOK: &str = r#"if [ -f "$0" ] && [ ! -x "$0" ]; then chmod +x "$0"; fi; eval "$1""#;
 
 /// What is built, from what, and where.
-#[derive(Clone, Copy)]
 pub(crate) struct Order<'a> {
     pub(crate) platform: &'a Platform,
-    pub(crate) application: &'a Application,
+    /// Its name.
+    pub(crate) application: &'a str,
     pub(crate) service: &'a Service,
+    /// Those that its hooks see.
+    pub(crate) variables: Variables,
     pub(crate) code: &'a Path,
     /// The snapshot to build on, by its name.
     pub(crate) previous: Option<&'a str>,
@@ -35,32 +35,31 @@ pub(crate) struct Order<'a> {
 }
 
 /// Builds a service.
-pub(crate) fn build(order: Order<'_>, log: &mut DeploymentLog) -> Result<Taken, BuildError> {
-    let Order {
-        platform,
-        application,
-        service,
-        ..
-    } = order;
-    let container = platform.store.build(&application.name, &service.name);
-    discard(platform, &container)?;
-    let result = build_in(order, log);
-    discard(platform, &container)?;
+pub(crate) fn build(order: &Order<'_>, log: &mut DeploymentLog) -> Result<Taken, BuildError> {
+    let store = &order.platform.store;
+    let container = store.build(order.application, &order.service.name);
+    discard(order.platform, &container)?;
+    let result = build_in(&container, order, log);
+    discard(order.platform, &container)?;
     result
 }
 
-fn build_in(order: Order<'_>, log: &mut DeploymentLog) -> Result<Taken, BuildError> {
-    let Order {
+fn build_in(
+    container: &Paths,
+    order: &Order<'_>,
+    log: &mut DeploymentLog,
+) -> Result<Taken, BuildError> {
+    let &Order {
         platform,
         application,
         service,
+        ref variables,
         code,
         previous,
         runtime,
     } = order;
-    let container = &platform.store.build(&application.name, &service.name);
     let account = runtime.account();
-    let snapshots = platform.store.snapshots(&application.name);
+    let snapshots = platform.store.snapshots(application);
     container.create(&account)?;
     if let Some(name) = previous {
         log.of(&service.name, "Unpacking the result of the previous build");
@@ -74,7 +73,7 @@ fn build_in(order: Order<'_>, log: &mut DeploymentLog) -> Result<Taken, BuildErr
     };
     files::copy_tree(code, target, &platform.stop)?;
     // Of builds the platform's had more memory than any container: no limit.
-    let host = format!("{}-build-{}", application.name, service.name);
+    let host = format!("{application}-build-{}", service.name);
     runtime.furnish(container, &host, None)?;
     container.open()?;
     let mut hooks = Hooks {
@@ -82,7 +81,7 @@ fn build_in(order: Order<'_>, log: &mut DeploymentLog) -> Result<Taken, BuildErr
         runtime,
         container,
         service,
-        variables: variables(application, service),
+        variables,
         deadline: Instant::now() + platform.limits.build,
     };
     let approot = container.code().join(&service.approot);
@@ -120,13 +119,6 @@ fn discard(platform: &Platform, container: &Paths) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// No `PORT_*`, no `DOTCLOUD_*`: a build cannot know where its result will run.
-pub(crate) fn variables(application: &Application, service: &Service) -> Variables {
-    let mut variables = environment::service_variables(service);
-    variables.extend(application.variables.over(&service.environment));
-    variables
-}
-
 fn command_line(line: &str) -> Vec<std::ffi::OsString> {
     let file = line.split_whitespace().next().unwrap_or_default();
     vec![RUN_HOOK.into(), file.into(), line.into()]
@@ -160,7 +152,7 @@ struct Hooks<'a> {
     runtime: &'a dyn Runtime,
     container: &'a Paths,
     service: &'a Service,
-    variables: Variables,
+    variables: &'a Variables,
     deadline: Instant,
 }
 
@@ -175,7 +167,7 @@ impl Hooks<'_> {
     ) -> Result<(), BuildError> {
         let name = &self.service.name;
         log.of(name, format!("Running {hook}"));
-        let call = hook_run::login_shell(words, directory, &self.variables);
+        let call = hook_run::login_shell(words, directory, self.variables);
         let until = Until {
             limit: self.deadline.saturating_duration_since(Instant::now()),
             stop: &self.platform.stop,

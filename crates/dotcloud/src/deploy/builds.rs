@@ -5,36 +5,87 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::{DeployError, Request, check_stop, packages};
+use super::{DeployError, Deployment, check_stop, packages};
 use crate::build_file::Service;
-use crate::deploy::build::{self, variables};
+use crate::deploy::build;
 use crate::host::files::{self, FileError};
 use crate::model::application::{Application, Built, Service as ServiceRecord};
-use crate::output::deployment_log::DeploymentLog;
-use crate::service::platform::Platform;
+use crate::service::environment;
+use crate::state::container::Variables;
 use crate::state::snapshot::short_id;
+use crate::state::store::StoreError;
 
-/// Builds every service of the build file; one failure ends the deployment.
-pub(super) fn make(
-    platform: &Platform,
-    application: &mut Application,
-    request: Request<'_>,
-    log: &mut DeploymentLog,
-) -> Result<(), DeployError> {
-    packages::provide(platform, request.build_file, log)?;
-    for service in request.build_file.services.values() {
-        check_stop(platform)?;
-        let built = match kept(platform, application, request, service) {
-            Some(built) => {
-                log.platform(format!(
-                    "{} was built of this revision before",
-                    service.name
-                ));
-                built
-            }
-            None => make_one(platform, application, request, service, log)?,
+impl Deployment<'_> {
+    /// Builds every service of the build file; one failure ends the deployment.
+    pub(super) fn build(&mut self) -> Result<(), DeployError> {
+        packages::provide(self.platform, self.request.build_file, self.log)?;
+        for service in self.request.build_file.services.values() {
+            check_stop(self.platform)?;
+            let variables = variables(self.application, service);
+            let built = match self.kept(service, &digest(&variables)) {
+                Some(built) => {
+                    self.log.platform(format!(
+                        "{} was built of this revision before",
+                        service.name
+                    ));
+                    built
+                }
+                None => self.build_one(service, variables)?,
+            };
+            self.record_build(service, built)?;
+        }
+        self.log.platform("Build done");
+        Ok(())
+    }
+
+    /// What was built of this revision, if it may be taken and would be the same.
+    fn kept(&self, service: &Service, variables: &str) -> Option<Built> {
+        let application = &*self.application;
+        let built = application
+            .builds
+            .get(self.request.revision)?
+            .get(&service.name)?;
+        let snapshots = self.platform.store.snapshots(&application.name);
+        let good = self.request.options.reuse
+            && built.variables == variables
+            && snapshots.join(&built.snapshot).is_file();
+        good.then(|| built.clone())
+    }
+
+    fn build_one(&mut self, service: &Service, variables: Variables) -> Result<Built, DeployError> {
+        self.log
+            .platform(format!("Build of {} started", service.name));
+        let digest = digest(&variables);
+        let record = self.application.services.get(&service.name);
+        let order = build::Order {
+            platform: self.platform,
+            application: &self.application.name,
+            service,
+            variables,
+            code: self.request.code,
+            previous: record
+                .and_then(|record| record.snapshot.as_deref())
+                .filter(|_| !self.request.options.clean),
+            runtime: self.request.runtime,
         };
-        let record = application
+        let taken = build::build(&order, self.log).map_err(|source| DeployError::Build {
+            service: service.name.clone(),
+            source,
+        })?;
+        self.log.platform(format!(
+            "Build of {} completed, image {} KB",
+            service.name,
+            taken.bytes.div_ceil(1024)
+        ));
+        Ok(Built {
+            snapshot: taken.name,
+            variables: digest,
+        })
+    }
+
+    fn record_build(&mut self, service: &Service, built: Built) -> Result<(), StoreError> {
+        let record = self
+            .application
             .services
             .entry(service.name.clone())
             .or_insert_with(|| ServiceRecord {
@@ -45,69 +96,47 @@ pub(super) fn make(
                 memory: None,
             });
         record.snapshot = Some(built.snapshot.clone());
-        application
+        self.application
             .builds
-            .entry(request.revision.to_owned())
+            .entry(self.request.revision.to_owned())
             .or_default()
             .insert(service.name.clone(), built);
-        platform.store.save(application)?;
+        self.platform.store.save(self.application)
     }
-    log.platform("Build done");
-    Ok(())
+
+    /// Removes results that neither a service nor a revision that is kept refers to.
+    pub(super) fn remove_old_builds(&mut self) -> Result<(), DeployError> {
+        let Application {
+            builds, revisions, ..
+        } = self.application;
+        builds.retain(|revision, _| revisions.contains(revision));
+        self.platform.store.save(self.application)?;
+        Ok(self.remove_unused()?)
+    }
+
+    fn remove_unused(&self) -> Result<(), FileError> {
+        let application = &*self.application;
+        let directory = self.platform.store.snapshots(&application.name);
+        let read = |source| files::failed("read", &directory)(source);
+        for entry in std::fs::read_dir(&directory).map_err(read)? {
+            let entry = entry.map_err(read)?;
+            let name = entry.file_name();
+            let current = application.services.values().flat_map(|s| &s.snapshot);
+            let built = application.builds.values().flat_map(BTreeMap::values);
+            let mut used = current.chain(built.map(|built| &built.snapshot));
+            if !used.any(|snapshot| *name == **snapshot) {
+                files::remove(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
 }
 
-fn make_one(
-    platform: &Platform,
-    application: &Application,
-    request: Request<'_>,
-    service: &Service,
-    log: &mut DeploymentLog,
-) -> Result<Built, DeployError> {
-    log.platform(format!("Build of {} started", service.name));
-    let previous = application
-        .services
-        .get(&service.name)
-        .and_then(|record| record.snapshot.as_deref())
-        .filter(|_| !request.options.clean);
-    let order = build::Order {
-        platform,
-        application,
-        service,
-        code: request.code,
-        previous,
-        runtime: request.runtime,
-    };
-    let taken = build::build(order, log).map_err(|source| DeployError::Build {
-        service: service.name.clone(),
-        source,
-    })?;
-    log.platform(format!(
-        "Build of {} completed, image {} KB",
-        service.name,
-        taken.bytes.div_ceil(1024)
-    ));
-    Ok(Built {
-        snapshot: taken.name,
-        variables: digest(&variables(application, service)),
-    })
-}
-
-/// What was built of this revision, if it may be taken and would be the same.
-fn kept(
-    platform: &Platform,
-    application: &Application,
-    request: Request<'_>,
-    service: &Service,
-) -> Option<Built> {
-    let built = application
-        .builds
-        .get(request.revision)?
-        .get(&service.name)?;
-    let snapshots = platform.store.snapshots(&application.name);
-    let good = request.options.reuse
-        && built.variables == digest(&variables(application, service))
-        && snapshots.join(&built.snapshot).is_file();
-    good.then(|| built.clone())
+/// No `PORT_*`, no `DOTCLOUD_*`: a build cannot know where its result will run.
+fn variables(application: &Application, service: &Service) -> Variables {
+    let mut variables = environment::service_variables(service);
+    variables.extend(application.variables.over(&service.environment));
+    variables
 }
 
 /// Says whether two builds saw the same variables, without telling what they were.
@@ -120,35 +149,6 @@ fn digest(variables: &BTreeMap<String, String>) -> String {
         }
     }
     short_id(digest)
-}
-
-/// Removes results that neither a service nor a revision that is kept refers to.
-pub(super) fn remove_old(
-    platform: &Platform,
-    application: &mut Application,
-) -> Result<(), DeployError> {
-    let Application {
-        builds, revisions, ..
-    } = application;
-    builds.retain(|revision, _| revisions.contains(revision));
-    platform.store.save(application)?;
-    Ok(remove_unused(platform, application)?)
-}
-
-fn remove_unused(platform: &Platform, application: &Application) -> Result<(), FileError> {
-    let directory = platform.store.snapshots(&application.name);
-    let read = |source| files::failed("read", &directory)(source);
-    for entry in std::fs::read_dir(&directory).map_err(read)? {
-        let entry = entry.map_err(read)?;
-        let name = entry.file_name();
-        let current = application.services.values().flat_map(|s| &s.snapshot);
-        let built = application.builds.values().flat_map(BTreeMap::values);
-        let mut used = current.chain(built.map(|built| &built.snapshot));
-        if !used.any(|snapshot| *name == **snapshot) {
-            files::remove(&entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,52 +1,48 @@
 //! The end of the instances that `scale` took away: whoever scaled down agreed to lose their data,
 //! and a deployment that works carries it out.
 
-use super::DeployError;
+use super::{DeployError, Deployment};
 use crate::handover::HandoverError;
 use crate::host::files::{self, FileError};
 use crate::model::application::{Application, InstanceName, Selection};
 use crate::network::wiring;
-use crate::output::deployment_log::DeploymentLog;
 use crate::service::launch;
 use crate::service::platform::Platform;
 
-/// Stops the instances beyond the scale of their service and removes them.
-pub(super) fn remove(
-    platform: &Platform,
-    application: &mut Application,
-    log: &mut DeploymentLog,
-) -> Result<(), DeployError> {
-    let leaving = application.leaving();
-    for name in &leaving {
-        remove_one(platform, application, name, log)?;
-    }
-    remove_remains(platform, application)?;
-    if !leaving.is_empty() {
-        // Without their gateways.
-        wiring::ensure(platform, application)?;
-    }
-    Ok(())
-}
-
-fn remove_one(
-    platform: &Platform,
-    application: &mut Application,
-    name: &InstanceName,
-    log: &mut DeploymentLog,
-) -> Result<(), DeployError> {
-    log.of(name, "Removing the instance and its data: scaled down");
-    let store = &platform.store;
-    if let Some(instance) = application.instance(name) {
-        for container in instance.containers() {
-            let paths = store.container(&application.name, name, container.generation);
-            launch::stop(platform, &paths, &name.to_string(), log).map_err(HandoverError::from)?;
+impl Deployment<'_> {
+    /// Stops the instances beyond the scale of their service and removes them.
+    pub(super) fn remove_surplus(&mut self) -> Result<(), DeployError> {
+        let leaving = self.application.leaving();
+        for name in &leaving {
+            self.remove_instance(name)?;
         }
+        remove_remains(self.platform, self.application)?;
+        if !leaving.is_empty() {
+            // Without their gateways.
+            wiring::ensure(self.platform, self.application)?;
+        }
+        Ok(())
     }
-    if let Some(service) = application.services.get_mut(&name.service) {
-        service.instances.remove(&name.number);
+
+    fn remove_instance(&mut self, name: &InstanceName) -> Result<(), DeployError> {
+        let (platform, application) = (self.platform, &mut *self.application);
+        let whom = name.to_string();
+        self.log
+            .of(name, "Removing the instance and its data: scaled down");
+        if let Some(instance) = application.instance(name) {
+            for container in instance.containers() {
+                let paths = platform
+                    .store
+                    .container(&application.name, name, container.generation);
+                launch::stop(platform, &paths, &whom, self.log).map_err(HandoverError::from)?;
+            }
+        }
+        if let Some(service) = application.services.get_mut(&name.service) {
+            service.instances.remove(&name.number);
+        }
+        // Before its files, so that there is never an instance with half of its data.
+        Ok(platform.store.save(application)?)
     }
-    // Before its files, so that there is never an instance with half of its data.
-    Ok(store.save(application)?)
 }
 
 /// Removes the files of instances that went, also with a deployment that was killed meanwhile.

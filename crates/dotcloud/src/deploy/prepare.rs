@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::{DeployError, Request, Step};
+use super::{DeployError, Deployment, Request, Step};
 use crate::build_file::Service;
 use crate::host::beneath::Directory;
 use crate::host::files::{self, FileError, Target};
@@ -18,31 +18,43 @@ use crate::output::deployment_log::DeploymentLog;
 use crate::service::environment::{self, Identity};
 use crate::service::hook_run;
 use crate::service::launch;
-use crate::service::platform::Platform;
 use crate::state::container::Paths;
 use crate::state::snapshot;
 
-/// Gives every instance of the build file a successor with ports of its own, on record.
-pub(super) fn record(
-    platform: &Platform,
-    application: &mut Application,
-    request: Request<'_>,
-    log: &mut DeploymentLog,
-) -> Result<(Vec<InstanceName>, Ports), DeployError> {
-    let _lock = platform.store.lock_ports()?;
-    let mut ports = Ports::of(&platform.store)?;
-    let mut names = Vec::new();
-    for service in request.build_file.services.values() {
-        for number in 0..count_instances(application, service, log) {
-            let name = InstanceName::new(&service.name, number);
-            record_one(application, service, &name, request.revision, &mut ports)?;
-            names.push(name);
+/// The instances that get a new container.
+pub(super) struct NewContainers {
+    pub(super) names: Vec<InstanceName>,
+    /// Reserves the new ports until every service has bound its own.
+    _ports: Ports,
+}
+
+impl Deployment<'_> {
+    /// Gives every instance of the build file a successor with ports of its own, on record.
+    pub(super) fn record(&mut self) -> Result<NewContainers, DeployError> {
+        let (platform, application) = (self.platform, &mut *self.application);
+        let Request {
+            build_file,
+            revision,
+            ..
+        } = self.request;
+        let _lock = platform.store.lock_ports()?;
+        let mut ports = Ports::of(&platform.store)?;
+        let mut names = Vec::new();
+        for service in build_file.services.values() {
+            for number in 0..count_instances(application, service, self.log) {
+                let name = InstanceName::new(&service.name, number);
+                record_one(application, service, &name, revision, &mut ports)?;
+                names.push(name);
+            }
         }
+        application.revision = Some(revision.to_owned());
+        application.down = false;
+        platform.store.save(application)?;
+        Ok(NewContainers {
+            names,
+            _ports: ports,
+        })
     }
-    application.revision = Some(request.revision.to_owned());
-    application.down = false;
-    platform.store.save(application)?;
-    Ok((names, ports))
 }
 
 /// The build file has the initial count only: a service that was scaled, or deployed, keeps what it
@@ -128,7 +140,7 @@ fn successor<'a>(step: &Step<'a, '_>) -> Option<(Paths, Container, &'a Service)>
 }
 
 /// Fills the container: snapshot, code, environment, configuration of supervisord.
-pub(super) fn furnish(step: &mut Step<'_, '_>) -> Result<(), DeployError> {
+pub(super) fn provision(step: &mut Step<'_, '_>) -> Result<(), DeployError> {
     let Some((paths, container, service)) = successor(step) else {
         return Ok(());
     };

@@ -1,7 +1,5 @@
 //! What is done to one instance of a deployment, side by side with others.
 
-use std::path::Path;
-
 use super::Request;
 use crate::handover::ledger::Ledger;
 use crate::handover::{self, HandoverError};
@@ -16,7 +14,6 @@ pub(super) struct Step<'a, 'l> {
     /// Only this step changes the record of its instance.
     pub(super) ledger: &'a Ledger<'l>,
     pub(super) request: Request<'a>,
-    pub(super) supervisord: &'a Path,
     pub(super) name: &'a InstanceName,
     pub(super) log: DeploymentLog,
 }

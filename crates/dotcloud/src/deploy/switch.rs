@@ -2,6 +2,8 @@
 //! its data moved; without, both run until the new one serves. What does not come up keeps the data,
 //! or gives it back, as was asked.
 
+use std::path::Path;
+
 use super::{DeployError, Step, keep};
 use crate::deploy::side_by_side::Slots;
 use crate::handover;
@@ -13,7 +15,11 @@ use crate::state::container::Paths;
 
 /// Makes the prepared container of the step's instance the one that serves. One of `slots` is taken
 /// for as long as the instance is at work.
-pub(super) fn switch(step: &mut Step<'_, '_>, slots: &Slots) -> Result<(), DeployError> {
+pub(super) fn switch(
+    step: &mut Step<'_, '_>,
+    supervisord: &Path,
+    slots: &Slots,
+) -> Result<(), DeployError> {
     let Some(instance) = step.instance() else {
         return Ok(());
     };
@@ -35,7 +41,7 @@ pub(super) fn switch(step: &mut Step<'_, '_>, slots: &Slots) -> Result<(), Deplo
             handover::take_over(step.platform, step.ledger, step.name)?;
         }
         step.log.of(step.name, "Launching");
-        launch(step, &new, &mut || drop(slot.take()))
+        launch(step, supervisord, &new, &mut || drop(slot.take()))
     };
     if old.is_some() && !keeps_data {
         launched.map_err(|source| DeployError::LaunchBeside {
@@ -44,7 +50,7 @@ pub(super) fn switch(step: &mut Step<'_, '_>, slots: &Slots) -> Result<(), Deplo
         })?;
         handover::take_over(step.platform, step.ledger, step.name)?;
     } else if let Err(source) = launched {
-        return Err(give_up(step, &new, old, source)?);
+        return Err(give_up(step, supervisord, &new, old, source)?);
     }
     step.ledger.change(step.platform, step.name, |instance| {
         instance
@@ -60,6 +66,7 @@ pub(super) fn switch(step: &mut Step<'_, '_>, slots: &Slots) -> Result<(), Deplo
 /// What becomes of `new`, which has the data and did not come up.
 fn give_up(
     step: &mut Step<'_, '_>,
+    supervisord: &Path,
     new: &Container,
     old: Option<Container>,
     source: LaunchError,
@@ -68,7 +75,7 @@ fn give_up(
     if let Some(old) = old.filter(|_| step.request.options.rollback) {
         step.log
             .failure(format!("{name} failed to launch: rolling back"));
-        roll_back(step, &old)?;
+        roll_back(step, supervisord, &old)?;
         return Ok(DeployError::RolledBack {
             instance: name.clone(),
             source: Box::new(source),
@@ -86,7 +93,11 @@ fn give_up(
 
 /// The same hand-over in the other direction, so that whoever is killed here is settled in the same
 /// way: `old` follows the container that did not come up.
-fn roll_back(step: &mut Step<'_, '_>, old: &Container) -> Result<(), DeployError> {
+fn roll_back(
+    step: &mut Step<'_, '_>,
+    supervisord: &Path,
+    old: &Container,
+) -> Result<(), DeployError> {
     let paths = step.paths(old);
     let Some(failed) = step.instance().and_then(|instance| instance.current) else {
         return Ok(());
@@ -102,7 +113,7 @@ fn roll_back(step: &mut Step<'_, '_>, old: &Container) -> Result<(), DeployError
     move_data(step, &step.paths(&failed), &paths)?;
     step.log
         .of(step.name, "Launching the previous container again");
-    let launched = launch(step, old, &mut || ());
+    let launched = launch(step, supervisord, old, &mut || ());
     point(step)?;
     step.remove_retired()?;
     launched.map_err(|source| DeployError::Launch {
@@ -144,12 +155,13 @@ fn move_data(step: &mut Step<'_, '_>, old: &Paths, new: &Paths) -> Result<(), De
 /// `serving` is called once nothing is left to wait for but supervisord's opinion.
 fn launch(
     step: &mut Step<'_, '_>,
+    supervisord: &Path,
     container: &Container,
     serving: &mut dyn FnMut(),
 ) -> Result<(), LaunchError> {
     let paths = step.paths(container);
     let variables = paths.load_variables()?;
-    let started = launch::start(step.platform, step.supervisord, &paths, &variables)?;
+    let started = launch::start(step.platform, supervisord, &paths, &variables)?;
     step.log
         .of(step.name, "Waiting for the service to become responsive");
     launch::wait_until_responsive(step.platform, &paths, container, &started, serving)
