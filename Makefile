@@ -78,6 +78,7 @@ torture: ## the long forms of the tests; repeat one with the seed that it prints
 	REPACK_BYTES=10000000000 cargo test --locked -p repack --test memory -- --nocapture
 	cargo test --locked -p starttest --test memory -- --ignored
 	cargo test --locked -p dotcloud --test lifecycle -- --ignored ten_pushes
+	MOD_POINTS=100 cargo test --locked -p dotcloud --test lifecycle -- --ignored --nocapture killed_at_random
 
 .PHONY: test-kubernetes
 test-kubernetes: ## run deploy/kubernetes on a real node of Kubernetes, built once in 15 minutes: root only, no part of CI

@@ -98,9 +98,17 @@ pub(super) fn replay(error: &ReplayError) -> Advice {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    use hook::CommandError;
+
     use super::*;
+    use crate::dump::DumpError;
     use crate::error::Error;
     use crate::moment::Gtid;
+    use crate::place::PlaceError;
 
     #[track_caller]
     fn say(error: impl Into<Error>, text: &str) {
@@ -165,5 +173,81 @@ mod tests {
              time: only copies that were made with MYSQL_PITR=1 have logs that follow on them; or \
              restore a copy as it is, without --at",
         );
+        say(
+            PlanError::Chain(ChainError::NoPosition),
+            "the copy does not say where in the binary logs it is\n  next: name a later time: only copies \
+             that were made with MYSQL_PITR=1 have logs that follow on them; or restore a copy as it is, \
+             without --at",
+        );
+        say(
+            PlanError::Chain(ChainError::Other {
+                until: "T".to_owned(),
+                after: "binlog.000001".to_owned(),
+            }),
+            "the binary logs that follow on the copy end before T: another row of logs begins with \
+             binlog.000001, and no copy belongs to it\n  next: name a time before that, or one after the \
+             next backup; --allow-gap leaves those changes out",
+        );
+    }
+
+    #[test]
+    fn errors_of_a_replay_have_exact_texts() {
+        let gtid = Gtid {
+            source: "0-1".to_owned(),
+            number: 7,
+        };
+        let failed = || CommandError::Fail {
+            program: "p".into(),
+            status: ExitStatus::from_raw(256),
+            last_words: "what it said".to_owned(),
+        };
+        let other = "restore to a time before that, or use another backup; nothing of the database was \
+                     changed";
+        let ended = "cause: p ended with status 1\n  | what it said";
+        for (error, text) in [
+            (
+                ReplayError::NoReplayer { path: "/r".into() },
+                "no bin/mysqlbinlog or bin/mariadb-binlog in /r\n  next: push a release with its \
+                 programs ('repack' keeps them)"
+                    .to_owned(),
+            ),
+            (
+                ReplayError::InCopy { gtid },
+                "the copy has the transaction 0-1-7 already, and what came after it\n  next: restore \
+                 from an earlier copy: name its ID instead of 'latest'"
+                    .to_owned(),
+            ),
+            (
+                ReplayError::Log(BinaryLogError::Damaged {
+                    path: "/b".into(),
+                    position: 4,
+                    problem: "it is cut short",
+                }),
+                "/b is damaged at 4: it is cut short\n  next: bring it back to a time before that log, \
+                 or use another backup"
+                    .to_owned(),
+            ),
+            (
+                ReplayError::Pipe {
+                    source: io::Error::other("x"),
+                },
+                "cannot connect the programs of a replay\n  cause: x\n  next: call it again".to_owned(),
+            ),
+            (
+                ReplayError::Read { source: failed() },
+                format!("the binary logs could not be read\n  {ended}\n  next: {other}"),
+            ),
+            (
+                ReplayError::Load {
+                    source: DumpError::Load { source: failed() },
+                },
+                format!(
+                    "the changes could not be replayed\n  cause: the dump could not be loaded\n  {ended}\n  \
+                     next: {other}"
+                ),
+            ),
+        ] {
+            say(PlaceError::from(error), &text);
+        }
     }
 }

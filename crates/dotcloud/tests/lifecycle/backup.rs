@@ -10,7 +10,7 @@ use crate::world::{BUILD_FILE, Printed, World, wait_for};
 
 /// `backup` of the database in miniature.
 const PROGRAM: &str = r#"#!/usr/bin/env python3
-import hashlib, json, os, shutil, sys
+import hashlib, json, os, shutil, sys, time
 home, verb, copy = os.environ["HOME"], sys.argv[1], sys.argv[-1]
 history = home + "/data/history"
 if os.path.exists(home + "/fail-" + verb):
@@ -19,6 +19,9 @@ if verb == "release":
     print("miniature 1")
     sys.exit()
 print("doing", verb, flush=True)
+if os.path.exists(home + "/slow-" + verb):
+    os.rename(home + "/slow-" + verb, home + "/slow")
+    time.sleep(1)
 if verb == "take":
     os.makedirs(copy + "/data")
     shutil.copy(history, copy + "/data/history")
@@ -64,7 +67,7 @@ elif verb == "place":
 "#;
 
 /// The application with that program, deployed.
-fn world() -> Option<World> {
+pub(super) fn world() -> Option<World> {
     let world = World::new(RUNTIME)?;
     world.write("app/backup", PROGRAM);
     world.executable("app/backup");
@@ -77,7 +80,7 @@ fn world() -> Option<World> {
     Some(world)
 }
 
-fn backups(world: &World) -> PathBuf {
+pub(super) fn backups(world: &World) -> PathBuf {
     world.home().join("backups/app")
 }
 
@@ -88,7 +91,7 @@ fn count(world: &World) -> usize {
 }
 
 /// The id in the last line of `backup`.
-fn made(world: &World, words: &[&str]) -> String {
+pub(super) fn made(world: &World, words: &[&str]) -> String {
     let said = world.dotcloud(words).with_status(0).stdout;
     let line = said
         .lines()
@@ -787,7 +790,7 @@ fn backup_that_is_killed_is_not_listed() {
         let _ = child.wait();
         assert!(world.ask("db.0").contains("started"));
     }
-    let last = made(&world, &["backup"]);
+    let last = two_at_once(&world);
     assert_eq!(
         fs::read_dir(backups(&world).join("staging"))
             .unwrap()
@@ -804,6 +807,24 @@ fn backup_that_is_killed_is_not_listed() {
         let id = record["id"].as_str().unwrap();
         world.dotcloud(["restore", "-y", "db", id]).with_status(0);
     }
+}
+
+/// The second one says that it waits, and then makes its own: its id.
+fn two_at_once(world: &World) -> String {
+    let before = count(world);
+    world.run("db.0", "touch ~/slow-take");
+    let mut first = world.command(["backup"]).spawn().unwrap();
+    wait_for("the first one's copy", || {
+        let slow = world.dotcloud(["run", "db.0", "ls ~/slow"]);
+        slow.stdout.contains("slow").then_some(())
+    });
+    let second = world.dotcloud(["backup"]).with_status(0);
+    let said = "Another command works on the backups of \"app\": waiting until it is done";
+    assert!(second.stderr.contains(said), "{second:?}");
+    assert!(first.wait().unwrap().success());
+    assert_eq!(count(world), before + 2);
+    world.run("db.0", "rm ~/slow");
+    between(&second.stdout, "==> Backup ", " of ").to_owned()
 }
 
 #[test]

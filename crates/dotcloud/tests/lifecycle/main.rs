@@ -12,6 +12,8 @@
 mod machine;
 mod mounts;
 mod oci;
+#[path = "../../../hook/tests/points/mod.rs"]
+mod points;
 mod process;
 mod rootless;
 mod world;

@@ -6,6 +6,8 @@ pub(crate) const RUNTIME: crate::world::Runtime = crate::world::Runtime::Oci;
 mod apart;
 #[path = "backup.rs"]
 mod backup;
+#[path = "backup_killed.rs"]
+mod backup_killed;
 #[path = "crun.rs"]
 mod crun;
 #[path = "data.rs"]

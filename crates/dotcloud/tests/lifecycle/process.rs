@@ -8,6 +8,8 @@ mod apart;
 mod apt;
 #[path = "backup.rs"]
 mod backup;
+#[path = "backup_killed.rs"]
+mod backup_killed;
 #[path = "choice.rs"]
 mod choice;
 #[path = "completion.rs"]

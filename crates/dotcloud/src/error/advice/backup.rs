@@ -160,6 +160,33 @@ mod tests {
     }
 
     #[test]
+    fn errors_of_other_programs_have_exact_texts() {
+        let source = || {
+            Box::new(hook_of_errors::CommandError::Fail {
+                program: "tell".into(),
+                status: ExitStatus::from_raw(256),
+                last_words: "no such address".to_owned(),
+            })
+        };
+        let ended = "cause: tell ended with status 1\n  | no such address";
+        say(
+            BackupError::Notify { source: source() },
+            &format!(
+                "the program of --notify failed\n  {ended}\n  next: see to it that it ends with status 0"
+            ),
+        );
+        let program = "systemctl";
+        say(
+            TimerError::Program {
+                program,
+                source: source(),
+            }
+            .into(),
+            &format!("systemctl failed\n  {ended}\n  next: do what it says, call it again"),
+        );
+    }
+
+    #[test]
     fn backup_errors_about_the_place_and_the_service_have_exact_texts() {
         let instance = crate::model::application::InstanceName::new("db", 0);
         say(
