@@ -79,6 +79,7 @@ torture: ## the long forms of the tests; repeat one with the seed that it prints
 	cargo test --locked -p starttest --test memory -- --ignored
 	cargo test --locked -p dotcloud --test lifecycle -- --ignored ten_pushes
 	MOD_POINTS=100 cargo test --locked -p dotcloud --test lifecycle -- --ignored --nocapture killed_at_random
+	cargo test --locked -p dotcloud --test servers -- --ignored readme
 
 .PHONY: test-kubernetes
 test-kubernetes: ## run deploy/kubernetes on a real node of Kubernetes, built once in 15 minutes: root only, no part of CI

@@ -19,6 +19,7 @@ mod make_run;
 #[path = "../../../hook/tests/points/mod.rs"]
 mod points;
 mod pruned;
+mod readme;
 mod text;
 mod world;
 #[path = "../../../starttest/tests/real/writer.rs"]
