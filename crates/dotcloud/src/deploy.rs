@@ -10,7 +10,6 @@ mod leaving;
 mod packages;
 mod prepare;
 pub(crate) mod side_by_side;
-mod step;
 mod switch;
 
 use std::collections::BTreeSet;
@@ -22,8 +21,9 @@ use thiserror::Error;
 
 use crate::build_file::BuildFile;
 use crate::deploy::build::BuildError;
-use crate::deploy::side_by_side::{Slots, side_by_side};
+use crate::deploy::side_by_side::{Permits, side_by_side};
 use crate::handover::ledger::Ledger;
+use crate::handover::slot::Slot;
 use crate::handover::{self, HandoverError};
 use crate::host::files::FileError;
 use crate::host::system_packages::PackageError;
@@ -40,7 +40,7 @@ use crate::service::platform::Platform;
 use crate::service::supervisor::SupervisorError;
 use crate::state::store::StoreError;
 use prepare::NewContainers;
-use step::Step;
+use switch::Switch;
 
 /// How many instances may be watched for each one that is at work.
 const WATCHED: usize = 4;
@@ -139,28 +139,37 @@ impl Deployment<'_> {
     fn provision(&mut self, new: &NewContainers) -> Result<(), DeployError> {
         self.log.platform("Initializing the new instances");
         let gateways = wiring::begin(self.platform, self.application)?;
-        let parallel = self.platform.limits.parallel;
-        self.each(&new.names, parallel, &prepare::provision)?;
+        let (request, parallel) = (self.request, self.platform.limits.parallel);
+        self.each(&new.names, parallel, &|slot| {
+            prepare::provision(slot, request)
+        })?;
         Ok(gateways.wait(self.platform, self.application)?)
     }
 
     fn postinstall(&mut self, new: &NewContainers) -> Result<(), DeployError> {
         self.log.platform("All instances are ready: deploying");
-        let parallel = self.platform.limits.parallel;
-        self.each(&new.names, parallel, &prepare::postinstall)
+        let (request, parallel) = (self.request, self.platform.limits.parallel);
+        self.each(&new.names, parallel, &|slot| {
+            prepare::postinstall(slot, request)
+        })
     }
 
     /// Makes the new containers those that serve.
     fn switch(&mut self, new: &NewContainers, supervisord: &Path) -> Result<(), DeployError> {
-        let parallel = self.platform.limits.parallel;
-        // More than there are slots: supervisord watches a new program for a second, which is no work.
+        let (request, parallel) = (self.request, self.platform.limits.parallel);
+        // More than there are permits: supervisord watches a new program for a second, which is no work.
         let workers = if parallel == 1 { 1 } else { parallel * WATCHED };
-        let slots = Slots::new(parallel);
+        let permits = &Permits::new(parallel);
         // A release that is no good is to cost a service one of its instances, not all.
         let (first, others) = first_of_services(&new.names);
         for names in [first, others] {
-            self.each(&names, workers, &|step| {
-                switch::switch(step, supervisord, &slots)
+            self.each(&names, workers, &|slot| {
+                let switch = Switch {
+                    slot,
+                    request,
+                    supervisord,
+                };
+                switch.run(permits)
             })?;
         }
         Ok(())
@@ -180,13 +189,12 @@ impl Deployment<'_> {
         workers: usize,
         work: Work<'_>,
     ) -> Result<(), DeployError> {
-        let (platform, request, log) = (self.platform, self.request, self.log.clone());
+        let (platform, log) = (self.platform, self.log.clone());
         let ledger = &Ledger::new(self.application);
         let failures = side_by_side(names, workers, |name| {
-            work(&mut Step {
+            work(&mut Slot {
                 platform,
                 ledger,
-                request,
                 name,
                 log: log.clone(),
             })
@@ -196,7 +204,7 @@ impl Deployment<'_> {
 }
 
 /// What is done to every instance.
-type Work<'a> = &'a (dyn Fn(&mut Step<'_, '_>) -> Result<(), DeployError> + Sync);
+type Work<'a> = &'a (dyn Fn(&mut Slot<'_, '_>) -> Result<(), DeployError> + Sync);
 
 /// The first instance of every service, and the others.
 fn first_of_services(names: &[InstanceName]) -> (Vec<InstanceName>, Vec<InstanceName>) {

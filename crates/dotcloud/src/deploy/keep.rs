@@ -8,8 +8,9 @@ use std::time::Duration;
 use rustix::fs::statvfs;
 use thiserror::Error;
 
-use super::{DataCopy, Step};
+use super::{DataCopy, Request};
 use crate::backup;
+use crate::handover::slot::Slot;
 use crate::host::beneath::{Directory, Walk};
 use crate::host::files::{self, FileError, Target};
 use crate::runtime::Runtime;
@@ -33,48 +34,53 @@ enum KeepError {
 
 /// Makes the copy if the release in `new` is another than that in `old`, neither of which runs. Whatever
 /// goes wrong is told, and no reason to fail.
-pub(super) fn keep(step: &mut Step<'_, '_>, old: &Paths, new: &Paths) {
-    if step.request.options.copy == DataCopy::Unwanted {
+pub(super) fn keep(slot: &mut Slot<'_, '_>, request: Request<'_>, old: &Paths, new: &Paths) {
+    if request.options.copy == DataCopy::Unwanted {
         return;
     }
-    let Some((from, to)) = releases(step, old, new) else {
+    let Some((from, to)) = releases(slot, request, old, new) else {
         return;
     };
     if from == to {
         return;
     }
-    step.log.of(
-        step.name,
+    slot.log.of(
+        slot.name,
         format!("Copying ~/data before {to} gets what is of {from}; --no-copy does without"),
     );
-    match copy(step, old) {
-        Ok(path) => step.log.of(
-            step.name,
+    match copy(slot, request, old) {
+        Ok(path) => slot.log.of(
+            slot.name,
             format!(
                 "The copy is {path}; 'rm -rf {path}' removes it",
                 path = path.display()
             ),
         ),
-        Err(error) => step
+        Err(error) => slot
             .log
-            .warning(step.name, format!("there is no copy of ~/data: {error}")),
+            .warning(slot.name, format!("there is no copy of ~/data: {error}")),
     }
 }
 
 /// What the programs of both containers say that they are, where both have one.
-fn releases(step: &Step<'_, '_>, old: &Paths, new: &Paths) -> Option<(String, String)> {
-    let service = step.request.build_file.services.get(&step.name.service)?;
+fn releases(
+    slot: &Slot<'_, '_>,
+    request: Request<'_>,
+    old: &Paths,
+    new: &Paths,
+) -> Option<(String, String)> {
+    let service = request.build_file.services.get(&slot.name.service)?;
     let line = service.backup.as_deref()?;
-    let before = backup::line_of(step.platform, &step.ledger.snapshot(), step.name).ok()?;
-    let runtime = step.platform.runtime_of(old).ok()?;
-    let from = release(step, &*runtime, old, &before)?;
-    let to = release(step, step.request.runtime, new, line)?;
+    let before = backup::line_of(slot.platform, &slot.ledger.snapshot(), slot.name).ok()?;
+    let runtime = slot.platform.runtime_of(old).ok()?;
+    let from = release(slot, &*runtime, old, &before)?;
+    let to = release(slot, request.runtime, new, line)?;
     Some((from, to))
 }
 
 /// The last line that the program says.
 fn release(
-    step: &Step<'_, '_>,
+    slot: &Slot<'_, '_>,
     runtime: &dyn Runtime,
     container: &Paths,
     line: &str,
@@ -83,7 +89,7 @@ fn release(
     let home = container.home();
     let call = hook_run::login_shell(vec![format!("{line} release").into()], &home, &variables);
     let mut last = None;
-    let interrupted = &step.platform.stop;
+    let interrupted = &slot.platform.stop;
     let told = &mut |text: &str| last = Some(text.to_owned());
     let until = hook_run::Until {
         limit: LIMIT,
@@ -94,28 +100,28 @@ fn release(
     last
 }
 
-fn copy(step: &Step<'_, '_>, old: &Paths) -> Result<PathBuf, KeepError> {
-    let application = step.ledger.snapshot().name.clone();
-    let directory = step
+fn copy(slot: &Slot<'_, '_>, request: Request<'_>, old: &Paths) -> Result<PathBuf, KeepError> {
+    let application = slot.ledger.snapshot().name.clone();
+    let directory = slot
         .platform
         .store
         .backups(&application)
         .join("before-upgrade");
     files::create_directory(&directory, 0o700)?;
     check_room(&old.data(), &directory)?;
-    let unfinished = format!("{}.unfinished", step.name);
+    let unfinished = format!("{}.unfinished", slot.name);
     let target = Target {
         root: &directory,
         below: Path::new(&unfinished),
-        account: &step.platform.runtime_of(old).map_or_else(
-            |_| step.request.runtime.account(),
-            |runtime| runtime.account(),
-        ),
+        account: &slot
+            .platform
+            .runtime_of(old)
+            .map_or_else(|_| request.runtime.account(), |runtime| runtime.account()),
     };
     // Of a deployment that was killed, it gives way.
-    files::copy_tree(&old.data(), target, &step.platform.stop)?;
+    files::copy_tree(&old.data(), target, &slot.platform.stop)?;
     let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
-    let path = directory.join(format!("{}-{now}", step.name));
+    let path = directory.join(format!("{}-{now}", slot.name));
     let made = directory.join(&unfinished);
     durable::place_directory(&made, &path).map_err(files::failed("write", &path))?;
     Ok(path)

@@ -6,8 +6,9 @@ use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::{DeployError, Deployment, Request, Step};
+use super::{DeployError, Deployment, Request};
 use crate::build_file::Service;
+use crate::handover::slot::Slot;
 use crate::host::beneath::Directory;
 use crate::host::files::{self, FileError, Target};
 use crate::model::application::{Application, Container, Instance, InstanceName, Successor};
@@ -130,23 +131,36 @@ fn record_one(
     Ok(())
 }
 
-/// The container that is being prepared, its paths, and the service it is for.
-fn successor<'a>(step: &Step<'a, '_>) -> Option<(Paths, Container, &'a Service)> {
-    let service = step.request.build_file.services.get(&step.name.service)?;
-    match step.instance()?.successor {
-        Successor::Preparing { container } => Some((step.paths(&container), container, service)),
-        Successor::None | Successor::TakingOver { .. } => None,
+/// The container that is being prepared for an instance.
+struct New<'a> {
+    paths: Paths,
+    container: Container,
+    service: &'a Service,
+}
+
+impl<'a> New<'a> {
+    fn of(slot: &Slot<'_, '_>, request: Request<'a>) -> Option<Self> {
+        let service = request.build_file.services.get(&slot.name.service)?;
+        match slot.instance().successor {
+            Successor::Preparing { container } => Some(Self {
+                paths: slot.paths(&container),
+                container,
+                service,
+            }),
+            Successor::None | Successor::TakingOver { .. } => None,
+        }
     }
 }
 
 /// Fills the container: snapshot, code, environment, configuration of supervisord.
-pub(super) fn provision(step: &mut Step<'_, '_>) -> Result<(), DeployError> {
-    let Some((paths, container, service)) = successor(step) else {
+pub(super) fn provision(slot: &mut Slot<'_, '_>, request: Request<'_>) -> Result<(), DeployError> {
+    let Some(new) = New::of(slot, request) else {
         return Ok(());
     };
-    let (platform, name) = (step.platform, step.name);
-    let application = &step.ledger.snapshot();
-    let account = step.request.runtime.account();
+    let New { paths, service, .. } = &new;
+    let (platform, name) = (slot.platform, slot.name);
+    let application = &slot.ledger.snapshot();
+    let account = request.runtime.account();
     paths.create(&account)?;
     let snapshot = application
         .services
@@ -156,43 +170,47 @@ pub(super) fn provision(step: &mut Step<'_, '_>) -> Result<(), DeployError> {
         let archive = platform.store.snapshots(&application.name).join(snapshot);
         snapshot::unpack(&archive, &paths.home(), &account, &platform.stop)?;
     }
-    install_code(step, &paths, &container, service)?;
-    write_variables(step, &paths, &container, service)?;
-    let runtime = step.request.runtime;
+    install_code(slot, request, &new)?;
+    write_variables(slot, request, &new)?;
+    let runtime = request.runtime;
     paths.save_programs(&service.programs)?;
-    launch::configure(runtime, &paths, &service.programs)?;
+    launch::configure(runtime, paths, &service.programs)?;
     let memory = application
         .services
         .get(&name.service)
         .and_then(|record| record.memory);
-    runtime.furnish(&paths, &name.host(&application.name), memory)?;
+    runtime.furnish(paths, &name.host(&application.name), memory)?;
     paths.open()?;
     for (port, kind) in &service.ports {
         if *kind == PortKind::Udp {
-            step.log.warning(
+            slot.log.warning(
                 name,
                 format!("udp port {port} has no public endpoint here: use the port it binds"),
             );
         }
     }
-    step.log.of(name, "Initialized");
+    slot.log.of(name, "Initialized");
     Ok(())
 }
 
 /// `~/REVISION`, `~/code` and `~/current`.
 fn install_code(
-    step: &mut Step<'_, '_>,
-    paths: &Paths,
-    container: &Container,
-    service: &Service,
+    slot: &mut Slot<'_, '_>,
+    request: Request<'_>,
+    new: &New<'_>,
 ) -> Result<(), FileError> {
-    let account = &step.request.runtime.account();
+    let New {
+        paths,
+        container,
+        service,
+    } = new;
+    let account = &request.runtime.account();
     let target = Target {
         root: paths.root(),
         below: &Path::new("home").join(&container.revision),
         account,
     };
-    files::copy_tree(step.request.code, target, &step.platform.stop)?;
+    files::copy_tree(request.code, target, &slot.platform.stop)?;
     let current: PathBuf = Path::new("code")
         .join(&service.approot)
         .components()
@@ -209,8 +227,8 @@ fn install_code(
         match home.find(link).map_err(failed)? {
             // Of the service's own making: the platform must not take it away.
             Some(found) if !found.is_symlink() => {
-                step.log.warning(
-                    step.name,
+                slot.log.warning(
+                    slot.name,
                     format!("~/{link} is the service's own: left as it is"),
                 );
                 continue;
@@ -224,13 +242,17 @@ fn install_code(
 }
 
 fn write_variables(
-    step: &Step<'_, '_>,
-    paths: &Paths,
-    container: &Container,
-    service: &Service,
+    slot: &Slot<'_, '_>,
+    request: Request<'_>,
+    new: &New<'_>,
 ) -> Result<(), DeployError> {
-    let (platform, name) = (step.platform, step.name);
-    let application = &step.ledger.snapshot();
+    let New {
+        paths,
+        container,
+        service,
+    } = new;
+    let (platform, name) = (slot.platform, slot.name);
+    let application = &slot.ledger.snapshot();
     let identity = Identity {
         application: application.identity(&platform.username),
         service: &name.service,
@@ -247,7 +269,7 @@ fn write_variables(
         &application.endpoints(),
         &application.variables.over(&service.environment),
     );
-    environment::write_files(paths, &step.request.runtime.account(), &all)?;
+    environment::write_files(paths, &request.runtime.account(), &all)?;
     let mut variables = environment::service_variables(service);
     variables.extend(environment::unix_variables(&all));
     variables.insert("HOSTNAME".to_owned(), name.host(&application.name));
@@ -255,17 +277,25 @@ fn write_variables(
 }
 
 /// Runs the service's postinstall, if it has one.
-pub(super) fn postinstall(step: &mut Step<'_, '_>) -> Result<(), DeployError> {
-    let Some((paths, container, service)) = successor(step) else {
+pub(super) fn postinstall(
+    slot: &mut Slot<'_, '_>,
+    request: Request<'_>,
+) -> Result<(), DeployError> {
+    let Some(new) = New::of(slot, request) else {
         return Ok(());
     };
-    let (platform, name, log) = (step.platform, step.name, &mut step.log);
+    let New {
+        paths,
+        container,
+        service,
+    } = &new;
+    let (platform, name, log) = (slot.platform, slot.name, &mut slot.log);
     log.of(name, format!("Deploying revision {}", container.revision));
     let directory = paths
         .home()
         .join(&container.revision)
         .join(&service.approot);
-    let runtime = step.request.runtime;
+    let runtime = request.runtime;
     let Some(script) = postinstall_script(&directory, &paths.home(), service, name, log) else {
         return Ok(());
     };
@@ -273,7 +303,7 @@ pub(super) fn postinstall(step: &mut Step<'_, '_>) -> Result<(), DeployError> {
         Script::Line(line) => vec![line.into()],
         Script::File(path) => vec![
             "exec \"$0\"".into(),
-            runtime.inside(&paths, &path).into_os_string(),
+            runtime.inside(paths, &path).into_os_string(),
         ],
     };
     log.of(name, "Running postinstall");
@@ -283,7 +313,7 @@ pub(super) fn postinstall(step: &mut Step<'_, '_>) -> Result<(), DeployError> {
         limit: platform.limits.postinstall,
         stop: &platform.stop,
     };
-    hook_run::run(runtime, &paths, &call, until, &mut |line| {
+    hook_run::run(runtime, paths, &call, until, &mut |line| {
         log.hook(name, line);
     })
     .map_err(|source| DeployError::Postinstall {
@@ -292,7 +322,7 @@ pub(super) fn postinstall(step: &mut Step<'_, '_>) -> Result<(), DeployError> {
     })?;
     Ok(launch::end_processes(
         runtime,
-        &paths,
+        paths,
         &name.to_string(),
         log,
     )?)

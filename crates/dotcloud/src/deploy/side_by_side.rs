@@ -39,13 +39,13 @@ pub(crate) fn side_by_side<T: Sync, E: Send>(
         .unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Places, of which there are a few.
-pub(crate) struct Slots {
+/// The right to work, for so many at once.
+pub(crate) struct Permits {
     free: Mutex<usize>,
     freed: Condvar,
 }
 
-impl Slots {
+impl Permits {
     pub(crate) fn new(count: usize) -> Self {
         Self {
             free: Mutex::new(count.max(1)),
@@ -54,7 +54,7 @@ impl Slots {
     }
 
     /// Waits for one. It is free again when the value goes.
-    pub(crate) fn take(&self) -> Slot<'_> {
+    pub(crate) fn take(&self) -> Permit<'_> {
         let mut free = lock(&self.free);
         while *free == 0 {
             free = self
@@ -63,19 +63,19 @@ impl Slots {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         *free -= 1;
-        Slot { slots: self }
+        Permit { permits: self }
     }
 }
 
-/// A place that is taken.
-pub(crate) struct Slot<'a> {
-    slots: &'a Slots,
+/// The right of one, given back when it is dropped.
+pub(crate) struct Permit<'a> {
+    permits: &'a Permits,
 }
 
-impl Drop for Slot<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        *lock(&self.slots.free) += 1;
-        self.slots.freed.notify_one();
+        *lock(&self.permits.free) += 1;
+        self.permits.freed.notify_one();
     }
 }
 
@@ -118,14 +118,14 @@ mod tests {
     }
 
     #[test]
-    fn slots_are_free_again_when_they_are_dropped() {
-        let slots = Slots::new(1);
-        let first = slots.take();
+    fn permits_are_free_again_when_they_are_dropped() {
+        let permits = Permits::new(1);
+        let first = permits.take();
         std::thread::scope(|scope| {
-            let second = scope.spawn(|| drop(slots.take()));
+            let second = scope.spawn(|| drop(permits.take()));
             drop(first);
             second.join().unwrap();
         });
-        drop(slots.take());
+        drop(permits.take());
     }
 }
