@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+use jiff::tz::Offset;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -98,24 +100,20 @@ fn micros(text: &str) -> Option<u64> {
 
 /// Microseconds since 1970 as a time of day in UTC, for people.
 pub(crate) fn shown(micros: u64) -> String {
-    let seconds = micros / 1_000_000;
-    let (days, left) = (seconds / 86_400, seconds % 86_400);
-    // Howard Hinnant's days to a date of the Gregorian calendar.
-    let z = days + 719_468;
-    let era = z / 146_097;
-    let day_of_era = z % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let at = i64::try_from(micros)
+        .ok()
+        .and_then(|micros| Timestamp::from_microsecond(micros).ok());
+    // Later than any calendar says.
+    let at = Offset::UTC.to_datetime(at.unwrap_or(Timestamp::MAX));
+    // Not by strftime, which is 200 KB.
     format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC",
-        left / 3600,
-        left / 60 % 60,
-        left % 60
+        "{:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC",
+        at.year(),
+        at.month(),
+        at.day(),
+        at.hour(),
+        at.minute(),
+        at.second()
     )
 }
 
@@ -218,5 +216,6 @@ mod tests {
         assert_eq!(shown(0), "1970-01-01 00:00:00 UTC");
         assert_eq!(shown(951_827_696_000_000), "2000-02-29 12:34:56 UTC");
         assert_eq!(shown(1_796_125_614_607_715), "2026-12-01 11:46:54 UTC");
+        assert_eq!(shown(u64::MAX), "9999-12-30 22:00:00 UTC");
     }
 }
