@@ -51,7 +51,7 @@ pub(crate) use record::{Failure, Kind, Record, Records, pick};
 pub(crate) use restore::{Replay, Restored, Source, restore};
 pub(crate) use schedule::{Calendar, Often, Schedule};
 pub(crate) use scratch::{trial, verify};
-pub(crate) use send::send;
+pub(crate) use send::{open, send};
 pub(crate) use take::take;
 
 /// How long a service's program may take.
@@ -95,6 +95,8 @@ pub(crate) enum BackupError {
     Timer(#[from] TimerError),
     #[error("there is no backup '{id}' of {whom}")]
     Unknown { id: String, whom: String },
+    #[error("there is no backup of {whom} yet")]
+    NoneYet { whom: String },
     #[error("there is no backup of the application '{application}' in {repository}")]
     Empty {
         application: String,

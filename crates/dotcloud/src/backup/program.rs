@@ -83,7 +83,7 @@ impl Program<'_> {
             stop: &self.platform.stop,
         };
         let instance = self.instance;
-        let line = &mut |text: &str| log.of(instance, text);
+        let line = &mut |text: &str| log.hook(instance, text);
         let runs = !self
             .runtime
             .processes(self.container)

@@ -109,6 +109,10 @@ pub(crate) fn pick(
     instance: Option<&InstanceName>,
 ) -> Result<Record, BackupError> {
     all.retain(|record| instance.is_none_or(|instance| record.is_of(instance)));
+    let whom = || instance.map_or_else(|| "this application".to_owned(), ToString::to_string);
+    if all.is_empty() {
+        return Err(BackupError::NoneYet { whom: whom() });
+    }
     let found = if id == "latest" {
         all.pop()
     } else {
@@ -116,7 +120,7 @@ pub(crate) fn pick(
     };
     found.ok_or_else(|| BackupError::Unknown {
         id: id.to_owned(),
-        whom: instance.map_or_else(|| "this application".to_owned(), ToString::to_string),
+        whom: whom(),
     })
 }
 

@@ -52,7 +52,7 @@ impl Snapshot {
 }
 
 impl Restic {
-    /// The repository below `directory`, made if it is not there.
+    /// The repository below `directory`, with a password of its own.
     pub(super) fn here(directory: &Path) -> Result<Self, BackupError> {
         let restic = Self {
             repository: directory.join("restic").display().to_string(),
@@ -66,38 +66,47 @@ impl Restic {
         Ok(restic)
     }
 
-    /// Keeps what is in `directory`, under `tags`, in the repository, which is made if there is none. What it is
-    /// called there.
+    /// Makes the one that [`Restic::here`] found if it is not there. (restic itself needs half a second to say so: it
+    /// derives its key first.)
+    pub(super) fn make_here(&self) -> Result<(), BackupError> {
+        match files::look(&Path::new(&self.repository).join("config"))? {
+            Some(_) => Ok(()),
+            None => self.make(),
+        }
+    }
+
+    /// Makes the repository if there is none: an unreachable one is an error.
+    pub(super) fn make_if_missing(&self) -> Result<(), BackupError> {
+        let Err(error) = self.run("open the repository", &["cat", "config"], None) else {
+            return Ok(());
+        };
+        let said = match &error {
+            BackupError::Restic { source, .. } => source.last_words().to_owned(),
+            _ => return Err(error),
+        };
+        // What it says of every kind of place that has none.
+        if !said.contains("Is there a repository at the following location?") {
+            return Err(error);
+        }
+        // Of a place that cannot be reached, that is what is to be known.
+        self.make().map_err(|_| error)
+    }
+
+    fn make(&self) -> Result<(), BackupError> {
+        let arguments = ["init", "--repository-version", "2"];
+        self.run("make the repository", &arguments, None).map(drop)
+    }
+
+    /// Keeps what is in `directory`, under `tags`. What it is called there.
     pub(super) fn backup(&self, directory: &Path, tags: &str) -> Result<String, BackupError> {
         let arguments = ["backup", ".", "--json", "--host", "dotcloud", "--tag", tags];
-        // Asked first whether there is a repository, restic would derive its key once more: half a second.
-        let said = match self.run("send the copy", &arguments, Some(directory)) {
-            Err(error) if says_that_there_is_none(&error) => {
-                self.make(error)?;
-                self.run("send the copy", &arguments, Some(directory))?
-            }
-            said => said?,
-        };
+        let said = self.run("send the copy", &arguments, Some(directory))?;
         let text = String::from_utf8_lossy(&said);
         text.lines()
             .filter_map(|line| serde_json::from_str::<Summary>(line).ok())
             .find(|line| line.message_type == "summary")
             .and_then(|summary| summary.snapshot_id)
             .ok_or_else(|| BackupError::read_back(io::Error::other("restic names no snapshot")))
-    }
-
-    /// Makes the repository, which `missing` says is not there. A place that cannot be reached has none either:
-    /// then that is what is to be known.
-    fn make(&self, missing: BackupError) -> Result<(), BackupError> {
-        let arguments = ["init", "--repository-version", "2"];
-        match (self.run("make the repository", &arguments, None), missing) {
-            (Ok(_), _) => Ok(()),
-            (Err(_), BackupError::Restic { source, .. }) => Err(BackupError::Restic {
-                action: "open the repository",
-                source,
-            }),
-            (Err(error), _) => Err(error),
-        }
     }
 
     /// Begins to read what is called `snapshot`, as a tar archive.
@@ -165,12 +174,6 @@ impl Restic {
             }),
         }
     }
-}
-
-/// What restic says of every kind of place that has no repository.
-fn says_that_there_is_none(error: &BackupError) -> bool {
-    matches!(error, BackupError::Restic { source, .. }
-        if source.last_words().contains("Is there a repository at the following location?"))
 }
 
 fn not_started(source: io::Error) -> BackupError {

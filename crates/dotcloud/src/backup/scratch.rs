@@ -14,7 +14,7 @@ use crate::host::account::Account;
 use crate::host::beneath::Directory;
 use crate::host::files;
 use crate::model::application::{Application, InstanceName};
-use crate::output::deployment_log::DeploymentLog;
+use crate::output::deployment_log::{DeploymentLog, Details};
 use crate::runtime::Runtime;
 use crate::service::platform::Platform;
 use crate::state::container::Paths;
@@ -55,6 +55,7 @@ pub(crate) fn trial(
     records: &Records,
 ) -> Result<Trial, BackupError> {
     let log = &mut DeploymentLog::to_stderr();
+    log.set_details(Details::LeftOut);
     let line = line_of(platform, application, instance)?;
     let scratch = platform.store.scratch(&application.name);
     discard(platform, &scratch)?;

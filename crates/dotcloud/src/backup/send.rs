@@ -14,6 +14,17 @@ use crate::host::beneath::{Directory, Walk};
 use crate::host::files;
 use crate::service::platform::Platform;
 
+/// Opens `destination`, and makes a repository there if there is none: before anything is copied, for what is
+/// wrong is better known now than in an hour.
+pub(crate) fn open(destination: &Destination, records: &Records) -> Result<(), BackupError> {
+    let restic = || fetch::repository(destination, records);
+    match destination {
+        Destination::Here => restic()?.make_here(),
+        Destination::Restic { .. } => restic()?.make_if_missing(),
+        Destination::Command { .. } => Ok(()),
+    }
+}
+
 /// Sends `taken`, reads it back, and puts it on record. Of the copy itself nothing stays.
 pub(crate) fn send(
     platform: &Platform,

@@ -195,6 +195,7 @@ impl Work<'_> {
     fn copy_changes(&self, instance: &InstanceName) -> Result<Option<Record>, Error> {
         let log = &mut DeploymentLog::to_stderr();
         let platform = &self.call.platform;
+        backup::open(self.destination, self.records)?;
         let taken = {
             let _lock = self.call.lock(self.name)?;
             let mut application = platform.store.load(self.name)?;
@@ -230,6 +231,7 @@ impl Work<'_> {
     fn copy_and_send(&self, instance: &InstanceName) -> Result<(), Error> {
         let platform = &self.call.platform;
         let log = &mut DeploymentLog::to_stderr();
+        backup::open(self.destination, self.records)?;
         console::info(format!("Copying what {instance} keeps"));
         let taken = {
             let _lock = self.call.lock(self.name)?;

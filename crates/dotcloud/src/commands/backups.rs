@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::table::table;
-use super::{Call, json as form};
+use super::{Call, check_service, json as form};
 use crate::backup::{self, Destination, Record, Records};
 use crate::cli::{Backups, Origin};
 use crate::error::Error;
@@ -17,6 +17,10 @@ pub(super) fn backups(call: &Call, arguments: &Backups) -> Result<(), Error> {
     let mut all = all(call, &name, &arguments.origin, &records)?;
     if let Some(selection) = &arguments.selection {
         all.retain(|record| is_of(record, selection));
+        // One that is gone may have backups; a name that was mistyped has none.
+        if all.is_empty() {
+            check_service(&call.platform.store.load(&name)?, selection)?;
+        }
     }
     if arguments.form.json {
         let values: Vec<Value> = all.iter().map(value).collect();

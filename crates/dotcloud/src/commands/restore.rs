@@ -107,7 +107,7 @@ impl Wanted {
             return picked(all).map(|record| Self::Backup(Box::new(record)));
         };
         all.retain(|record| record.is_of(whose));
-        if arguments.id != "latest" {
+        if arguments.id != "latest" || all.is_empty() {
             all = vec![picked(all)?];
         }
         Ok(Self::Moment {

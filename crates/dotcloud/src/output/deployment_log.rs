@@ -35,6 +35,8 @@ pub(crate) enum Details {
     Kept,
     /// To whoever pushed, too.
     Shown,
+    /// Nowhere: they are those of the service that serves.
+    LeftOut,
 }
 
 impl Details {
@@ -103,11 +105,14 @@ impl DeploymentLog {
     pub(crate) fn hook(&mut self, whom: impl Display, line: &str) {
         let mut sink = self.sink();
         let text = format!("[{whom}] {line}");
-        if sink.details == Details::Shown || sink.file.is_none() || !line.starts_with("  - ") {
-            sink.write(Style::new(), &text);
-        } else {
-            sink.hidden += 1;
-            sink.keep(&stamped(&text));
+        match sink.details {
+            _ if !line.starts_with("  - ") => sink.write(Style::new(), &text),
+            Details::LeftOut => {}
+            Details::Kept if sink.file.is_some() => {
+                sink.hidden += 1;
+                sink.keep(&stamped(&text));
+            }
+            Details::Kept | Details::Shown => sink.write(Style::new(), &text),
         }
     }
 
@@ -277,6 +282,8 @@ mod tests {
         log.hook("db", "  - port = 1");
         log.hook("db", "    File \"x.py\", line 1");
         log.mention_details();
+        log.set_details(Details::LeftOut);
+        log.hook("db", "  - socket = /s");
         let text = std::fs::read_to_string(&path).unwrap();
         let said: Vec<&str> = text.lines().map(|line| &line[17..]).collect();
         assert_eq!(

@@ -248,13 +248,16 @@ fn backup_of_a_service_without_one_has_exact_text() {
         let said = world.dotcloud(words).with_status(1).stdout;
         assert_eq!(said, format!("dotcloud: error: {text}\n{advice}"));
     }
-    let said = world
-        .dotcloud(["restore", "-y", "db", "latest"])
-        .with_status(1)
-        .stdout;
-    let text = "dotcloud: error: there is no backup 'latest' of db.0\n  next: 'dotcloud backups' tells \
-                which there are\n";
-    assert_eq!(said, text);
+    // Nobody is asked whether to restore what is not there.
+    let later: &[&str] = &["restore", "db", "latest", "--at", "2036-01-01 00:00:00"];
+    for words in [&["restore", "db", "latest"], later] {
+        let said = world.dotcloud(words).with_status(1).stdout;
+        let text = "dotcloud: error: there is no backup of db.0 yet\n  next: 'dotcloud backup' makes one\n";
+        assert_eq!(said, text);
+    }
+    let said = world.dotcloud(["backups", "other"]).with_status(1).stdout;
+    let text = "dotcloud: error: the application 'app' has no service 'other'\n";
+    assert!(said.starts_with(text), "{said}");
 }
 
 #[test]
@@ -366,10 +369,19 @@ fn backup_to_a_restic_repository_of_the_users() {
     let id = made(&world, &words);
     // What is there already is not sent again.
     made(&world, &words);
+    let said = world
+        .dotcloud(["restore", "-y", "db", "20200101-000000"])
+        .with_status(1)
+        .stdout;
+    let text = "dotcloud: error: there is no backup '20200101-000000' of db.0\n  next: 'dotcloud backups' \
+                tells which there are\n";
+    assert_eq!(said, text);
     fs::write(world.code("wrong"), "wrong\n").unwrap();
     let words = ["backup", "--to", &repository, "--password-file", "wrong"];
-    let said = world.dotcloud(words).with_status(1).stdout;
-    assert!(said.contains("wrong password or no key found"), "{said}");
+    let said = world.dotcloud(words).with_status(1);
+    assert!(said.stdout.contains("wrong password or no key found"));
+    // Before anything is copied.
+    assert!(!said.stderr.contains("Copying"), "{}", said.stderr);
     let words = [
         "backup",
         "--to",

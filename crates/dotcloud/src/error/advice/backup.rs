@@ -26,6 +26,7 @@ pub(super) fn backup(error: &BackupError) -> Advice {
         BackupError::Notify { source } => command(source, "see to it that it ends with status 0"),
         BackupError::Timer(error) => timer(error),
         BackupError::Unknown { .. } => configuration("'dotcloud backups' tells which there are"),
+        BackupError::NoneYet { .. } => configuration("'dotcloud backup' makes one"),
         BackupError::Empty { .. } => configuration(
             "name the application as it was called then, -A APP, or another repository; 'restic \
              snapshots' tells what is in it",
