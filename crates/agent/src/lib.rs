@@ -25,7 +25,7 @@ use std::thread;
 use std::time::Duration;
 
 use hook::{Busy, Environment, ExitStatus, Report, Usage};
-use postinstall::MemoryInput;
+use preparation::MemoryInput;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
 

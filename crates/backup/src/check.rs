@@ -12,7 +12,7 @@ use hook::{CommandError, Environment, Report};
 use mycnf::{FirstRunFile, FirstRunFileError, TemporaryServerError, write_private};
 use mysql::prelude::Queryable;
 use mysql::{Conn, Row};
-use postinstall::{PrepareError, Purpose, Settings, SettingsError, prepare};
+use preparation::{PrepareError, Purpose, Settings, SettingsError, prepare};
 use serde::Serialize;
 use thiserror::Error;
 

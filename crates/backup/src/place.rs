@@ -10,7 +10,7 @@ use mycnf::{
     DataDirState, DataLock, InspectError, LINEAGE, LockError, PrivateServer, TemporaryServerError,
     TransitionError, inspect, transition, with_path,
 };
-use postinstall::{PrepareError, Prepared, Purpose, Settings, SettingsError, prepare};
+use preparation::{PrepareError, Prepared, Purpose, Settings, SettingsError, prepare};
 use thiserror::Error;
 
 use crate::dump::{self, DumpError};

@@ -14,7 +14,7 @@ use mycnf::{
 };
 use mysql::prelude::Queryable;
 use mysql::{Conn, OptsBuilder};
-use postinstall::VolumeError;
+use preparation::VolumeError;
 use thiserror::Error;
 
 /// What the session is set to, where the server knows it: no limit of the user's ends a long statement,
@@ -38,7 +38,7 @@ pub(crate) struct Service {
 impl Service {
     /// As the hooks left it.
     pub(crate) fn find(environment: &Environment) -> Result<Self, ServiceError> {
-        let layout = postinstall::layout(&environment.home()?)?;
+        let layout = preparation::layout(&environment.home()?)?;
         let server = Server::stamped(&layout.install())?;
         let data_dir = data_dir(&layout, &server)?;
         Ok(Self {

@@ -2,45 +2,8 @@
 //! unpacked and `PORT_*` is known (platform-contract.md §7). On a re-push the previous `~/data` is not
 //! there yet, and what this makes of it is replaced by the real one.
 
-mod accounts;
-mod address;
-mod cloned;
-mod error;
-mod fresh;
-mod judgement;
-mod locked_out;
-mod logs;
-mod memory;
-mod opening;
-mod places;
-mod port;
-mod prepare;
-mod rendering;
-mod server_keys;
-mod settings;
-mod stale;
-mod take_over;
-mod time_zone;
-mod upgrade_check;
-mod variables;
-mod volumes;
-
 use hook::{Environment, Report};
-
-pub use accounts::{AccountInputs, AccountsError, UserInput};
-pub use address::AddressError;
-pub use error::Error;
-pub use memory::{MemoryInput, MemoryOrigin};
-pub use places::{PlacesError, Unusable};
-pub use prepare::{PrepareError, Prepared, Purpose, prepare};
-pub use rendering::{RenderError, server_command};
-pub use server_keys::ServerKeysError;
-pub use settings::{Port, Settings, SettingsError};
-pub use stale::StaleError;
-pub use take_over::TakeOverError;
-pub use time_zone::TimeZoneError;
-pub use variables::{UnreadVariables, VariableError};
-pub use volumes::{VolumeError, layout};
+use preparation::{Error, Purpose, Settings, prepare};
 
 /// The text of `--help`.
 pub const ABOUT: &str = "\

@@ -3,7 +3,7 @@
 use std::io;
 
 use hook::{Advice, CommandError, ExitStatus, Explain, Kind};
-use postinstall::{PrepareError, SettingsError};
+use preparation::{PrepareError, SettingsError};
 use thiserror::Error;
 
 /// Why starttest did not become the server.
@@ -61,7 +61,7 @@ fn exec_status(error: &CommandError) -> ExitStatus {
 
 #[cfg(test)]
 mod tests {
-    use postinstall::{Port, ServerKeysError, StaleError};
+    use preparation::{Port, ServerKeysError, StaleError};
 
     use super::*;
 

@@ -10,7 +10,7 @@ use std::os::unix::process::parent_id;
 use hook::{Environment, Inherited, Report, Usage};
 use mycnf::CommandLine;
 use mycnf::lend_libraries;
-use postinstall::{Prepared, Purpose, Settings, prepare, server_command};
+use preparation::{Prepared, Purpose, Settings, prepare, server_command};
 
 pub use error::Error;
 
