@@ -11,10 +11,7 @@ use crate::host::timer::TimerError;
 
 pub(super) fn backup(error: &BackupError) -> Advice {
     match error {
-        BackupError::NoProgram { .. } | BackupError::Nothing { .. } => configuration(
-            "add 'backup: ~/backup', or another program that takes and places copies \
-             (docs/platform.md), push again",
-        ),
+        BackupError::NoProgram { .. } | BackupError::Nothing { .. } => configuration(NO_PROGRAM),
         BackupError::Program { source, .. } => match hook(source).detail {
             detail if !detail.is_empty() => environment(PROGRAM).detail(detail),
             _ => environment(PROGRAM),
@@ -88,6 +85,10 @@ const PROBLEM: &str =
     "make a backup ('dotcloud backup'), from which on every change is there again";
 
 const OFTEN: &str = "with --every, --verify says how often the newest backup is tried out";
+
+/// Of a service that has no backups.
+const NO_PROGRAM: &str = "add 'backup: ~/backup', or another program that takes and places copies \
+                          (docs/platform.md), push again";
 
 const PROGRAM: &str = "do what it says above, call it again; what serves was not touched";
 
