@@ -44,9 +44,35 @@ pub fn pack(compressor: &mut Compressor, plain: &[u8], packed: &mut Vec<u8>) -> 
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+    use std::num::NonZero;
+
+    use flate2::read::MultiGzDecoder;
     use libdeflater::CompressionLvl;
 
     use super::*;
+    use crate::Members;
+
+    /// `abc`, not compressed. Byte for byte, as files that were written with it are out there.
+    const FIXED: &[u8] = b"\x1f\x8b\x08\x14\0\0\0\0\0\x03\x08\0IG\x04\0\x2b\0\0\0repack\0\
+        \x01\x03\0\xfc\xffabc\xc2\x41\x24\x35\x03\0\0\0";
+
+    #[test]
+    fn member_of_fixed_bytes_is_written_and_read() {
+        let mut packed = Vec::new();
+        let stored = CompressionLvl::new(0).unwrap();
+        pack(&mut Compressor::new(stored), b"abc", &mut packed).unwrap();
+        assert_eq!(packed, FIXED);
+        assert!(begins(FIXED));
+        let ours = Members::new(FIXED, NonZero::<usize>::MIN).unwrap();
+        let anyones = MultiGzDecoder::new(FIXED);
+        let readers: [Box<dyn Read>; 2] = [Box::new(ours), Box::new(anyones)];
+        for mut reader in readers {
+            let mut plain = Vec::new();
+            reader.read_to_end(&mut plain).unwrap();
+            assert_eq!(plain, b"abc");
+        }
+    }
 
     #[test]
     fn begins_only_what_pack_makes() {
