@@ -3,6 +3,7 @@
 mod accepted;
 mod accounts;
 mod alter_user;
+mod big_endian;
 mod command;
 mod credentials;
 mod data_dir;

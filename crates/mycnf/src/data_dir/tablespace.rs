@@ -11,6 +11,8 @@ use std::path::Path;
 use flate2::read::ZlibDecoder;
 use serde_json::Value;
 
+use crate::big_endian::number;
+
 /// Where the tree of descriptions begins in this tablespace.
 const SDI_ROOT: u32 = 3;
 
@@ -198,14 +200,4 @@ pub(super) fn variable_length(page: &[u8], at: usize, may_be_long: bool) -> Opti
     }
     let second = usize::from(*page.get(at.checked_sub(1)?)?);
     Some(((first & 0x3f) << 8 | second, first & 0x40 != 0))
-}
-
-/// A number of so many bytes.
-fn number(bytes: &[u8], at: usize, length: usize) -> Option<u64> {
-    let bytes = bytes.get(at..at + length)?;
-    Some(
-        bytes
-            .iter()
-            .fold(0, |number, byte| number << 8 | u64::from(*byte)),
-    )
 }

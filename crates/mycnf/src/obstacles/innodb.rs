@@ -6,6 +6,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use crate::big_endian::number;
+
 /// The system tablespace of 5.7 has pages of this size, unless somebody chose another: then it is not read.
 const PAGE: usize = 16_384;
 
@@ -166,14 +168,4 @@ impl<'a> Record<'a> {
 
 fn page_number(page: &[u8], at: usize) -> Option<u32> {
     u32::try_from(number(page, at, 4)?).ok()
-}
-
-/// A number of so many bytes.
-fn number(bytes: &[u8], at: usize, length: usize) -> Option<u64> {
-    let bytes = bytes.get(at..at.checked_add(length)?)?;
-    Some(
-        bytes
-            .iter()
-            .fold(0, |number, byte| number << 8 | u64::from(*byte)),
-    )
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{Obstacle, ObstacleKind};
+use crate::big_endian;
 use crate::server::Version;
 
 /// Words that 8.0 reserves and that mean nothing in 5.7, so that each is a name there (manual 8.0, "Keywords and
@@ -200,10 +201,7 @@ struct Block<'a> {
 impl<'a> Block<'a> {
     fn read(file: &'a [u8], at: usize) -> Option<Self> {
         let number = |offset: usize, length: usize| {
-            let bytes = file.get(at + offset..at + offset + length)?;
-            let number = bytes
-                .iter()
-                .fold(0_u64, |n, byte| n << 8 | u64::from(*byte));
+            let number = big_endian::number(file, at.checked_add(offset)?, length)?;
             usize::try_from(number).ok()
         };
         let kind = *file.get(at)?;
