@@ -34,6 +34,7 @@ mod traffic;
 mod up;
 
 use std::ffi::OsString;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -51,6 +52,7 @@ use crate::model::application::{Application, InstanceName, Selection};
 use crate::network::gateway;
 use crate::output::console;
 use crate::service::platform::Platform;
+use crate::state::store::{Store, StoreError};
 use crate::upload::project::Project;
 
 /// The executable: does what the arguments say.
@@ -233,7 +235,29 @@ impl Call {
         Ok(self.platform.store.load(&self.application_name()?)?)
     }
 
-    /// The right to change the application, which may have to be waited for.
+    /// The application `name` for changes, which may have to be waited for.
+    fn locked(&self, name: &str) -> Result<Locked<'_>, Error> {
+        let lock = self.lock(name)?;
+        self.load_locked(name, lock)
+    }
+
+    /// The same for what starts anything, which a copied state directory must not.
+    fn locked_to_start(&self, name: &str) -> Result<Locked<'_>, Error> {
+        let lock = self.lock_to_start(name)?;
+        self.load_locked(name, lock)
+    }
+
+    /// Only now: it may have been destroyed, or changed, while we waited.
+    fn load_locked(&self, name: &str, lock: Lock) -> Result<Locked<'_>, Error> {
+        let store = &self.platform.store;
+        Ok(Locked {
+            application: store.load(name)?,
+            store,
+            _lock: lock,
+        })
+    }
+
+    /// The right to change the application, or to create it.
     fn lock(&self, application: &str) -> Result<Lock, Error> {
         let busy = || {
             console::info(format!(
@@ -272,6 +296,34 @@ impl Call {
                 .map_err(|source| Error::Signals { source })?;
         }
         Ok(())
+    }
+}
+
+/// The record of an application that nobody else changes for as long as this value lives.
+struct Locked<'a> {
+    application: Application,
+    store: &'a Store,
+    _lock: Lock,
+}
+
+impl Locked<'_> {
+    /// Puts it on record as it is now.
+    fn save(&self) -> Result<(), StoreError> {
+        self.store.save(&self.application)
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = Application;
+
+    fn deref(&self) -> &Application {
+        &self.application
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Application {
+        &mut self.application
     }
 }
 

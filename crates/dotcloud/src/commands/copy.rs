@@ -15,10 +15,9 @@ pub(super) fn up(call: &Call) -> Result<(), Error> {
     let names = store.applications()?;
     // Before anything can be started here: whoever is killed meanwhile leaves a copy that starts nothing.
     for name in &names {
-        let _lock = call.lock(name)?;
-        let mut application = store.load(name)?;
+        let mut application = call.locked(name)?;
         forget_addresses(&mut application);
-        store.save(&application)?;
+        application.save()?;
     }
     store.detach()?;
     console::info(format!(
@@ -40,9 +39,7 @@ fn forget_addresses(application: &mut Application) {
 }
 
 fn deploy(call: &Call, name: &str) -> Result<(), Error> {
-    let store = &call.platform.store;
-    let _lock = call.lock_to_start(name)?;
-    let mut application = store.load(name)?;
+    let mut application = call.locked_to_start(name)?;
     let revision = revisions::newest_deployed(&application).map(str::to_owned);
     let Some(revision) = revision else {
         console::success(format!("{name}: nothing was pushed yet"));

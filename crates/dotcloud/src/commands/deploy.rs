@@ -29,11 +29,7 @@ pub(super) fn revisions(call: &Call, form: Form) -> Result<(), Error> {
 
 /// Deploys code that was pushed before.
 pub(super) fn deploy(call: &Call, arguments: &cli::Deploy) -> Result<(), Error> {
-    let store = &call.platform.store;
-    let name = call.application_name()?;
-    store.load(&name)?;
-    let _lock = call.lock_to_start(&name)?;
-    let mut application = store.load(&name)?;
+    let mut application = call.locked_to_start(&call.application()?.name)?;
     let revision = revisions::find(&application, &arguments.revision)?.to_owned();
     let options = Options {
         clean: arguments.clean,

@@ -30,8 +30,7 @@ pub(super) fn destroy(call: &Call, selection: Option<&Selection>) -> Result<(), 
     if !console::ask(&question, false, call.global.assume()) {
         return Err(Error::Declined);
     }
-    let _lock = call.lock(&name)?;
-    let mut application = platform.store.load(&name)?;
+    let mut application = call.locked(&name)?;
     console::info(format!("Destroying {what}"));
     let log = &mut DeploymentLog::to_stderr();
     match selection {

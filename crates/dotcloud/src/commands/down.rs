@@ -12,14 +12,11 @@ use crate::service::launch;
 
 /// Stops an application that may be in use.
 pub(super) fn down(call: &Call) -> Result<(), Error> {
-    let platform = &call.platform;
-    let name = call.application_name()?;
-    platform.store.load(&name)?;
-    let _lock = call.lock(&name)?;
-    let mut application = platform.store.load(&name)?;
+    let mut application = call.locked(&call.application()?.name)?;
+    let name = application.name.clone();
     // First: killed after this, it does not come back with the next reboot.
     application.down = true;
-    let recorded = platform.store.save(&application);
+    let recorded = application.save();
     let log = &mut DeploymentLog::to_stderr();
     if let Err(error) = &recorded {
         // A full disk, say, which may be what it is stopped for.
@@ -30,7 +27,7 @@ pub(super) fn down(call: &Call) -> Result<(), Error> {
     stop_application(call, &application, log)?;
     if recorded.is_err() {
         // There may be room by now.
-        platform.store.save(&application)?;
+        application.save()?;
     }
     console::success(format!(
         "Stopped. Its data is kept; 'dotcloud up -A {name}' or a push starts it again."

@@ -77,14 +77,10 @@ fn change(
     doing: &str,
     change: impl FnOnce(&mut Application) -> Result<(), VariableError>,
 ) -> Result<(), Error> {
-    let store = &call.platform.store;
-    let name = call.application_name()?;
-    store.load(&name)?;
-    let _lock = call.lock_to_start(&name)?;
-    let mut application = store.load(&name)?;
+    let mut application = call.locked_to_start(&call.application()?.name)?;
     change(&mut application)?;
-    console::info(format!("{doing} for application {name}"));
-    store.save(&application)?;
+    console::info(format!("{doing} for application {}", application.name));
+    application.save()?;
     deployment::run_newest(call, &mut application, "The variables are recorded");
     Ok(())
 }

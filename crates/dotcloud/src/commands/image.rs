@@ -12,8 +12,7 @@ use crate::output::console;
 pub(super) fn image(call: &Call, arguments: &cli::Image) -> Result<(), Error> {
     let name = call.application_name()?;
     // Nobody removes the snapshot meanwhile.
-    let _lock = call.lock(&name)?;
-    let application = call.platform.store.load(&name)?;
+    let application = call.locked(&name)?;
     let service = &arguments.service;
     let selection = Selection {
         service: service.clone(),

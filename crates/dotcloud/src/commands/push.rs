@@ -32,9 +32,7 @@ pub(super) fn push(call: &Call, arguments: &cli::Push) -> Result<(), Error> {
     let store = &call.platform.store;
     let services = Account::of_services(store.load(name)?.uid);
     store.prepare(&[services, Account::of_gateways()])?;
-    let _lock = call.lock_to_start(name)?;
-    // Again: it may have been destroyed, or pushed, while we waited.
-    let mut application = store.load(name)?;
+    let mut application = call.locked_to_start(name)?;
     if let Some(runtime) = arguments.runtime {
         application.runtime = runtime;
     }

@@ -19,10 +19,7 @@ pub(super) fn restart(call: &Call, selection: &Selection) -> Result<(), Error> {
         });
     }
     let platform = &call.platform;
-    let name = call.application_name()?;
-    platform.store.load(&name)?;
-    let _lock = call.lock_to_start(&name)?;
-    let mut application = platform.store.load(&name)?;
+    let mut application = call.locked_to_start(&call.application()?.name)?;
     let instance = one_instance(&application, selection)?;
     console::info(format!("Restarting {instance}"));
     handover::settle(platform, &mut application, &mut DeploymentLog::to_stderr())?;
@@ -34,11 +31,11 @@ pub(super) fn restart(call: &Call, selection: &Selection) -> Result<(), Error> {
         })?;
     let paths = platform
         .store
-        .container(&name, &instance, container.generation);
+        .container(&application.name, &instance, container.generation);
     // First what may fail: an error is to mean that nothing was restarted.
     if application.down {
         application.down = false;
-        platform.store.save(&application)?;
+        application.save()?;
     }
     wiring::ensure(platform, &application)?;
     // Who connects now waits until it is back.

@@ -33,8 +33,7 @@ pub(super) fn restore(call: &Call, arguments: &Restore) -> Result<(), Error> {
     if let Wanted::Moment { .. } = wanted {
         ship_first(call, &source, &instance, &records);
     }
-    let _lock = call.lock_to_start(target)?;
-    let mut application = platform.store.load(target)?;
+    let mut application = call.locked_to_start(target)?;
     let log = &mut DeploymentLog::to_stderr();
     handover::settle(platform, &mut application, log)?;
     let changes = records.of(Kind::Changes).of_instance(&instance)?;

@@ -12,11 +12,7 @@ use crate::runtime::{Limited, RuntimeError};
 
 /// Records what is wanted; if instances are, deploys.
 pub(super) fn scale(call: &Call, scalings: &[Scaling]) -> Result<(), Error> {
-    let store = &call.platform.store;
-    let name = call.application_name()?;
-    store.load(&name)?;
-    let _lock = call.lock_to_start(&name)?;
-    let mut application = store.load(&name)?;
+    let mut application = call.locked_to_start(&call.application()?.name)?;
     for scaling in scalings {
         let selection = Selection {
             service: scaling.service.clone(),
@@ -38,13 +34,13 @@ pub(super) fn scale(call: &Call, scalings: &[Scaling]) -> Result<(), Error> {
     if !agree(call, &before, &application) {
         return Err(Error::NotScaled);
     }
-    console::info(format!("Scaling the application \"{name}\""));
+    console::info(format!("Scaling the application \"{}\"", application.name));
     for Scaling { service, change } in scalings {
         let what = change.name();
         console::info(format!("Changing {what} of {service} to {change}"));
     }
     let limited = limit(call, &before, &application)?;
-    store.save(&application)?;
+    application.save()?;
     if limited.contains(&Limited::Recorded) {
         console::warning(
             "nothing enforces a limit here: the memory is recorded and shown, and a service can \

@@ -70,10 +70,9 @@ pub(super) fn each(
 /// Unless it was stopped on purpose, and is not `wanted` by name.
 fn bring_back(call: &Call, name: &str, wanted: bool, no_wait: bool) -> Result<(), Error> {
     let platform = &call.platform;
-    let _lock = call.lock_to_start(name)?;
-    let mut application = match platform.store.load(name) {
+    let mut application = match call.locked_to_start(name) {
         // Destroyed while we were busy with others.
-        Err(StoreError::Unknown { .. }) if !wanted => return Ok(()),
+        Err(Error::Store(StoreError::Unknown { .. })) if !wanted => return Ok(()),
         loaded => loaded?,
     };
     if application.down && !wanted {
@@ -83,7 +82,7 @@ fn bring_back(call: &Call, name: &str, wanted: bool, no_wait: bool) -> Result<()
     handover::settle(platform, &mut application, &mut DeploymentLog::to_stderr())?;
     if application.down {
         application.down = false;
-        platform.store.save(&application)?;
+        application.save()?;
     }
     let instances: Vec<InstanceName> = application
         .instances()
