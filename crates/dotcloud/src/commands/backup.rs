@@ -193,19 +193,50 @@ impl Work<'_> {
     }
 
     fn copy_changes(&self, instance: &InstanceName) -> Result<Option<Record>, Error> {
-        let log = &mut DeploymentLog::to_stderr();
         let platform = &self.call.platform;
         backup::open(self.destination, self.records)?;
-        let taken = {
-            let _lock = self.call.lock(self.name)?;
-            let mut application = platform.store.load(self.name)?;
-            handover::settle(platform, &mut application, log)?;
-            backup::changes(platform, &application, instance, self.records, log)?
-        };
+        let taken = self.under_lock(|application, log| {
+            backup::changes(platform, application, instance, self.records, log)
+        })?;
         let Some(taken) = taken else { return Ok(None) };
         let destination = self.destination.clone();
         let record = backup::send(platform, self.name, &taken, destination, self.records)?;
         Ok(Some(record))
+    }
+
+    fn copy_and_send(&self, instance: &InstanceName) -> Result<(), Error> {
+        let platform = &self.call.platform;
+        backup::open(self.destination, self.records)?;
+        console::info(format!("Copying what {instance} keeps"));
+        let taken = self.under_lock(|application, log| {
+            backup::take(platform, application, instance, self.records, log)
+        })?;
+        console::info(format!(
+            "Sending it to {}, and reading it back",
+            self.destination
+        ));
+        let destination = self.destination.clone();
+        let record = backup::send(platform, self.name, &taken, destination, self.records)?;
+        console::success(format!(
+            "Backup {} of {instance}: {} bytes by {}, on {}",
+            record.id,
+            record.manifest.bytes(),
+            record.manifest.method,
+            record.destination
+        ));
+        Ok(())
+    }
+
+    /// Does `work` while nobody else changes the application, and after what a command that was killed
+    /// has left is in order.
+    fn under_lock<T>(
+        &self,
+        work: impl FnOnce(&Application, &mut DeploymentLog) -> Result<T, BackupError>,
+    ) -> Result<T, Error> {
+        let log = &mut DeploymentLog::to_stderr();
+        let mut application = self.call.locked(self.name)?;
+        handover::settle(&self.call.platform, &mut application, log)?;
+        Ok(work(&application, log)?)
     }
 }
 
@@ -227,35 +258,6 @@ pub(super) fn note(
     }
 }
 
-impl Work<'_> {
-    fn copy_and_send(&self, instance: &InstanceName) -> Result<(), Error> {
-        let platform = &self.call.platform;
-        let log = &mut DeploymentLog::to_stderr();
-        backup::open(self.destination, self.records)?;
-        console::info(format!("Copying what {instance} keeps"));
-        let taken = {
-            let _lock = self.call.lock(self.name)?;
-            let mut application = platform.store.load(self.name)?;
-            handover::settle(platform, &mut application, log)?;
-            backup::take(platform, &application, instance, self.records, log)?
-        };
-        console::info(format!(
-            "Sending it to {}, and reading it back",
-            self.destination
-        ));
-        let destination = self.destination.clone();
-        let record = backup::send(platform, self.name, &taken, destination, self.records)?;
-        console::success(format!(
-            "Backup {} of {instance}: {} bytes by {}, on {}",
-            record.id,
-            record.manifest.bytes(),
-            record.manifest.method,
-            record.destination
-        ));
-        Ok(())
-    }
-}
-
 /// Tries a backup out.
 pub(super) fn verify(
     call: &Call,
@@ -269,8 +271,7 @@ pub(super) fn verify(
     console::info(format!("Trying out backup {} of {instance}", record.id));
     let platform = &call.platform;
     // What it is tried out with must not be built anew meanwhile.
-    let _lock = call.lock(&application.name)?;
-    let application = platform.store.load(&application.name)?;
+    let application = call.locked(&application.name)?;
     backup::verify(platform, &application, &instance, &mut record, records)?;
     let rows: u64 = record
         .verified
