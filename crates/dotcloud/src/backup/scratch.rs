@@ -96,12 +96,7 @@ fn make(
         let archive = platform.store.snapshots(&application.name).join(name);
         snapshot::unpack(&archive, &scratch.home(), &account, &platform.stop)?;
     }
-    if let Some(current) = application
-        .instance(instance)
-        .and_then(|found| found.current.as_ref())
-    {
-        let store = &platform.store;
-        let serving = store.container(&application.name, instance, current.generation);
+    if let Some((serving, _)) = platform.store.current(application, instance) {
         scratch.save_variables(&serving.load_variables()?)?;
     }
     let memory = service.and_then(|service| service.memory);

@@ -63,14 +63,10 @@ impl<'a> Place<'a> {
         instance: &'a InstanceName,
     ) -> Result<Self, BackupError> {
         let line = line_of(platform, application, instance)?;
-        let container = application
-            .instance(instance)
-            .and_then(|found| found.current.as_ref())
-            .ok_or_else(|| BackupError::NoProgram {
-                service: instance.service.clone(),
-            })?;
-        let store = &platform.store;
-        let paths = store.container(&application.name, instance, container.generation);
+        let current = platform.store.current(application, instance);
+        let (paths, _) = current.ok_or_else(|| BackupError::NoProgram {
+            service: instance.service.clone(),
+        })?;
         let root = Directory::open(paths.root()).map_err(files::failed("read", paths.root()))?;
         Ok(Self {
             platform,

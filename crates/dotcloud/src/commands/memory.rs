@@ -45,12 +45,9 @@ pub(super) fn of_instance(
     application: &Application,
     name: &InstanceName,
 ) -> Result<Option<Usage>, RuntimeError> {
-    let instance = application.instance(name);
-    let Some(container) = instance.and_then(|instance| instance.current.as_ref()) else {
+    let Some((paths, _)) = call.platform.store.current(application, name) else {
         return Ok(None);
     };
-    let store = &call.platform.store;
-    let paths = store.container(&application.name, name, container.generation);
     let runtime = call.platform.runtime_of(&paths)?;
     runtime::measure(&*runtime, &paths)
 }

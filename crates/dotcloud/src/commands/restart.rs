@@ -23,15 +23,10 @@ pub(super) fn restart(call: &Call, selection: &Selection) -> Result<(), Error> {
     let instance = one_instance(&application, selection)?;
     console::info(format!("Restarting {instance}"));
     handover::settle(platform, &mut application, &mut DeploymentLog::to_stderr())?;
-    let container = application
-        .instance(&instance)
-        .and_then(|instance| instance.current.as_ref())
-        .ok_or_else(|| Error::NotDeployed {
-            instance: instance.clone(),
-        })?;
-    let paths = platform
-        .store
-        .container(&application.name, &instance, container.generation);
+    let current = platform.store.current(&application, &instance);
+    let (paths, _) = current.ok_or_else(|| Error::NotDeployed {
+        instance: instance.clone(),
+    })?;
     // First what may fail: an error is to mean that nothing was restarted.
     if application.down {
         application.down = false;

@@ -29,14 +29,10 @@ pub(super) fn run(
     call.settle_place()?;
     let application = call.application()?;
     let name = one_instance(&application, &arguments.instance)?;
-    let container = application
-        .instance(&name)
-        .and_then(|instance| instance.current.as_ref())
-        .ok_or_else(|| Error::NotDeployed {
-            instance: name.clone(),
-        })?;
-    let store = &call.platform.store;
-    let paths = store.container(&application.name, &name, container.generation);
+    let current = call.platform.store.current(&application, &name);
+    let (paths, _) = current.ok_or_else(|| Error::NotDeployed {
+        instance: name.clone(),
+    })?;
     let mut variables = paths.load_variables()?;
     if let Some(terminal) = environment.get("TERM").and_then(OsStr::to_str) {
         variables.insert("TERM".to_owned(), terminal.to_owned());

@@ -155,12 +155,8 @@ fn agree(call: &Call, before: &Application, after: &Application) -> bool {
 }
 
 fn has_data(call: &Call, application: &Application, name: &InstanceName) -> bool {
-    let current = application
-        .instance(name)
-        .and_then(|instance| instance.current.as_ref());
-    current.is_some_and(|container| {
-        let store = &call.platform.store;
-        let paths = store.container(&application.name, name, container.generation);
+    let current = call.platform.store.current(application, name);
+    current.is_some_and(|(paths, _)| {
         // If it cannot be told, the warning is better than none.
         fs::symlink_metadata(paths.data()).map_or_else(
             |error| error.kind() != std::io::ErrorKind::NotFound,

@@ -9,14 +9,13 @@ use crate::cli;
 use crate::deploy::side_by_side::side_by_side;
 use crate::error::Error;
 use crate::handover;
-use crate::model::application::{Application, Container, InstanceName};
+use crate::model::application::{Application, InstanceName};
 use crate::network::wiring;
 use crate::output::console;
 use crate::output::deployment_log::DeploymentLog;
 use crate::service::launch::{self, LaunchError};
 use crate::service::platform::Platform;
 use crate::service::revive;
-use crate::state::container::Paths;
 use crate::state::store::StoreError;
 
 /// Whichever `up` is meant.
@@ -161,7 +160,7 @@ fn report(failed: Vec<(InstanceName, LaunchError)>) -> Result<(), Error> {
 /// Whether it had to be started.
 fn start(call: &Call, application: &Application, name: &InstanceName) -> Result<bool, LaunchError> {
     let platform = &call.platform;
-    let Some((paths, _)) = current(platform, application, name) else {
+    let Some((paths, _)) = platform.store.current(application, name) else {
         return Ok(false);
     };
     let supervisord = platform.supervisord()?;
@@ -174,19 +173,8 @@ fn wait(
     application: &Application,
     name: &InstanceName,
 ) -> Result<(), LaunchError> {
-    match current(platform, application, name) {
+    match platform.store.current(application, name) {
         Some((paths, container)) => launch::wait_until_serving(platform, &paths, container),
         None => Ok(()),
     }
-}
-
-fn current<'a>(
-    platform: &Platform,
-    application: &'a Application,
-    name: &InstanceName,
-) -> Option<(Paths, &'a Container)> {
-    let container = application.instance(name)?.current.as_ref()?;
-    let store = &platform.store;
-    let paths = store.container(&application.name, name, container.generation);
-    Some((paths, container))
 }

@@ -15,7 +15,7 @@ use thiserror::Error;
 use crate::host::account::Account;
 use crate::host::files::{self, FileError};
 use crate::host::lock::{Lock, LockError};
-use crate::model::application::{Application, FORMAT, InstanceName};
+use crate::model::application::{Application, Container, FORMAT, InstanceName};
 use crate::state::container::{PUBLIC, Paths};
 
 /// Root's state directory.
@@ -171,6 +171,17 @@ impl Store {
             self.instance(application, name)
                 .join(generation.to_string()),
         )
+    }
+
+    /// The container that owns the data of `name`, and where it is; none before the first deployment.
+    pub(crate) fn current<'r>(
+        &self,
+        application: &'r Application,
+        name: &InstanceName,
+    ) -> Option<(Paths, &'r Container)> {
+        let container = application.instance(name)?.current.as_ref()?;
+        let paths = self.container(&application.name, name, container.generation);
+        Some((paths, container))
     }
 
     /// Makes the state directory and checks that `accounts` can live in it.
