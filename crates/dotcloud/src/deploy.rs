@@ -31,7 +31,7 @@ use crate::model::application::{Application, InstanceName};
 use crate::model::variable_size::SizeError;
 use crate::network::ports::PortError;
 use crate::network::wiring::{self, WiringError};
-use crate::output::deployment_log::{DeploymentLog, Details};
+use crate::output::narrator::{Details, Narrator};
 use crate::runtime::{Runtime, RuntimeError};
 use crate::service::environment::EnvironmentFilesError;
 use crate::service::hook_run::HookError;
@@ -99,7 +99,7 @@ pub(crate) struct Deployment<'a> {
     /// Its record. The caller holds its lock.
     pub(crate) application: &'a mut Application,
     pub(crate) request: Request<'a>,
-    pub(crate) log: &'a mut DeploymentLog,
+    pub(crate) log: &'a mut Narrator,
 }
 
 impl Deployment<'_> {
@@ -214,7 +214,7 @@ fn first_of_services(names: &[InstanceName]) -> (Vec<InstanceName>, Vec<Instance
 }
 
 /// The first of `failures`, if there are any; the others are told now.
-fn first_of(failures: Vec<DeployError>, log: &mut DeploymentLog) -> Result<(), DeployError> {
+fn first_of(failures: Vec<DeployError>, log: &mut Narrator) -> Result<(), DeployError> {
     let mut failures = failures.into_iter();
     let first = failures.next();
     for error in failures {

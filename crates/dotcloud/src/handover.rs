@@ -16,7 +16,7 @@ use crate::handover::slot::Slot;
 use crate::host::files::{self, FileError};
 use crate::model::application::{Application, Container, InstanceName, Successor};
 use crate::network::wiring::WiringError;
-use crate::output::deployment_log::DeploymentLog;
+use crate::output::narrator::Narrator;
 use crate::runtime::RuntimeError;
 use crate::service::launch::LaunchError;
 use crate::service::platform::Platform;
@@ -30,7 +30,7 @@ use crate::state::store::StoreError;
 pub(crate) fn settle(
     platform: &Platform,
     application: &mut Application,
-    log: &mut DeploymentLog,
+    log: &mut Narrator,
 ) -> Result<(), HandoverError> {
     let names: Vec<InstanceName> = application.instances().map(|(name, _)| name).collect();
     let ledger = &Ledger::new(application);
@@ -249,7 +249,7 @@ mod tests {
             platform: &Platform::new(&environment).unwrap(),
             ledger: &Ledger::new(&mut application),
             name: &InstanceName::new("db", 0),
-            log: DeploymentLog::begin(&log).unwrap(),
+            log: Narrator::begin(&log).unwrap(),
         };
         slot.move_data(old, new).unwrap();
         fs::read_to_string(log).unwrap()

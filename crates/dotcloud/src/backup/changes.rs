@@ -6,7 +6,7 @@ use super::BackupError;
 use super::record::Records;
 use super::take::{Place, Taken};
 use crate::model::application::{Application, InstanceName};
-use crate::output::deployment_log::DeploymentLog;
+use crate::output::narrator::Narrator;
 use crate::service::platform::Platform;
 
 /// The manifest of the copy before.
@@ -19,7 +19,7 @@ pub(crate) fn changes(
     application: &Application,
     instance: &InstanceName,
     records: &Records,
-    log: &mut DeploymentLog,
+    log: &mut Narrator,
 ) -> Result<Option<Taken>, BackupError> {
     let place = Place::of(platform, application, instance)?;
     place.clear()?;

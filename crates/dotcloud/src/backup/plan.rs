@@ -9,7 +9,7 @@ use super::moment::Moment;
 use super::record::Record;
 use super::take::Place;
 use crate::model::application::{Application, InstanceName};
-use crate::output::deployment_log::DeploymentLog;
+use crate::output::narrator::Narrator;
 use crate::service::platform::Platform;
 
 const REQUEST: &str = "request.json";
@@ -42,7 +42,7 @@ pub(crate) fn plan(
     application: &Application,
     instance: &InstanceName,
     question: &Question<'_>,
-    log: &mut DeploymentLog,
+    log: &mut Narrator,
 ) -> Result<(Record, Vec<Record>), BackupError> {
     let wrong = |source| BackupError::Manifest { source };
     let texts = |records: &[Record]| {

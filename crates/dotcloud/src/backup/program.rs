@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{BackupError, LIMIT};
 use crate::build_file::BuildFile;
 use crate::model::application::{Application, InstanceName};
-use crate::output::deployment_log::DeploymentLog;
+use crate::output::narrator::Narrator;
 use crate::runtime::Runtime;
 use crate::service::hook_run;
 use crate::service::platform::Platform;
@@ -69,7 +69,7 @@ impl Program<'_> {
         what: &'static str,
         words: &[&str],
         work: &Path,
-        log: &mut DeploymentLog,
+        log: &mut Narrator,
     ) -> Result<(), BackupError> {
         let mut arguments: Vec<OsString> = vec![format!("{} \"$@\"", self.line).into()];
         arguments.push("backup".into());

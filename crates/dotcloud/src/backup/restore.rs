@@ -15,7 +15,7 @@ use crate::host::beneath::Directory;
 use crate::host::files;
 use crate::model::application::{Application, Container, InstanceName};
 use crate::network::wiring;
-use crate::output::deployment_log::DeploymentLog;
+use crate::output::narrator::Narrator;
 use crate::service::launch;
 use crate::service::platform::Platform;
 use crate::service::revive;
@@ -63,7 +63,7 @@ pub(crate) fn restore(
     let paths = platform
         .store
         .container(&application.name, instance, container.generation);
-    let log = &mut DeploymentLog::to_stderr();
+    let log = &mut Narrator::to_stderr();
     let fetched = paths.root().join(FETCHED);
     bring(platform, source, &paths).inspect_err(|_| {
         // It may be what filled the disk.
@@ -146,7 +146,7 @@ struct Swap<'a> {
 }
 
 impl Swap<'_> {
-    fn stop_and_place(&self, aside: &Aside, log: &mut DeploymentLog) -> Result<(), BackupError> {
+    fn stop_and_place(&self, aside: &Aside, log: &mut Narrator) -> Result<(), BackupError> {
         let whom = self.instance.to_string();
         launch::stop(self.platform, self.paths, &whom, log)?;
         aside.move_data()?;
@@ -199,7 +199,7 @@ impl Swap<'_> {
         Ok(())
     }
 
-    fn run(&self, log: &mut DeploymentLog) -> Result<(), BackupError> {
+    fn run(&self, log: &mut Narrator) -> Result<(), BackupError> {
         let supervisord = self.platform.supervisord()?;
         let whom = self.instance.to_string();
         Ok(revive::revive(
@@ -211,7 +211,7 @@ impl Swap<'_> {
         )?)
     }
 
-    fn start(&self, log: &mut DeploymentLog) -> Result<(), BackupError> {
+    fn start(&self, log: &mut Narrator) -> Result<(), BackupError> {
         self.run(log)?;
         launch::wait_until_serving(self.platform, self.paths, self.container).map_err(|source| {
             BackupError::NotServing {

@@ -14,7 +14,7 @@ use crate::host::account::Account;
 use crate::host::beneath::Directory;
 use crate::host::files;
 use crate::model::application::{Application, InstanceName};
-use crate::output::deployment_log::{DeploymentLog, Details};
+use crate::output::narrator::{Details, Narrator};
 use crate::runtime::Runtime;
 use crate::service::platform::Platform;
 use crate::state::container::Paths;
@@ -54,7 +54,7 @@ pub(crate) fn trial(
     record: &Record,
     records: &Records,
 ) -> Result<Trial, BackupError> {
-    let log = &mut DeploymentLog::to_stderr();
+    let log = &mut Narrator::to_stderr();
     log.set_details(Details::LeftOut);
     let line = line_of(platform, application, instance)?;
     let scratch = platform.store.scratch(&application.name);

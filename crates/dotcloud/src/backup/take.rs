@@ -11,7 +11,7 @@ use super::{BackupError, WORK};
 use crate::host::beneath::{self, Directory};
 use crate::host::files;
 use crate::model::application::{Application, InstanceName};
-use crate::output::deployment_log::DeploymentLog;
+use crate::output::narrator::Narrator;
 use crate::service::platform::Platform;
 use crate::state::container::Paths;
 
@@ -35,7 +35,7 @@ pub(crate) fn take(
     application: &Application,
     instance: &InstanceName,
     records: &Records,
-    log: &mut DeploymentLog,
+    log: &mut Narrator,
 ) -> Result<Taken, BackupError> {
     let place = Place::of(platform, application, instance)?;
     // Of one that was killed.
@@ -119,7 +119,7 @@ impl<'a> Place<'a> {
     pub(super) fn have(
         &self,
         (what, words): (&'static str, &[&str]),
-        log: &mut DeploymentLog,
+        log: &mut Narrator,
     ) -> Result<(), BackupError> {
         let runtime = self.platform.runtime_of(&self.paths)?;
         let program = Program {

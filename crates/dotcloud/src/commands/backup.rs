@@ -8,7 +8,7 @@ use crate::handover;
 use crate::host::lock::Lock;
 use crate::model::application::{Application, InstanceName, Selection};
 use crate::output::console;
-use crate::output::deployment_log::DeploymentLog;
+use crate::output::narrator::Narrator;
 
 /// How much less of the processor a backup asks for than what it copies from.
 const NICE: i32 = 10;
@@ -231,9 +231,9 @@ impl Work<'_> {
     /// has left is in order.
     fn under_lock<T>(
         &self,
-        work: impl FnOnce(&Application, &mut DeploymentLog) -> Result<T, BackupError>,
+        work: impl FnOnce(&Application, &mut Narrator) -> Result<T, BackupError>,
     ) -> Result<T, Error> {
-        let log = &mut DeploymentLog::to_stderr();
+        let log = &mut Narrator::to_stderr();
         let mut application = self.call.locked(self.name)?;
         handover::settle(&self.call.platform, &mut application, log)?;
         Ok(work(&application, log)?)

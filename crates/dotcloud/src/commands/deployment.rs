@@ -11,7 +11,7 @@ use crate::host::files;
 use crate::model::application::{Application, Outcome};
 use crate::model::page;
 use crate::output::console;
-use crate::output::deployment_log::DeploymentLog;
+use crate::output::narrator::Narrator;
 use crate::runtime::Chosen;
 use crate::state::revisions;
 
@@ -120,7 +120,7 @@ fn begin_log(
     call: &Call,
     application: &mut Application,
     revision: &str,
-) -> Result<DeploymentLog, Error> {
+) -> Result<Narrator, Error> {
     let store = &call.platform.store;
     let directory = store.deployments(&application.name);
     // Hooks print what they like, secrets too.
@@ -143,7 +143,7 @@ fn begin_log(
     }
     store.save(application)?;
     let path = store.deployment_log(&application.name, id);
-    Ok(DeploymentLog::begin(&path)?)
+    Ok(Narrator::begin(&path)?)
 }
 
 fn announce(application: &Application) {

@@ -15,8 +15,8 @@ use crate::error::Error;
 use crate::host::files;
 use crate::model::application::{Application, Deployment, Outcome, Selection};
 use crate::output::console;
-use crate::output::deployment_log::LEFT_OUT;
 use crate::output::lines::Splitter;
+use crate::output::narrator::LEFT_OUT;
 
 const TICK: Duration = Duration::from_millis(200);
 

@@ -7,7 +7,7 @@ use crate::host::files;
 use crate::model::application::{Application, InstanceName, Selection};
 use crate::network::wiring;
 use crate::output::console;
-use crate::output::deployment_log::DeploymentLog;
+use crate::output::narrator::Narrator;
 
 /// Asks, stops everything, removes it.
 pub(super) fn destroy(call: &Call, selection: Option<&Selection>) -> Result<(), Error> {
@@ -32,7 +32,7 @@ pub(super) fn destroy(call: &Call, selection: Option<&Selection>) -> Result<(), 
     }
     let mut application = call.locked(&name)?;
     console::info(format!("Destroying {what}"));
-    let log = &mut DeploymentLog::to_stderr();
+    let log = &mut Narrator::to_stderr();
     match selection {
         Some(selection) => destroy_service(call, &mut application, &selection.service, log)?,
         None => destroy_application(call, &application, log)?,
@@ -45,7 +45,7 @@ fn destroy_service(
     call: &Call,
     application: &mut Application,
     service: &str,
-    log: &mut DeploymentLog,
+    log: &mut Narrator,
 ) -> Result<(), Error> {
     let platform = &call.platform;
     stop_service(call, application, service, log)?;
@@ -66,7 +66,7 @@ fn destroy_service(
 pub(super) fn destroy_application(
     call: &Call,
     application: &Application,
-    log: &mut DeploymentLog,
+    log: &mut Narrator,
 ) -> Result<(), Error> {
     let platform = &call.platform;
     stop_application(call, application, log)?;

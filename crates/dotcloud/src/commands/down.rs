@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::model::application::Application;
 use crate::network::wiring;
 use crate::output::console;
-use crate::output::deployment_log::DeploymentLog;
+use crate::output::narrator::Narrator;
 use crate::service::launch;
 
 /// Stops an application that may be in use.
@@ -17,7 +17,7 @@ pub(super) fn down(call: &Call) -> Result<(), Error> {
     // First: killed after this, it does not come back with the next reboot.
     application.down = true;
     let recorded = application.save();
-    let log = &mut DeploymentLog::to_stderr();
+    let log = &mut Narrator::to_stderr();
     if let Err(error) = &recorded {
         // A full disk, say, which may be what it is stopped for.
         let text = format!("{error}; it is stopped all the same");
@@ -39,7 +39,7 @@ pub(super) fn down(call: &Call) -> Result<(), Error> {
 pub(super) fn stop_application(
     call: &Call,
     application: &Application,
-    log: &mut DeploymentLog,
+    log: &mut Narrator,
 ) -> Result<(), Error> {
     if let Err(error) = wiring::close(&call.platform, application) {
         // The gateways end below; without a word from us they make who connects until then wait.
@@ -59,7 +59,7 @@ pub(super) fn stop_service(
     call: &Call,
     application: &Application,
     service: &str,
-    log: &mut DeploymentLog,
+    log: &mut Narrator,
 ) -> Result<(), Error> {
     let store = &call.platform.store;
     let mut containers = Vec::new();

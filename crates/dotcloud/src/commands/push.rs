@@ -15,7 +15,7 @@ use crate::host::account::Account;
 use crate::host::files;
 use crate::model::application::{Application, check_application_name};
 use crate::output::console;
-use crate::output::deployment_log::Details;
+use crate::output::narrator::Details;
 use crate::state::revisions;
 use crate::upload::project::{Project, ProjectError};
 use crate::upload::{self, Vcs, Wanted};

@@ -16,7 +16,7 @@ use crate::host::files;
 use crate::model::application::{Application, InstanceName};
 use crate::model::runtime_choice::RuntimeChoice;
 use crate::output::console;
-use crate::output::deployment_log::DeploymentLog;
+use crate::output::narrator::Narrator;
 use crate::state::store::StoreError;
 use crate::state::{revisions, uids};
 
@@ -135,7 +135,7 @@ fn try_out(
     // What it was started on is of no interest, and needs the memory.
     application.down = true;
     platform.store.save(application)?;
-    stop_application(call, application, &mut DeploymentLog::to_stderr())?;
+    stop_application(call, application, &mut Narrator::to_stderr())?;
     for (name, service) in &mut application.services {
         service.memory = original
             .services
@@ -195,7 +195,7 @@ fn discard(call: &Call, name: &str) -> Result<(), Error> {
     match store.load(name) {
         Err(StoreError::Unknown { .. }) => Ok(()),
         Ok(application) if application.flavor == FLAVOR => {
-            destroy_application(call, &application, &mut DeploymentLog::to_stderr())
+            destroy_application(call, &application, &mut Narrator::to_stderr())
         }
         Ok(_) => Err(Error::Exists {
             name: name.to_owned(),

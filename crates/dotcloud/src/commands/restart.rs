@@ -6,7 +6,7 @@ use crate::handover;
 use crate::model::application::{InstanceName, Selection};
 use crate::network::wiring;
 use crate::output::console;
-use crate::output::deployment_log::DeploymentLog;
+use crate::output::narrator::Narrator;
 use crate::service::revive;
 use crate::service::supervisor::SupervisorError;
 use crate::state::container::Paths;
@@ -22,7 +22,7 @@ pub(super) fn restart(call: &Call, selection: &Selection) -> Result<(), Error> {
     let mut application = call.locked_to_start(&call.application()?.name)?;
     let instance = one_instance(&application, selection)?;
     console::info(format!("Restarting {instance}"));
-    handover::settle(platform, &mut application, &mut DeploymentLog::to_stderr())?;
+    handover::settle(platform, &mut application, &mut Narrator::to_stderr())?;
     let current = platform.store.current(&application, &instance);
     let (paths, _) = current.ok_or_else(|| Error::NotDeployed {
         instance: instance.clone(),
@@ -48,7 +48,7 @@ pub(super) fn restart(call: &Call, selection: &Selection) -> Result<(), Error> {
 /// Whoever does not do what is asked, or is nobody to be asked, is replaced.
 fn restart_programs(call: &Call, paths: &Paths, instance: &InstanceName) -> Result<(), Error> {
     let platform = &call.platform;
-    let log = &mut DeploymentLog::to_stderr();
+    let log = &mut Narrator::to_stderr();
     revive::stop_elsewhere(platform, paths, &instance.to_string(), log)?;
     match platform.supervisor_of(paths)?.restart() {
         Ok(()) => Ok(()),

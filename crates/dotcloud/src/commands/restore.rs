@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::handover;
 use crate::model::application::{Application, InstanceName};
 use crate::output::console;
-use crate::output::deployment_log::DeploymentLog;
+use crate::output::narrator::Narrator;
 
 /// Asks, fetches, exchanges.
 pub(super) fn restore(call: &Call, arguments: &Restore) -> Result<(), Error> {
@@ -34,7 +34,7 @@ pub(super) fn restore(call: &Call, arguments: &Restore) -> Result<(), Error> {
         ship_first(call, &source, &instance, &records);
     }
     let mut application = call.locked_to_start(target)?;
-    let log = &mut DeploymentLog::to_stderr();
+    let log = &mut Narrator::to_stderr();
     handover::settle(platform, &mut application, log)?;
     let changes = records.of(Kind::Changes).of_instance(&instance)?;
     let (record, replayed) = wanted.plan(call, &application, &instance, &changes)?;
@@ -146,7 +146,7 @@ impl Wanted {
                     copies,
                     changes,
                 };
-                let log = &mut DeploymentLog::to_stderr();
+                let log = &mut Narrator::to_stderr();
                 backup::plan(&call.platform, application, instance, &question, log)
             }
         }

@@ -12,7 +12,7 @@ use crate::handover;
 use crate::model::application::{Application, InstanceName};
 use crate::network::wiring;
 use crate::output::console;
-use crate::output::deployment_log::DeploymentLog;
+use crate::output::narrator::Narrator;
 use crate::service::launch::{self, LaunchError};
 use crate::service::platform::Platform;
 use crate::service::revive;
@@ -78,7 +78,7 @@ fn bring_back(call: &Call, name: &str, wanted: bool, no_wait: bool) -> Result<()
         return Ok(());
     }
     console::info(format!("Starting the application \"{name}\""));
-    handover::settle(platform, &mut application, &mut DeploymentLog::to_stderr())?;
+    handover::settle(platform, &mut application, &mut Narrator::to_stderr())?;
     if application.down {
         application.down = false;
         application.save()?;
@@ -164,7 +164,7 @@ fn start(call: &Call, application: &Application, name: &InstanceName) -> Result<
         return Ok(false);
     };
     let supervisord = platform.supervisord()?;
-    let (whom, log) = (name.to_string(), &mut DeploymentLog::to_stderr());
+    let (whom, log) = (name.to_string(), &mut Narrator::to_stderr());
     revive::ensure_running(platform, &supervisord, &paths, &whom, log)
 }
 

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::build_file::Service;
 use crate::host::files::{self, FileError, Target};
-use crate::output::deployment_log::DeploymentLog;
+use crate::output::narrator::Narrator;
 use crate::runtime::{Runtime, RuntimeError};
 use crate::service::hook_run::{self, HookError, Until};
 use crate::service::launch;
@@ -35,7 +35,7 @@ pub(crate) struct Order<'a> {
 }
 
 /// Builds a service.
-pub(crate) fn build(order: &Order<'_>, log: &mut DeploymentLog) -> Result<Taken, BuildError> {
+pub(crate) fn build(order: &Order<'_>, log: &mut Narrator) -> Result<Taken, BuildError> {
     let store = &order.platform.store;
     let container = store.build(order.application, &order.service.name);
     discard(order.platform, &container)?;
@@ -44,11 +44,7 @@ pub(crate) fn build(order: &Order<'_>, log: &mut DeploymentLog) -> Result<Taken,
     result
 }
 
-fn build_in(
-    container: &Paths,
-    order: &Order<'_>,
-    log: &mut DeploymentLog,
-) -> Result<Taken, BuildError> {
+fn build_in(container: &Paths, order: &Order<'_>, log: &mut Narrator) -> Result<Taken, BuildError> {
     let &Order {
         platform,
         application,
@@ -163,7 +159,7 @@ impl Hooks<'_> {
         hook: &'static str,
         directory: &Path,
         words: Vec<std::ffi::OsString>,
-        log: &mut DeploymentLog,
+        log: &mut Narrator,
     ) -> Result<(), BuildError> {
         let name = &self.service.name;
         log.of(name, format!("Running {hook}"));

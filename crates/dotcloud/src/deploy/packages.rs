@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 
 use crate::build_file::BuildFile;
 use crate::host::system_packages::{self, PackageError, Waiting};
-use crate::output::deployment_log::DeploymentLog;
+use crate::output::narrator::Narrator;
 use crate::service::platform::Platform;
 
 /// Sees to it that they are installed.
 pub(super) fn provide(
     platform: &Platform,
     build_file: &BuildFile,
-    log: &mut DeploymentLog,
+    log: &mut Narrator,
 ) -> Result<(), PackageError> {
     let services = build_file.services.values();
     let packages: BTreeSet<&str> = services

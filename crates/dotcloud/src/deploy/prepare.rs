@@ -15,7 +15,7 @@ use crate::model::application::{Application, Container, Instance, InstanceName, 
 use crate::model::port::Port;
 use crate::model::port::PortKind;
 use crate::network::ports::Ports;
-use crate::output::deployment_log::DeploymentLog;
+use crate::output::narrator::Narrator;
 use crate::service::environment::{self, Identity};
 use crate::service::hook_run;
 use crate::service::launch;
@@ -60,11 +60,7 @@ impl Deployment<'_> {
 
 /// The build file has the initial count only: a service that was scaled, or deployed, keeps what it
 /// has.
-fn count_instances(
-    application: &mut Application,
-    service: &Service,
-    log: &mut DeploymentLog,
-) -> u32 {
+fn count_instances(application: &mut Application, service: &Service, log: &mut Narrator) -> u32 {
     let Some(record) = application.services.get_mut(&service.name) else {
         return service.instances;
     };
@@ -339,7 +335,7 @@ fn postinstall_script(
     home: &Path,
     service: &Service,
     name: &InstanceName,
-    log: &mut DeploymentLog,
+    log: &mut Narrator,
 ) -> Option<Script> {
     if let Some(line) = &service.postinstall {
         return Some(Script::Line(line.clone()));

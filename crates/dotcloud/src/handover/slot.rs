@@ -4,7 +4,7 @@
 use super::ledger::Ledger;
 use crate::model::application::{Container, Instance, InstanceName};
 use crate::network::wiring::{self, WiringError};
-use crate::output::deployment_log::DeploymentLog;
+use crate::output::narrator::Narrator;
 use crate::service::launch::{self, LaunchError};
 use crate::service::platform::Platform;
 use crate::state::container::Paths;
@@ -16,7 +16,7 @@ pub(crate) struct Slot<'a, 'l> {
     /// Only whoever has the slot changes the record of its instance.
     pub(crate) ledger: &'a Ledger<'l>,
     pub(crate) name: &'a InstanceName,
-    pub(crate) log: DeploymentLog,
+    pub(crate) log: Narrator,
 }
 
 impl Slot<'_, '_> {

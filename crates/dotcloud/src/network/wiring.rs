@@ -18,7 +18,7 @@ use crate::host::files::{self, FileError};
 use crate::model::application::{Application, InstanceName, PUBLIC_HOST};
 use crate::model::port::PortKind;
 use crate::network::gateway::{self, Traffic};
-use crate::output::deployment_log::DeploymentLog;
+use crate::output::narrator::Narrator;
 use crate::runtime::orphans;
 use crate::service::launch::{self, LaunchError, Started};
 use crate::service::platform::Platform;
@@ -66,7 +66,7 @@ pub(crate) fn begin(
     routes::prune(&paths, application)?;
     let executable = provide_executable(platform)?;
     keeper::ensure(platform, &paths, &executable)?;
-    let log = &mut DeploymentLog::to_stderr();
+    let log = &mut Narrator::to_stderr();
     revive::stop_elsewhere(platform, &paths, "gateways", log)?;
     let before = fs::read(paths.config()).unwrap_or_default();
     supervisor::write_config(&supervisor::Container {
@@ -135,7 +135,7 @@ fn prepare(paths: &Paths) -> Result<(), WiringError> {
 pub(crate) fn stop(
     platform: &Platform,
     application: &str,
-    log: &mut DeploymentLog,
+    log: &mut Narrator,
 ) -> Result<(), WiringError> {
     let paths = platform.store.public(application);
     keeper::stop(&paths)?;

@@ -18,7 +18,7 @@ use crate::model::application::Container;
 use crate::model::port::Port;
 use crate::model::port::PortKind;
 use crate::output::console;
-use crate::output::deployment_log::DeploymentLog;
+use crate::output::narrator::Narrator;
 use crate::output::tail;
 use crate::runtime::orphans::{self, Process, ProcessError};
 use crate::runtime::{Call, Runtime, RuntimeError};
@@ -281,7 +281,7 @@ pub(crate) fn stop(
     platform: &Platform,
     container: &Paths,
     whom: &str,
-    log: &mut DeploymentLog,
+    log: &mut Narrator,
 ) -> Result<(), LaunchError> {
     let runtime = platform.runtime_of(container)?;
     if !runtime.processes(container)?.is_empty() {
@@ -302,7 +302,7 @@ fn stop_supervised(
     runtime: &dyn Runtime,
     container: &Paths,
     whom: &str,
-    log: &mut DeploymentLog,
+    log: &mut Narrator,
 ) -> Result<(), LaunchError> {
     // Apart, so that the limit is for supervisord alone.
     supervisor.stop_all()?;
@@ -325,7 +325,7 @@ pub(crate) fn end_processes(
     runtime: &dyn Runtime,
     container: &Paths,
     whom: &str,
-    log: &mut DeploymentLog,
+    log: &mut Narrator,
 ) -> Result<(), RuntimeError> {
     wait_for_aftermath(&|| runtime.processes(container))?;
     runtime.end(container, &mut report(whom, log))
@@ -342,7 +342,7 @@ fn wait_for_aftermath(
     Ok(())
 }
 
-fn report(whom: &str, log: &mut DeploymentLog) -> impl FnMut(&Process) {
+fn report(whom: &str, log: &mut Narrator) -> impl FnMut(&Process) {
     move |process| {
         log.warning(
             whom,

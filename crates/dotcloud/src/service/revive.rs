@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::output::deployment_log::DeploymentLog;
+use crate::output::narrator::Narrator;
 use crate::service::launch::{self, LaunchError};
 use crate::service::platform::Platform;
 use crate::service::supervisor::ProgramState;
@@ -21,7 +21,7 @@ pub(crate) fn ensure_running(
     supervisord: &Path,
     container: &Paths,
     whom: &str,
-    log: &mut DeploymentLog,
+    log: &mut Narrator,
 ) -> Result<bool, LaunchError> {
     stop_elsewhere(platform, container, whom, log)?;
     let supervisor = platform.supervisor_of(container)?;
@@ -56,7 +56,7 @@ pub(crate) fn stop_elsewhere(
     platform: &Platform,
     container: &Paths,
     whom: &str,
-    log: &mut DeploymentLog,
+    log: &mut Narrator,
 ) -> Result<(), LaunchError> {
     if container.was_started_elsewhere() {
         launch::stop(platform, container, whom, log)?;
@@ -70,7 +70,7 @@ pub(crate) fn revive(
     supervisord: &Path,
     container: &Paths,
     whom: &str,
-    log: &mut DeploymentLog,
+    log: &mut Narrator,
 ) -> Result<(), LaunchError> {
     // What outlived its supervisord would be in the way of its successor.
     launch::end_processes(&*platform.runtime_of(container)?, container, whom, log)?;

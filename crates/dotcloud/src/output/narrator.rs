@@ -1,4 +1,5 @@
-//! What a deployment says while it goes on: every line to the person who pushed and to a file.
+//! What a command says while it changes containers: every line to the person who called it, those of
+//! a deployment to its log, too.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -20,10 +21,10 @@ pub(crate) const LEFT_OUT: &str = " bytes of output are left out here";
 /// How much of its end is kept at least; it may be twice as much.
 const TAIL: u64 = 2 << 20;
 
-/// The log of one deployment, of which everyone who works on it has one. A terminal that goes away
-/// does not stop it.
+/// Whoever works on the same thing has a copy of the same one. A terminal that goes away does not stop
+/// it.
 #[derive(Clone)]
-pub(crate) struct DeploymentLog {
+pub(crate) struct Narrator {
     sink: Arc<Mutex<Sink>>,
 }
 
@@ -54,8 +55,8 @@ struct Sink {
     hidden: usize,
 }
 
-impl DeploymentLog {
-    /// Begins the log in the new file `path`, and on standard output.
+impl Narrator {
+    /// For a deployment, whose log is the new file `path`: there, and on standard output.
     pub(crate) fn begin(path: &Path) -> Result<Self, FileError> {
         let file = Bounded::create(path).map_err(files::failed("create", path))?;
         let out = std::io::stdout();
@@ -68,7 +69,7 @@ impl DeploymentLog {
         }))
     }
 
-    /// For what is no deployment but may have the same things to say.
+    /// For any other verb, which has no log.
     pub(crate) fn to_stderr() -> Self {
         let err = std::io::stderr();
         Self::of_sink(Sink {
@@ -245,7 +246,7 @@ mod tests {
     fn lines_have_time_and_speaker() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("1.log");
-        let mut log = DeploymentLog::begin(&path).unwrap();
+        let mut log = Narrator::begin(&path).unwrap();
         log.platform("Build started");
         log.of("db", "hello");
         log.warning("db.0", "old");
@@ -268,14 +269,14 @@ mod tests {
             .map(|c| if c.is_ascii_digit() { '0' } else { c })
             .collect();
         assert_eq!(shape, "00:00:00.000000: ");
-        assert!(DeploymentLog::begin(&path).is_err());
+        assert!(Narrator::begin(&path).is_err());
     }
 
     #[test]
     fn details_of_hooks_are_kept_and_counted() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("1.log");
-        let mut log = DeploymentLog::begin(&path).unwrap();
+        let mut log = Narrator::begin(&path).unwrap();
         log.hook("db", "  - shown");
         log.set_details(Details::Kept);
         log.hook("db", "- wrote my.cnf");
@@ -325,7 +326,7 @@ mod tests {
     fn foreign_text_stays_on_its_line() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("1.log");
-        let mut log = DeploymentLog::begin(&path).unwrap();
+        let mut log = Narrator::begin(&path).unwrap();
         log.of(
             "db",
             "\u{1b}]52;c;x\u{7}\n12:00:00.0: --> \u{1b}[32mDeployment finished",
