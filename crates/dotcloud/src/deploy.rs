@@ -6,10 +6,10 @@ pub(crate) mod build;
 mod builds;
 mod check;
 mod keep;
-mod leaving;
 mod packages;
 mod prepare;
 pub(crate) mod side_by_side;
+mod surplus;
 mod switch;
 
 use std::collections::BTreeSet;
@@ -132,7 +132,7 @@ impl Deployment<'_> {
 
     /// Ends what a deployment that was killed, or failed, left half done.
     fn reconcile(&mut self) -> Result<(), HandoverError> {
-        handover::settle(self.platform, self.application, self.log)
+        handover::reconcile(self.platform, self.application, self.log)
     }
 
     /// Fills the new containers, while the gateways of their public ports come up.

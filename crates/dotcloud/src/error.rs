@@ -20,7 +20,7 @@ use crate::model::variables::VariableError;
 use crate::network::gateway::GatewayError;
 use crate::network::wiring::WiringError;
 use crate::runtime::RuntimeError;
-use crate::runtime::orphans::ProcessError;
+use crate::runtime::stray_processes::ProcessError;
 use crate::service::launch::LaunchError;
 use crate::service::supervisor::SupervisorError;
 use crate::state::revisions::RevisionError;

@@ -20,14 +20,14 @@ use crate::output::narrator::Narrator;
 use crate::runtime::RuntimeError;
 use crate::service::launch::LaunchError;
 use crate::service::platform::Platform;
-use crate::service::revive;
+use crate::service::resume;
 use crate::state::container::Paths;
 use crate::state::store::StoreError;
 
 /// Brings every instance back to one owner and no successor, as after a deployment that failed.
 ///
 /// Needed at the start of whatever changes containers: the last one to do so may have been killed.
-pub(crate) fn settle(
+pub(crate) fn reconcile(
     platform: &Platform,
     application: &mut Application,
     log: &mut Narrator,
@@ -42,16 +42,16 @@ pub(crate) fn settle(
             name,
             log,
         };
-        slot.settle()?;
+        slot.reconcile()?;
     }
     Ok(())
 }
 
 impl Slot<'_, '_> {
-    fn settle(&mut self) -> Result<(), HandoverError> {
-        self.settle_restore()?;
+    fn reconcile(&mut self) -> Result<(), HandoverError> {
+        self.reconcile_restore()?;
         let changes_owner = matches!(self.instance().successor, Successor::TakingOver { .. });
-        self.settle_deployment()?;
+        self.reconcile_deployment()?;
         if changes_owner {
             // Since it was stopped whoever connects has been waiting.
             self.route_patiently()?;
@@ -60,7 +60,7 @@ impl Slot<'_, '_> {
     }
 
     /// What a restore that was killed left.
-    fn settle_restore(&mut self) -> Result<(), HandoverError> {
+    fn reconcile_restore(&mut self) -> Result<(), HandoverError> {
         let Some(current) = self.instance().current else {
             return Ok(());
         };
@@ -81,7 +81,7 @@ impl Slot<'_, '_> {
     }
 
     /// What a deployment that was killed left.
-    fn settle_deployment(&mut self) -> Result<(), HandoverError> {
+    fn reconcile_deployment(&mut self) -> Result<(), HandoverError> {
         let instance = self.instance();
         match (&instance.successor, &instance.current) {
             (Successor::None, _) => return Ok(()),
@@ -143,7 +143,7 @@ impl Slot<'_, '_> {
     fn restart(&mut self, container: &Paths) -> Result<(), HandoverError> {
         let (platform, whom) = (self.platform, self.name.to_string());
         let supervisord = platform.supervisord().map_err(LaunchError::from)?;
-        match revive::ensure_running(platform, &supervisord, container, &whom, &mut self.log) {
+        match resume::ensure_running(platform, &supervisord, container, &whom, &mut self.log) {
             // What is broken in there must not be in the way of the deployment that mends it.
             Err(LaunchError::Supervisor(error)) => {
                 self.log
@@ -217,7 +217,7 @@ pub(crate) enum HandoverError {
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     #[error(transparent)]
-    Process(#[from] crate::runtime::orphans::ProcessError),
+    Process(#[from] crate::runtime::stray_processes::ProcessError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]

@@ -5,8 +5,8 @@
 mod choice;
 pub(crate) mod group;
 mod oci;
-pub(crate) mod orphans;
 mod process;
+pub(crate) mod stray_processes;
 pub(crate) mod terminal;
 pub(crate) mod usage;
 
@@ -22,7 +22,7 @@ use thiserror::Error;
 use crate::host::account::Account;
 use crate::host::files::FileError;
 use crate::model::memory::Memory;
-use crate::runtime::orphans::{Process, ProcessError};
+use crate::runtime::stray_processes::{Process, ProcessError};
 use crate::runtime::usage::Usage;
 use crate::state::container::{Paths, Variables};
 pub(crate) use choice::{Chosen, choose, of_container};
@@ -43,7 +43,7 @@ pub(crate) trait Runtime: Sync {
     fn oom_score(&self) -> Option<i32>;
 
     /// Prepares a container that is filled, and was never run.
-    fn furnish(
+    fn provision(
         &self,
         container: &Paths,
         host: &str,

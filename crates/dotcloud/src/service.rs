@@ -6,6 +6,6 @@ pub(crate) mod hook_run;
 pub(crate) mod launch;
 pub(crate) mod log_file;
 pub(crate) mod platform;
-pub(crate) mod revive;
+pub(crate) mod resume;
 pub(crate) mod since;
 pub(crate) mod supervisor;

@@ -18,7 +18,7 @@ use crate::network::wiring;
 use crate::output::narrator::Narrator;
 use crate::service::launch;
 use crate::service::platform::Platform;
-use crate::service::revive;
+use crate::service::resume;
 use crate::state::container::Paths;
 
 /// What became of the data that was there.
@@ -202,7 +202,7 @@ impl Swap<'_> {
     fn run(&self, log: &mut Narrator) -> Result<(), BackupError> {
         let supervisord = self.platform.supervisord()?;
         let whom = self.instance.to_string();
-        Ok(revive::revive(
+        Ok(resume::resume(
             self.platform,
             &supervisord,
             self.paths,

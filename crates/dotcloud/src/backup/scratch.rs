@@ -100,7 +100,7 @@ fn make(
         scratch.save_variables(&serving.load_variables()?)?;
     }
     let memory = service.and_then(|service| service.memory);
-    Ok(runtime.furnish(scratch, &instance.host(&application.name), memory)?)
+    Ok(runtime.provision(scratch, &instance.host(&application.name), memory)?)
 }
 
 /// The backup, in the home of a container that is closed.

@@ -235,7 +235,7 @@ impl Work<'_> {
     ) -> Result<T, Error> {
         let log = &mut Narrator::to_stderr();
         let mut application = self.call.locked(self.name)?;
-        handover::settle(&self.call.platform, &mut application, log)?;
+        handover::reconcile(&self.call.platform, &mut application, log)?;
         Ok(work(&application, log)?)
     }
 }

@@ -7,7 +7,7 @@ use crate::model::application::{InstanceName, Selection};
 use crate::network::wiring;
 use crate::output::console;
 use crate::output::narrator::Narrator;
-use crate::service::revive;
+use crate::service::resume;
 use crate::service::supervisor::SupervisorError;
 use crate::state::container::Paths;
 
@@ -22,7 +22,7 @@ pub(super) fn restart(call: &Call, selection: &Selection) -> Result<(), Error> {
     let mut application = call.locked_to_start(&call.application()?.name)?;
     let instance = one_instance(&application, selection)?;
     console::info(format!("Restarting {instance}"));
-    handover::settle(platform, &mut application, &mut Narrator::to_stderr())?;
+    handover::reconcile(platform, &mut application, &mut Narrator::to_stderr())?;
     let current = platform.store.current(&application, &instance);
     let (paths, _) = current.ok_or_else(|| Error::NotDeployed {
         instance: instance.clone(),
@@ -49,7 +49,7 @@ pub(super) fn restart(call: &Call, selection: &Selection) -> Result<(), Error> {
 fn restart_programs(call: &Call, paths: &Paths, instance: &InstanceName) -> Result<(), Error> {
     let platform = &call.platform;
     let log = &mut Narrator::to_stderr();
-    revive::stop_elsewhere(platform, paths, &instance.to_string(), log)?;
+    resume::stop_elsewhere(platform, paths, &instance.to_string(), log)?;
     match platform.supervisor_of(paths)?.restart() {
         Ok(()) => Ok(()),
         Err(error @ SupervisorError::NotStarted { .. }) => Err(error.into()),
@@ -59,7 +59,7 @@ fn restart_programs(call: &Call, paths: &Paths, instance: &InstanceName) -> Resu
             }
             let supervisord = platform.supervisord()?;
             let whom = instance.to_string();
-            Ok(revive::revive(platform, &supervisord, paths, &whom, log)?)
+            Ok(resume::resume(platform, &supervisord, paths, &whom, log)?)
         }
     }
 }

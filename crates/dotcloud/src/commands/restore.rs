@@ -35,7 +35,7 @@ pub(super) fn restore(call: &Call, arguments: &Restore) -> Result<(), Error> {
     }
     let mut application = call.locked_to_start(target)?;
     let log = &mut Narrator::to_stderr();
-    handover::settle(platform, &mut application, log)?;
+    handover::reconcile(platform, &mut application, log)?;
     let changes = records.of(Kind::Changes).of_instance(&instance)?;
     let (record, replayed) = wanted.plan(call, &application, &instance, &changes)?;
     console::info(format!(

@@ -130,9 +130,9 @@ fn current(instance: &Instance) -> Option<&Container> {
 
 /// Asks if instances are to go that were not before.
 fn agree(call: &Call, before: &Application, after: &Application) -> bool {
-    let already = before.leaving();
+    let already = before.surplus();
     let leaving: Vec<InstanceName> = after
-        .leaving()
+        .surplus()
         .into_iter()
         .filter(|name| !already.contains(name))
         .collect();

@@ -15,7 +15,7 @@ use crate::output::console;
 use crate::output::narrator::Narrator;
 use crate::service::launch::{self, LaunchError};
 use crate::service::platform::Platform;
-use crate::service::revive;
+use crate::service::resume;
 use crate::state::store::StoreError;
 
 /// Whichever `up` is meant.
@@ -78,7 +78,7 @@ fn bring_back(call: &Call, name: &str, wanted: bool, no_wait: bool) -> Result<()
         return Ok(());
     }
     console::info(format!("Starting the application \"{name}\""));
-    handover::settle(platform, &mut application, &mut Narrator::to_stderr())?;
+    handover::reconcile(platform, &mut application, &mut Narrator::to_stderr())?;
     if application.down {
         application.down = false;
         application.save()?;
@@ -165,7 +165,7 @@ fn start(call: &Call, application: &Application, name: &InstanceName) -> Result<
     };
     let supervisord = platform.supervisord()?;
     let (whom, log) = (name.to_string(), &mut Narrator::to_stderr());
-    revive::ensure_running(platform, &supervisord, &paths, &whom, log)
+    resume::ensure_running(platform, &supervisord, &paths, &whom, log)
 }
 
 fn wait(

@@ -70,7 +70,7 @@ fn build_in(container: &Paths, order: &Order<'_>, log: &mut Narrator) -> Result<
     files::copy_tree(code, target, &platform.stop)?;
     // Of builds the platform's had more memory than any container: no limit.
     let host = format!("{application}-build-{}", service.name);
-    runtime.furnish(container, &host, None)?;
+    runtime.provision(container, &host, None)?;
     container.open()?;
     let mut hooks = Hooks {
         platform,

@@ -175,7 +175,7 @@ pub(super) fn provision(slot: &mut Slot<'_, '_>, request: Request<'_>) -> Result
         .services
         .get(&name.service)
         .and_then(|record| record.memory);
-    runtime.furnish(paths, &name.host(&application.name), memory)?;
+    runtime.provision(paths, &name.host(&application.name), memory)?;
     paths.open()?;
     for (port, kind) in &service.ports {
         if *kind == PortKind::Udp {

@@ -174,23 +174,23 @@ impl Application {
     }
 
     /// The instances that the next deployment that works removes.
-    pub(crate) fn leaving(&self) -> Vec<InstanceName> {
+    pub(crate) fn surplus(&self) -> Vec<InstanceName> {
         self.instances()
             .map(|(name, _)| name)
-            .filter(|name| self.is_leaving(name))
+            .filter(|name| self.is_surplus(name))
             .collect()
     }
 
-    fn is_leaving(&self, name: &InstanceName) -> bool {
+    fn is_surplus(&self, name: &InstanceName) -> bool {
         self.services
             .get(&name.service)
-            .is_some_and(|service| service.is_leaving(name.number))
+            .is_some_and(|service| service.is_surplus(name.number))
     }
 
     /// Where the world reaches every port of every instance that stays.
     pub(crate) fn endpoints(&self) -> Vec<Endpoint> {
         self.instances()
-            .filter(|(name, _)| !self.is_leaving(name))
+            .filter(|(name, _)| !self.is_surplus(name))
             .flat_map(|(name, instance)| {
                 instance.public.iter().filter_map(move |(port, public)| {
                     // Nobody relays udp: the only address that is served is the instance's own.
@@ -214,7 +214,7 @@ impl Application {
 
 impl Service {
     /// Whether the instance `number` was scaled away.
-    pub(crate) fn is_leaving(&self, number: u32) -> bool {
+    pub(crate) fn is_surplus(&self, number: u32) -> bool {
         self.scale.is_some_and(|count| number >= count)
     }
 }

@@ -19,10 +19,10 @@ use crate::model::application::{Application, InstanceName, PUBLIC_HOST};
 use crate::model::port::PortKind;
 use crate::network::gateway::{self, Traffic};
 use crate::output::narrator::Narrator;
-use crate::runtime::orphans;
+use crate::runtime::stray_processes;
 use crate::service::launch::{self, LaunchError, Started};
 use crate::service::platform::Platform;
-use crate::service::revive;
+use crate::service::resume;
 use crate::service::supervisor::{self, ProgramState, ProgramStatus, Supervisor, SupervisorError};
 use crate::state::container::{Paths, Variables};
 pub(crate) use routes::{ask, close, hold, point, point_patiently, settle};
@@ -67,7 +67,7 @@ pub(crate) fn begin(
     let executable = provide_executable(platform)?;
     keeper::ensure(platform, &paths, &executable)?;
     let log = &mut Narrator::to_stderr();
-    revive::stop_elsewhere(platform, &paths, "gateways", log)?;
+    resume::stop_elsewhere(platform, &paths, "gateways", log)?;
     let before = fs::read(paths.config()).unwrap_or_default();
     supervisor::write_config(&supervisor::Container {
         config: &paths.config(),
@@ -116,8 +116,8 @@ fn prepare(paths: &Paths) -> Result<(), WiringError> {
         }
         // Made by a version whose gateways ran as the services' user.
         Some(found) if found.uid() != account.uid => {
-            let list = || orphans::find(&Account::of_services(None), paths, None);
-            orphans::end(list, &mut |_| ()).map_err(LaunchError::from)?;
+            let list = || stray_processes::find(&Account::of_services(None), paths, None);
+            stray_processes::end(list, &mut |_| ()).map_err(LaunchError::from)?;
             for directory in [paths.home(), paths.log(), paths.run()] {
                 files::remove(&directory)?;
                 files::create_private(&directory, &account)?;

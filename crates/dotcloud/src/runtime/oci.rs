@@ -32,7 +32,7 @@ use crate::host::files::{self, FileError};
 use crate::host::stage::{self, Apart};
 use crate::model::memory::Memory;
 use crate::output::tail;
-use crate::runtime::orphans::{self, MARKER, Process, ProcessError};
+use crate::runtime::stray_processes::{self, MARKER, Process, ProcessError};
 use crate::state::container::{Paths, Variables};
 use oom::OomScores;
 use rootless::Rights;
@@ -190,7 +190,7 @@ impl Runtime for OciRuntime {
             .then(|| OomScores::here().programs)
     }
 
-    fn furnish(
+    fn provision(
         &self,
         container: &Paths,
         host: &str,
@@ -305,15 +305,15 @@ impl Runtime for OciRuntime {
     }
 
     fn runs(&self, container: &Paths, pid: i32) -> bool {
-        Inside::of(container).has(&orphans::directory(pid))
+        Inside::of(container).has(&stray_processes::directory(pid))
     }
 
     fn processes(&self, container: &Paths) -> Result<Vec<Process>, ProcessError> {
         let inside = Inside::of(container);
-        let marker = orphans::marker(container);
-        orphans::scan(|process| {
-            !orphans::is_zombie(process)
-                && (inside.has(process) || orphans::is_marked(process, &marker))
+        let marker = stray_processes::marker(container);
+        stray_processes::scan(|process| {
+            !stray_processes::is_zombie(process)
+                && (inside.has(process) || stray_processes::is_marked(process, &marker))
         })
     }
 
@@ -323,7 +323,7 @@ impl Runtime for OciRuntime {
 
     fn end(&self, container: &Paths, tell: &mut dyn FnMut(&Process)) -> Result<(), RuntimeError> {
         // The first process of a container takes all others along, and heeds nothing but KILL.
-        orphans::kill(|| self.processes(container), tell)?;
+        stray_processes::kill(|| self.processes(container), tell)?;
         self.forget(container)?;
         groups::remove(&bundle::id(container));
         Ok(())

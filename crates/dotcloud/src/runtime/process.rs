@@ -12,7 +12,7 @@ use crate::host::account::Account;
 use crate::host::stage::{self, Apart};
 use crate::model::memory::Memory;
 use crate::runtime::group::Group;
-use crate::runtime::orphans::{self, MARKER, Process, ProcessError};
+use crate::runtime::stray_processes::{self, MARKER, Process, ProcessError};
 use crate::state::container::Paths;
 
 /// Plain processes.
@@ -71,7 +71,7 @@ impl Runtime for ProcessRuntime {
         None
     }
 
-    fn furnish(&self, _: &Paths, _: &str, _: Option<Memory>) -> Result<(), RuntimeError> {
+    fn provision(&self, _: &Paths, _: &str, _: Option<Memory>) -> Result<(), RuntimeError> {
         Ok(())
     }
 
@@ -116,11 +116,14 @@ impl Runtime for ProcessRuntime {
     }
 
     fn runs(&self, container: &Paths, pid: i32) -> bool {
-        orphans::is_marked(&orphans::directory(pid), &orphans::marker(container))
+        stray_processes::is_marked(
+            &stray_processes::directory(pid),
+            &stray_processes::marker(container),
+        )
     }
 
     fn processes(&self, container: &Paths) -> Result<Vec<Process>, ProcessError> {
-        orphans::find(&self.account, container, self.group(container).as_ref())
+        stray_processes::find(&self.account, container, self.group(container).as_ref())
     }
 
     fn group_name(&self, container: &Paths) -> Option<String> {
@@ -128,7 +131,7 @@ impl Runtime for ProcessRuntime {
     }
 
     fn end(&self, container: &Paths, tell: &mut dyn FnMut(&Process)) -> Result<(), RuntimeError> {
-        let ended = orphans::end(|| self.processes(container), tell);
+        let ended = stray_processes::end(|| self.processes(container), tell);
         if let Some(group) = self.group(container) {
             group.end();
             // Where one is faster than signals, all of them are not.

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::runtime::orphans::{self, Process};
+use crate::runtime::stray_processes::{self, Process};
 
 /// Where control groups are mounted.
 const MOUNT: &str = "/sys/fs/cgroup";
@@ -39,7 +39,8 @@ impl Usage {
     /// begins, if they have one. None if nothing can be read of any of them.
     pub(crate) fn of(processes: &[Process], group: Option<&str>) -> Option<Self> {
         let of_group = |process: &Process| {
-            let groups = fs::read_to_string(orphans::directory(process.pid).join("cgroup")).ok()?;
+            let groups =
+                fs::read_to_string(stray_processes::directory(process.pid).join("cgroup")).ok()?;
             find_groups(&groups, group?)
                 .iter()
                 .find_map(|found| read_group(&Path::new(MOUNT).join(found)))
@@ -117,7 +118,7 @@ fn read_group(group: &Path) -> Option<Usage> {
 
 fn add_up(processes: &[Process]) -> Option<Usage> {
     let parts = processes.iter().filter_map(|process| {
-        let path = orphans::directory(process.pid).join("smaps_rollup");
+        let path = stray_processes::directory(process.pid).join("smaps_rollup");
         proportional(&fs::read_to_string(path).ok()?)
     });
     let used = parts.reduce(u64::saturating_add)?;
@@ -207,7 +208,7 @@ mod tests {
             .spawn()
             .unwrap();
         let pid = child.id().to_string();
-        let found = orphans::scan(|process| process.ends_with(&pid)).unwrap();
+        let found = stray_processes::scan(|process| process.ends_with(&pid)).unwrap();
         let usage = Usage::of(&found, Some("no-such-group")).unwrap();
         drop(child.stdin.take());
         child.wait().unwrap();

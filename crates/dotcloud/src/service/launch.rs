@@ -20,7 +20,7 @@ use crate::model::port::PortKind;
 use crate::output::console;
 use crate::output::narrator::Narrator;
 use crate::output::tail;
-use crate::runtime::orphans::{self, Process, ProcessError};
+use crate::runtime::stray_processes::{self, Process, ProcessError};
 use crate::runtime::{Call, Runtime, RuntimeError};
 use crate::service::platform::Platform;
 use crate::service::supervisor::{self, ProgramState, ProgramStatus, Supervisor, SupervisorError};
@@ -309,14 +309,17 @@ fn stop_supervised(
     // While it is there: the first process of a container, which it is or which ends with it, takes
     // all others along when it goes, and they would neither be heard of nor get their TERM.
     let supervisord = supervisor.pid()?.map(|pid| pid.as_raw_nonzero().get());
-    let last = [supervisord, supervisord.and_then(orphans::parent_of)];
+    let last = [
+        supervisord,
+        supervisord.and_then(stray_processes::parent_of),
+    ];
     let left = || {
         let mut left = runtime.processes(container)?;
         left.retain(|process| !last.contains(&Some(process.pid)));
         Ok(left)
     };
     wait_for_aftermath(&left)?;
-    orphans::end(left, &mut report(whom, log))?;
+    stray_processes::end(left, &mut report(whom, log))?;
     Ok(supervisor.shutdown(SHUTDOWN)?)
 }
 

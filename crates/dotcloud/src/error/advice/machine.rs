@@ -6,7 +6,7 @@ use super::{NOT_NEEDED, command, configuration, environment, file, file_failed, 
 use crate::host::supervisord::SupervisordError;
 use crate::host::system_packages::PackageError;
 use crate::runtime::RuntimeError;
-use crate::runtime::orphans::ProcessError;
+use crate::runtime::stray_processes::ProcessError;
 use crate::service::supervisor::SupervisorError;
 use crate::state::uids::UidError;
 

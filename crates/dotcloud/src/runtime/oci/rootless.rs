@@ -17,7 +17,7 @@ use super::bundle::{self, GID, PIDS, UID};
 use super::mounts;
 use crate::host::account::Account;
 use crate::runtime::RuntimeError;
-use crate::runtime::orphans;
+use crate::runtime::stray_processes;
 use crate::state::container::Paths;
 
 /// For the first process to enter its namespace.
@@ -225,7 +225,7 @@ pub(super) fn wait_for_entry(first: i32) {
     while begin.elapsed() < ENTRY
         && entered(first).is_none()
         && process.exists()
-        && !orphans::is_zombie(&process)
+        && !stray_processes::is_zombie(&process)
     {
         std::thread::sleep(TICK);
     }

@@ -17,7 +17,7 @@ use crate::host::files;
 use crate::host::stage;
 use crate::host::supervisord;
 use crate::model::memory::Memory;
-use crate::runtime::orphans;
+use crate::runtime::stray_processes;
 use crate::runtime::{Beside, Call, Runtime, RuntimeError};
 use crate::state::container::{Paths, Variables};
 
@@ -120,7 +120,7 @@ impl OciRuntime {
     fn try_out(&self, trial: &Paths) -> Result<Option<String>, RuntimeError> {
         trial.create(&self.account)?;
         let memory = TRIAL_MEMORY.parse().ok();
-        self.furnish(trial, "trial", memory)?;
+        self.provision(trial, "trial", memory)?;
         let tried = self.try_verbs(trial, memory);
         self.clear_away(trial)?;
         match tried {
@@ -168,7 +168,7 @@ impl OciRuntime {
     }
 
     fn clear_away(&self, trial: &Paths) -> Result<(), RuntimeError> {
-        orphans::kill(|| self.processes(trial), &mut |_| ())?;
+        stray_processes::kill(|| self.processes(trial), &mut |_| ())?;
         // An engine that does not work may not be able to.
         let _ = self.forget(trial);
         groups::remove(&bundle::id(trial));

@@ -15,7 +15,7 @@ use super::*;
 use crate::host::account::Account;
 use crate::host::supervisord::find;
 use crate::runtime::ProcessRuntime;
-use crate::runtime::orphans::MARKER;
+use crate::runtime::stray_processes::MARKER;
 
 /// A container's directories with a real supervisord; none is left behind.
 struct Running {

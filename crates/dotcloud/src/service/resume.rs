@@ -28,7 +28,7 @@ pub(crate) fn ensure_running(
     let mut refused = None;
     loop {
         let Ok(programs) = supervisor.status() else {
-            revive(platform, supervisord, container, whom, log)?;
+            resume(platform, supervisord, container, whom, log)?;
             return Ok(true);
         };
         let is = |states: &[ProgramState]| programs.iter().all(|p| states.contains(&p.state));
@@ -65,7 +65,7 @@ pub(crate) fn stop_elsewhere(
 }
 
 /// Starts the container's supervisord again.
-pub(crate) fn revive(
+pub(crate) fn resume(
     platform: &Platform,
     supervisord: &Path,
     container: &Paths,

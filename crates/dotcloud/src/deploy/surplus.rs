@@ -12,12 +12,12 @@ use crate::service::platform::Platform;
 impl Deployment<'_> {
     /// Stops the instances beyond the scale of their service and removes them.
     pub(super) fn remove_surplus(&mut self) -> Result<(), DeployError> {
-        let leaving = self.application.leaving();
-        for name in &leaving {
+        let surplus = self.application.surplus();
+        for name in &surplus {
             self.remove_instance(name)?;
         }
         remove_remains(self.platform, self.application)?;
-        if !leaving.is_empty() {
+        if !surplus.is_empty() {
             // Without their gateways.
             wiring::ensure(self.platform, self.application)?;
         }
@@ -63,7 +63,7 @@ fn remove_remains(platform: &Platform, application: &Application) -> Result<(), 
             continue;
         };
         let gone = application.services.get(&service).is_some_and(|record| {
-            record.is_leaving(number) && !record.instances.contains_key(&number)
+            record.is_surplus(number) && !record.instances.contains_key(&number)
         });
         if gone {
             files::remove(&entry.path())?;
