@@ -4,18 +4,15 @@
 
 use std::io::{self, Write};
 use std::num::NonZero;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
 
 use libdeflater::{CompressionLvl, Compressor};
 use tarball::member::{self, PLAIN};
+use tarball::{IN_FLIGHT, Worker};
 
-/// Members a worker may have: one in work, one waiting, so that it never waits itself.
-const IN_FLIGHT: usize = 2;
 /// Compresses what is written to it into `out`. Nothing is complete before [`Members::finish`].
 pub(crate) struct Members<W> {
     out: W,
-    workers: Vec<Worker>,
+    workers: Vec<Worker<Member>>,
     /// Who gets the next member. They take turns, so members come back in order.
     turn: usize,
     filling: Member,
@@ -27,12 +24,6 @@ struct Member {
     packed: Vec<u8>,
 }
 
-struct Worker {
-    todo: SyncSender<Member>,
-    done: Receiver<Member>,
-    in_flight: usize,
-}
-
 impl<W: Write> Members<W> {
     /// `level` as gzip has it, 1 to 9.
     pub(crate) fn new(out: W, level: u32, threads: NonZero<usize>) -> io::Result<Self> {
@@ -40,7 +31,7 @@ impl<W: Write> Members<W> {
             .ok()
             .and_then(|level| CompressionLvl::new(level).ok())
             .unwrap_or_default();
-        let workers = (0..threads.get()).map(|_| Worker::start(level));
+        let workers = (0..threads.get()).map(|_| worker(level));
         Ok(Self {
             out,
             workers: workers.collect::<io::Result<_>>()?,
@@ -53,7 +44,7 @@ impl<W: Write> Members<W> {
     fn submit(&mut self) -> io::Result<()> {
         let worker = &mut self.workers[self.turn];
         let mut recycled = Member::default();
-        if worker.in_flight == IN_FLIGHT {
+        if worker.in_flight() == IN_FLIGHT {
             recycled = worker.take()?;
             self.out.write_all(&recycled.packed)?;
             recycled.plain.clear();
@@ -72,7 +63,7 @@ impl<W: Write> Members<W> {
         for _ in 0..IN_FLIGHT {
             for _ in 0..self.workers.len() {
                 let worker = &mut self.workers[self.turn];
-                if worker.in_flight > 0 {
+                if worker.in_flight() > 0 {
                     self.out.write_all(&worker.take()?.packed)?;
                 }
                 self.turn = (self.turn + 1) % self.workers.len();
@@ -99,43 +90,12 @@ impl<W: Write> Write for Members<W> {
     }
 }
 
-impl Worker {
-    /// Starts a thread that ends when this is dropped.
-    fn start(level: CompressionLvl) -> io::Result<Self> {
-        let (todo, members) = sync_channel::<Member>(IN_FLIGHT);
-        let (finished, done) = sync_channel(IN_FLIGHT);
-        thread::Builder::new()
-            .name("deflate".into())
-            .spawn(move || {
-                let mut compressor = Compressor::new(level);
-                for mut member in members {
-                    if member::pack(&mut compressor, &member.plain, &mut member.packed).is_none()
-                        || finished.send(member).is_err()
-                    {
-                        return;
-                    }
-                }
-            })?;
-        Ok(Self {
-            todo,
-            done,
-            in_flight: 0,
-        })
-    }
-
-    fn give(&mut self, member: Member) -> io::Result<()> {
-        self.in_flight += 1;
-        self.todo.send(member).map_err(|_| gone())
-    }
-
-    fn take(&mut self) -> io::Result<Member> {
-        self.in_flight -= 1;
-        self.done.recv().map_err(|_| gone())
-    }
-}
-
-fn gone() -> io::Error {
-    io::Error::other("a compressing thread has ended")
+fn worker(level: CompressionLvl) -> io::Result<Worker<Member>> {
+    let mut compressor = Compressor::new(level);
+    let gone = "a compressing thread has ended";
+    Worker::start("deflate", gone, move |mut member: Member| {
+        member::pack(&mut compressor, &member.plain, &mut member.packed).map(|()| member)
+    })
 }
 
 #[cfg(test)]

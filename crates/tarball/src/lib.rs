@@ -4,6 +4,8 @@
 mod ahead;
 pub mod member;
 mod members;
+mod worker;
 
 pub use ahead::Ahead;
 pub use members::Members;
+pub use worker::{IN_FLIGHT, Worker};

@@ -4,23 +4,22 @@
 
 use std::io::{self, BufRead, Read};
 use std::num::NonZero;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
 
 use flate2::Crc;
 use libdeflater::Decompressor;
 
 use crate::member::{self, DATA_AT, MARK_AT, PLAIN, SIZE_AT, TRAILER};
+use crate::{IN_FLIGHT, Worker};
+
+const GONE: &str = "an inflating thread has ended";
 
 /// The largest a member can be: deflate grows what it cannot shrink by less than a sixteenth.
 const LARGEST: usize = PLAIN + PLAIN / 16;
-/// Members a worker may have: one in work, one waiting, so that it never waits itself.
-const IN_FLIGHT: usize = 2;
 
 /// What the members of `input` inflate to. Ends for good with the first error.
 pub struct Members<R> {
     input: R,
-    workers: Vec<Worker>,
+    workers: Vec<Worker<Passed>>,
     /// Who has the next member. They take turns, so members come back in order.
     turn: usize,
     current: Member,
@@ -40,16 +39,10 @@ struct Member {
 /// Failures travel with the members, so that they are told in their place.
 type Passed = io::Result<Member>;
 
-struct Worker {
-    todo: SyncSender<Passed>,
-    done: Receiver<Passed>,
-    in_flight: usize,
-}
-
 impl<R: BufRead> Members<R> {
     /// With `threads` threads of their own.
     pub fn new(input: R, threads: NonZero<usize>) -> io::Result<Self> {
-        let workers = (0..threads.get()).map(|_| Worker::start());
+        let workers = (0..threads.get()).map(|_| worker());
         let mut members = Self {
             input,
             workers: workers.collect::<io::Result<_>>()?,
@@ -69,11 +62,17 @@ impl<R: BufRead> Members<R> {
     /// Makes the next member the current one; `false` if there is none.
     fn advance(&mut self) -> io::Result<bool> {
         let turn = self.turn;
-        let worker = self.workers.get_mut(turn).ok_or_else(gone)?;
-        if worker.in_flight == 0 {
+        let worker = self
+            .workers
+            .get_mut(turn)
+            .ok_or_else(|| io::Error::other(GONE))?;
+        if worker.in_flight() == 0 {
             return Ok(false);
         }
-        let next = worker.take().inspect_err(|_| self.workers.clear())?;
+        let next = worker
+            .take()
+            .flatten()
+            .inspect_err(|_| self.workers.clear())?;
         let used = std::mem::replace(&mut self.current, next);
         self.consumed = 0;
         self.give(turn, used)?;
@@ -182,45 +181,14 @@ fn invalid(text: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
-impl Worker {
-    /// Starts a thread that ends when this is dropped.
-    fn start() -> io::Result<Self> {
-        let (todo, members) = sync_channel::<Passed>(IN_FLIGHT);
-        let (inflated, done) = sync_channel(IN_FLIGHT);
-        thread::Builder::new()
-            .name("inflate".into())
-            .spawn(move || {
-                let mut decompressor = Decompressor::new();
-                for member in members {
-                    let member = member.and_then(|mut member| {
-                        inflate(&mut decompressor, &mut member)?;
-                        Ok(member)
-                    });
-                    if inflated.send(member).is_err() {
-                        return;
-                    }
-                }
-            })?;
-        Ok(Self {
-            todo,
-            done,
-            in_flight: 0,
-        })
-    }
-
-    fn give(&mut self, member: Passed) -> io::Result<()> {
-        self.in_flight += 1;
-        self.todo.send(member).map_err(|_| gone())
-    }
-
-    fn take(&mut self) -> Passed {
-        self.in_flight -= 1;
-        self.done.recv().map_err(|_| gone())?
-    }
-}
-
-fn gone() -> io::Error {
-    io::Error::other("an inflating thread has ended")
+fn worker() -> io::Result<Worker<Passed>> {
+    let mut decompressor = Decompressor::new();
+    Worker::start("inflate", GONE, move |member: Passed| {
+        Some(member.and_then(|mut member| {
+            inflate(&mut decompressor, &mut member)?;
+            Ok(member)
+        }))
+    })
 }
 
 #[cfg(test)]
