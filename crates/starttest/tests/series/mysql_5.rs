@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use mysql::prelude::Queryable;
@@ -44,6 +44,8 @@ impl MySql55 {
         let mut command = sandbox.command(&self.release.join("bin/mysqld"));
         command
             .args(["--no-defaults", "--skip-networking"])
+            // It ends where other servers have all of the kernel's requests (fs.aio-max-nr); later ones do without.
+            .arg("--innodb-use-native-aio=0")
             .arg(format!("--basedir={}", self.release.display()))
             .arg(format!(
                 "--lc-messages-dir={}/share",
@@ -51,7 +53,7 @@ impl MySql55 {
             ))
             .arg(format!("--datadir={}", data_dir(sandbox).display()))
             .arg(format!("--socket={}", socket(sandbox).display()))
-            .stderr(Stdio::null());
+            .stderr(fs::File::create(log(sandbox)).unwrap());
         command
     }
 
@@ -67,7 +69,9 @@ impl MySql55 {
         let mut bootstrap = self.mysqld(sandbox);
         bootstrap.arg("--bootstrap");
         bootstrap.stdin(fs::File::open(script).unwrap());
-        assert!(bootstrap.status().unwrap().success());
+        let ended = bootstrap.status().unwrap();
+        let said = fs::read_to_string(log(sandbox)).unwrap_or_default();
+        assert!(ended.success(), "{ended}: {said}");
     }
 
     fn start(&self, sandbox: &Sandbox) -> (Running, Conn) {
@@ -84,6 +88,10 @@ fn connect(sandbox: &Sandbox) -> Option<Conn> {
 
 fn data_dir(sandbox: &Sandbox) -> PathBuf {
     sandbox.home().join("data/mysqldb")
+}
+
+fn log(sandbox: &Sandbox) -> PathBuf {
+    sandbox.path().join("5.5.log")
 }
 
 fn socket(sandbox: &Sandbox) -> PathBuf {
