@@ -1,13 +1,12 @@
 //! What an entry of a tarball asks for, if it may be unpacked at all. Refuses, by name, what would leave
 //! the directory one unpacks in, and whatever is not a plain file, a directory or a link.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tar::{Entry, EntryType};
-
-use crate::unpack::UnpackError;
+use thiserror::Error;
 
 /// An entry that may be unpacked.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,12 +35,12 @@ pub(crate) enum Kind {
 
 impl Item {
     /// What `entry` asks for; nothing in the case of `./` and of what describes the archive.
-    pub(crate) fn of(entry: &mut Entry<'_, impl Read>) -> Result<Option<Self>, UnpackError> {
-        let unreadable = |source| UnpackError::Name { source };
+    pub(crate) fn of(entry: &mut Entry<'_, impl Read>) -> Result<Option<Self>, EntryError> {
+        let unreadable = |source| EntryError::Name { source };
         let name = entry.path().map_err(unreadable)?.into_owned();
         let refuse = |why| {
             let entry = name.clone();
-            Err(UnpackError::Refused { entry, why })
+            Err(EntryError::Refused { entry, why })
         };
         // libarchive's way, which the tar crate would take for a plain file.
         let sparse = entry.pax_extensions().map_err(unreadable)?;
@@ -97,4 +96,23 @@ fn inner_path(path: &Path) -> Option<PathBuf> {
         }
     }
     Some(inner)
+}
+
+/// An entry cannot be unpacked.
+#[derive(Debug, Error)]
+pub enum EntryError {
+    /// A name that is none.
+    #[error("the tarball has an entry with an unreadable name")]
+    Name {
+        /// Why.
+        source: io::Error,
+    },
+    /// An entry that is not safe to unpack.
+    #[error("the tarball's entry '{entry}' {why}", entry = entry.display())]
+    Refused {
+        /// Its name.
+        entry: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
 }

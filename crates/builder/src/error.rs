@@ -6,6 +6,7 @@ use hook::{Advice, Explain, Kind};
 use mycnf::{FirstRunFileError, ProbeError, package_of};
 use thiserror::Error;
 
+use crate::entry::EntryError;
 use crate::files::FilesError;
 use crate::first_run::FirstRunError;
 use crate::libraries::LibrariesError;
@@ -192,12 +193,12 @@ fn unpack(error: &UnpackError) -> Advice {
             Kind::Configuration,
             "pack one directory that holds bin, lib and share, push again",
         ),
-        UnpackError::Refused { why, .. } if can_be_left_out(why) => Advice::new(
+        UnpackError::Entry(EntryError::Refused { why, .. }) if can_be_left_out(why) => Advice::new(
             Kind::Configuration,
             "'repack --drop PATH FILE' leaves it out, its path below the top directory, if you trust \
              the rest; push that",
         ),
-        UnpackError::Name { .. } | UnpackError::Refused { .. } => Advice::new(
+        UnpackError::Entry(_) => Advice::new(
             Kind::Configuration,
             "fetch the tarball again from the vendor and compare its checksum",
         ),

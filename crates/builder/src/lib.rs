@@ -21,6 +21,7 @@ use std::path::Path;
 use hook::{Environment, Report};
 use mycnf::Layout;
 
+pub use entry::EntryError;
 pub use error::Error;
 pub use files::FilesError;
 pub use first_run::FirstRunError;

@@ -16,7 +16,7 @@ use tar::Archive;
 use thiserror::Error;
 
 use crate::content::{Content, Headers};
-use crate::entry::{Item, Kind};
+use crate::entry::{EntryError, Item, Kind};
 use crate::inflate::{SharedDigest, inflated};
 
 /// What was unpacked.
@@ -283,7 +283,7 @@ fn create(path: &Path) -> io::Result<File> {
 
 fn refused(entry: &Path, why: &'static str) -> UnpackError {
     let entry = entry.to_owned();
-    UnpackError::Refused { entry, why }
+    EntryError::Refused { entry, why }.into()
 }
 
 fn unwritten(entry: &Path, source: io::Error) -> UnpackError {
@@ -344,20 +344,9 @@ pub enum UnpackError {
         /// Another.
         second: PathBuf,
     },
-    /// A name that is none.
-    #[error("the tarball has an entry with an unreadable name")]
-    Name {
-        /// Why.
-        source: io::Error,
-    },
-    /// An entry that is not safe to unpack.
-    #[error("the tarball's entry '{entry}' {why}", entry = entry.display())]
-    Refused {
-        /// Its name.
-        entry: PathBuf,
-        /// What is wrong with it.
-        why: &'static str,
-    },
+    /// An entry that is not to be unpacked.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
     /// An entry cannot be written.
     #[error("cannot unpack '{entry}'", entry = entry.display())]
     Write {

@@ -215,7 +215,7 @@ fn unpack_errors_of_other_files_have_exact_texts() {
     );
     let (entry, why) = ("a".into(), "is a symbolic link to an absolute path");
     assert_rendered(
-        unpack(UnpackError::Refused { entry, why }),
+        unpack(EntryError::Refused { entry, why }.into()),
         "the tarball's entry 'a' is a symbolic link to an absolute path\n  next: 'repack --drop PATH \
          FILE' leaves it out, its path below the top directory, if you trust the rest; push that",
     );
@@ -252,14 +252,14 @@ fn unpack_errors_have_exact_texts() {
          lib and share, push again",
     );
     assert_rendered(
-        unpack(UnpackError::Name { source: source() }),
+        unpack(EntryError::Name { source: source() }.into()),
         &format!(
             "the tarball has an entry with an unreadable name\n  cause: permission denied{again}"
         ),
     );
     let (entry, why) = ("a".into(), "leads out of the directory");
     assert_rendered(
-        unpack(UnpackError::Refused { entry, why }),
+        unpack(EntryError::Refused { entry, why }.into()),
         &format!("the tarball's entry 'a' leads out of the directory{again}"),
     );
     let (entry, source_) = ("a".into(), source());

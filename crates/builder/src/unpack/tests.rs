@@ -306,7 +306,7 @@ fn unpack_broken_files_have_exact_texts() {
 
 #[test]
 fn unpack_unreadable_name_has_exact_text() {
-    let error = UnpackError::Name {
+    let error = EntryError::Name {
         source: io::Error::other("x"),
     };
     assert_eq!(
