@@ -7,8 +7,6 @@
 mod openmetrics;
 #[path = "../../starttest/tests/real/mod.rs"]
 mod real;
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
 mod world;
 
 use std::fs;
@@ -16,6 +14,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
+use testbed::sandbox;
 
 use real::free_port;
 use sandbox::{Outcome, Sandbox, wait_for};

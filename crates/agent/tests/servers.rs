@@ -8,8 +8,6 @@
 mod openmetrics;
 #[path = "../../starttest/tests/real/mod.rs"]
 mod real;
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
 mod world;
 
 use std::fs;
@@ -17,6 +15,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use testbed::sandbox;
 
 use mysql::prelude::Queryable;
 use real::{Instance, Server, free_port};

@@ -1,9 +1,7 @@
 //! backup as it is called: what it answers, and what it refuses before it does anything.
 
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
-
 use std::path::Path;
+use testbed::sandbox;
 
 use sandbox::{Sandbox, assert_refused};
 

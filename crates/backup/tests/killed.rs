@@ -6,12 +6,8 @@
     reason = "clippy's allowance for tests does not reach their helpers"
 )]
 
-#[path = "../../hook/tests/points/mod.rs"]
-mod points;
 #[path = "../../starttest/tests/real/mod.rs"]
 mod real;
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
 mod world;
 
 use std::fs;
@@ -21,6 +17,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::park_timeout;
 use std::time::{Duration, Instant};
+use testbed::{points, sandbox};
 
 use mysql::Conn;
 use mysql::prelude::Queryable;

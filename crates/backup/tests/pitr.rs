@@ -5,12 +5,8 @@
     reason = "clippy's allowance for tests does not reach their helpers"
 )]
 
-#[path = "../../hook/tests/points/mod.rs"]
-mod points;
 #[path = "../../starttest/tests/real/mod.rs"]
 mod real;
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
 mod world;
 
 use std::fs;
@@ -18,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::park_timeout;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use testbed::{points, sandbox};
 
 use mysql::Conn;
 use mysql::prelude::Queryable;

@@ -6,8 +6,6 @@
 
 #[path = "../../starttest/tests/real/mod.rs"]
 mod real;
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
 mod world;
 #[path = "../../starttest/tests/real/writer.rs"]
 mod writer;
@@ -16,6 +14,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use testbed::sandbox;
 
 use mysql::Conn;
 use mysql::prelude::Queryable;

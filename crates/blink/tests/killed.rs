@@ -6,14 +6,13 @@
     reason = "clippy's allowance for tests does not reach helpers"
 )]
 
-#[path = "../../hook/tests/points/mod.rs"]
-mod points;
 mod world;
 
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use testbed::points;
 
 use blink::Blink;
 

@@ -5,12 +5,11 @@
     reason = "clippy's allowance for tests does not reach their helpers"
 )]
 
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
 mod service;
 
 use std::fs;
 use std::path::Path;
+use testbed::sandbox;
 
 use sandbox::{Sandbox, assert_refused, mode, set_mode};
 use service::{BUILDER, SCRIPT, builder, gzip, refused, service, service_with, vendors};

@@ -1,11 +1,10 @@
 //! The built executable and first-run files: what it takes along, and what it refuses by name before it
 //! changes anything (C3, C4, H5, H6 of tests/README.md).
 
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
 mod service;
 
 use std::fs;
+use testbed::sandbox;
 
 use sandbox::{Sandbox, mode, set_mode};
 use service::{SCRIPT, builder, gzip, refused, service_with, vendors_with_client, xz};

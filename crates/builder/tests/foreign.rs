@@ -6,12 +6,11 @@
     reason = "clippy's allowance for tests does not reach their helpers"
 )]
 
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
 mod service;
 
 use std::fs;
 use std::path::Path;
+use testbed::sandbox;
 
 use service::{builder, service};
 

@@ -1,13 +1,12 @@
 //! Tarballs that builder must refuse, and disks that are too small for a good one: the message is
 //! exact, and nothing of ours is left over.
 
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
 mod service;
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use testbed::sandbox;
 
 use sandbox::in_mount_namespace;
 use service::{

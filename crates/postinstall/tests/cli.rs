@@ -1,13 +1,9 @@
 //! The built executable with a server that only records how it is called: what is written, what the
 //! server gets to see, that a second run and TERM leave things as they should be.
 
-#[path = "../../hook/tests/fake/mod.rs"]
-mod fake;
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
-
 use std::fs;
 use std::process::{Command, Stdio};
+use testbed::{fake, sandbox};
 
 use fake::{built, calls, with_database};
 use sandbox::{Sandbox, mode, wait_for};

@@ -1,13 +1,9 @@
 //! postinstall and first-run files: it reads them, while the old instance still serves, and leaves the
 //! database that begins with them to starttest.
 
-#[path = "../../hook/tests/fake/mod.rs"]
-mod fake;
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
-
 use fake::built;
 use sandbox::assert_refused;
+use testbed::{fake, sandbox};
 
 const POSTINSTALL: &str = env!("CARGO_BIN_EXE_postinstall");
 

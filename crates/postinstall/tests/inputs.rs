@@ -1,13 +1,9 @@
 //! The inputs that say who may log in, case by case as in the official images' suites: what cannot be
 //! meant is refused, and a refusal writes nothing.
 
-#[path = "../../hook/tests/fake/mod.rs"]
-mod fake;
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
-
 use std::fs;
 use std::process::Command;
+use testbed::{fake, sandbox};
 
 use fake::built;
 use sandbox::{Sandbox, assert_refused, set_mode};

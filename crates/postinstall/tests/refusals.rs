@@ -1,12 +1,8 @@
 //! What postinstall refuses, with its exact words; a refusal changes nothing.
 
-#[path = "../../hook/tests/fake/mod.rs"]
-mod fake;
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
-
 use std::fs;
 use std::process::Command;
+use testbed::{fake, sandbox};
 
 use fake::{built, with_database};
 use sandbox::{Sandbox, assert_refused, in_mount_namespace, set_mode};

@@ -10,13 +10,12 @@
 
 #[path = "../tests/real/mod.rs"]
 mod real;
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use testbed::sandbox;
 
 use mysql::prelude::Queryable;
 use mysql::{Conn, OptsBuilder};

@@ -2,11 +2,10 @@
 //! option changes what the accounts' SQL does, no log gets a password.
 
 mod real;
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
 
 use std::fs;
 use std::process::Command;
+use testbed::sandbox;
 
 use mysql::prelude::Queryable;
 use mysql::{Conn, OptsBuilder};

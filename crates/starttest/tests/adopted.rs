@@ -6,11 +6,10 @@
 )]
 
 mod real;
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
 
 use std::fs;
 use std::process::{Command, Stdio};
+use testbed::sandbox;
 
 use mysql::prelude::Queryable;
 use mysql::{Conn, OptsBuilder};

@@ -5,15 +5,11 @@
     reason = "clippy's allowance for tests does not reach their helpers"
 )]
 
-#[path = "../../hook/tests/fake/mod.rs"]
-mod fake;
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
-
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
+use testbed::{fake, sandbox};
 
 use fake::{Call, calls};
 use sandbox::{Sandbox, set_mode, wait_for};

@@ -6,11 +6,10 @@
 )]
 
 mod real;
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
 
 use std::fs;
 use std::process::Command;
+use testbed::sandbox;
 
 use mysql::Conn;
 use mysql::prelude::Queryable;

@@ -6,8 +6,6 @@
 )]
 
 mod real;
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
 
 use std::fs;
 use std::io::Write;
@@ -16,6 +14,7 @@ use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use testbed::sandbox;
 
 use mysql::prelude::Queryable;
 use mysql::{Conn, OptsBuilder};

@@ -6,11 +6,10 @@
 )]
 
 mod real;
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
 
 use std::fs::{self, OpenOptions};
 use std::process::Command;
+use testbed::sandbox;
 
 use mysql::prelude::Queryable;
 use real::{Instance, Running, Server};

@@ -7,13 +7,12 @@
 )]
 
 mod real;
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use testbed::sandbox;
 
 use mycnf::{AccountPlugin, Shutdown, account_plugins, last_mysql_shutdown};
 use mysql::prelude::Queryable;

@@ -1,11 +1,10 @@
 //! First starts of real servers from the seed: what is unique to each, who may log in, and that
 //! nobody may before the server was told.
 mod real;
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
 
 use std::fs;
 use std::process::{Command, Stdio};
+use testbed::sandbox;
 
 use mysql::prelude::Queryable;
 use mysql::{Conn, OptsBuilder};

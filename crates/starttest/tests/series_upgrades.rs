@@ -7,17 +7,14 @@
 
 #[path = "series/mysql_5.rs"]
 mod mysql_5;
-#[path = "../../hook/tests/points/mod.rs"]
-mod points;
 mod real;
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
 #[path = "series/upgrade_check.rs"]
 mod upgrade_check;
 
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use testbed::{points, sandbox};
 
 use mysql::Conn;
 use mysql::prelude::Queryable;

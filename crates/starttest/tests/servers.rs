@@ -6,12 +6,11 @@
 )]
 
 mod real;
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
+use testbed::sandbox;
 
 use mysql::Conn;
 use mysql::prelude::Queryable;

@@ -5,11 +5,7 @@
     reason = "clippy's allowance for tests does not reach their helpers"
 )]
 
-#[path = "../../hook/tests/points/mod.rs"]
-mod points;
 mod real;
-#[path = "../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
 
 use std::fs::{self, OpenOptions};
 use std::io::Read as _;
@@ -18,6 +14,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use testbed::{points, sandbox};
 
 use mysql::Conn;
 use mysql::prelude::Queryable;

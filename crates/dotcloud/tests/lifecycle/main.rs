@@ -12,8 +12,7 @@
 mod machine;
 mod mounts;
 mod oci;
-#[path = "../../../hook/tests/points/mod.rs"]
-mod points;
 mod process;
 mod rootless;
 mod world;
+use testbed::points;

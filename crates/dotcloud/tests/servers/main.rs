@@ -16,11 +16,10 @@ mod instances;
 mod killed;
 mod main_job;
 mod make_run;
-#[path = "../../../hook/tests/points/mod.rs"]
-mod points;
 mod pruned;
 mod readme;
 mod text;
 mod world;
 #[path = "../../../starttest/tests/real/writer.rs"]
 mod writer;
+use testbed::points;

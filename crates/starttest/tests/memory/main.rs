@@ -6,13 +6,9 @@
     reason = "clippy's allowance for tests does not reach their helpers"
 )]
 
-#[path = "../../../hook/tests/cgroup/mod.rs"]
-mod cgroup;
 mod load;
 #[path = "../real/mod.rs"]
 mod real;
-#[path = "../../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
 
 use std::fs;
 use std::io::{self, Write};
@@ -20,6 +16,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
+use testbed::{cgroup, sandbox};
 
 use cgroup::Cgroup;
 use load::Seen;

@@ -14,12 +14,9 @@ mod host;
 mod killed;
 mod memory;
 mod options;
-#[path = "../../../hook/tests/points/mod.rs"]
-mod points;
 #[path = "../real/mod.rs"]
 mod real;
-#[path = "../../../hook/tests/sandbox/mod.rs"]
-mod sandbox;
 mod stopped;
 #[path = "../real/writer.rs"]
 mod writer;
+use testbed::{points, sandbox};

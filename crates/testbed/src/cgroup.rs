@@ -1,11 +1,5 @@
 //! A memory cgroup of a test's own, v1 or v2: commands are started inside it, and it goes with the
 //! test. Needs root and a cgroup filesystem that can be written; says loudly where there is none.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::unwrap_used,
-    reason = "no test file uses all of it; clippy's allowance for tests does not reach helpers"
-)]
 
 use std::fs;
 use std::io::{self, Write as _};

@@ -1,11 +1,5 @@
 //! Random points for the tests that kill, fill or replace something: as many as `MOD_POINTS` says, and
-//! the same ones again with `MOD_SEED`. Included by path into each crate's tests.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::unwrap_used,
-    reason = "no test file uses all of it; clippy's allowance for tests does not reach helpers"
-)]
+//! the same ones again with `MOD_SEED`.
 
 use std::env;
 use std::hash::{BuildHasher, RandomState};

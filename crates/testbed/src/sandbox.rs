@@ -1,14 +1,6 @@
 //! For the tests of the hooks' executables: a home directory and an approot that belong to an
 //! unprivileged user, commands that see nothing of this machine's environment, and listings that
-//! show whether anything changed. Included by path into each crate's tests.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "no test file uses all of it; clippy's allowance for tests does not reach helpers"
-)]
+//! show whether anything changed.
 
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
@@ -139,10 +131,13 @@ pub struct Outcome {
     pub stderr: String,
 }
 
+/// Every crate has the workspace's.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// Asserts status 1 and the complete stderr, below the heading that every hook prints.
 #[track_caller]
 pub fn assert_refused(outcome: &Outcome, hook: &str, stderr: &str) {
-    let expected = format!("{hook} {}\n{stderr}", env!("CARGO_PKG_VERSION"));
+    let expected = format!("{hook} {VERSION}\n{stderr}");
     assert_eq!(outcome.stderr, expected);
     assert_eq!(outcome.stdout, "");
     assert_eq!((outcome.code, outcome.signal), (Some(1), None));
@@ -151,7 +146,6 @@ pub fn assert_refused(outcome: &Outcome, hook: &str, stderr: &str) {
 /// Answers to `--version`, `--help` and arguments that there are none of.
 #[track_caller]
 pub fn assert_answers(program: &str, hook: &str, about: &str, example: &str) {
-    let version = env!("CARGO_PKG_VERSION");
     let run = |arguments: &[&str]| {
         assert_cmd::Command::new(program)
             .env_clear()
@@ -159,7 +153,7 @@ pub fn assert_answers(program: &str, hook: &str, about: &str, example: &str) {
             .assert()
     };
     for option in ["--version", "-V"] {
-        let version = format!("{hook} {version}\n");
+        let version = format!("{hook} {VERSION}\n");
         run(&[option]).success().stdout(version).stderr("");
     }
     assert!(about.contains(example));

@@ -1,11 +1,4 @@
 //! A home directory as builder leaves it, with a script for a server that records how it was called.
-//! Included by path into the tests of postinstall and starttest.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::unwrap_used,
-    reason = "no test file uses all of it; clippy's allowance for tests does not reach helpers"
-)]
 
 use std::fs;
 use std::path::Path;
