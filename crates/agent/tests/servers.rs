@@ -19,7 +19,7 @@ use testbed::sandbox;
 
 use mysql::prelude::Queryable;
 use real::{Instance, Server, free_port};
-use sandbox::{in_mount_namespace, mode, wait_for};
+use sandbox::{in_sealed_home, mode, wait_for};
 use world::{Agent, check, home, ready, start};
 
 /// Nobody else's account in any binary log.
@@ -256,23 +256,14 @@ fn upgrade_is_live_and_told() {
 #[test]
 fn read_only_home_is_watched() {
     let instance = home(Server::MySql9);
-    fs::create_dir_all(instance.home().join("data")).unwrap();
-    fs::create_dir_all(instance.home().join("mysql/run")).unwrap();
-    instance.sandbox.hand_over();
     let port = free_port();
-    let mut command = in_mount_namespace(
-        "cd /\n\
-         mount --bind \"$HOME\" \"$HOME\"\n\
-         mount --bind \"$HOME/data\" \"$HOME/data\"\n\
-         mount -t tmpfs -o mode=1777 none \"$HOME/mysql/run\"\n\
-         mount --options-mode ignore -o remount,ro,bind \"$HOME\"\n\
-         ! touch \"$HOME/written\" 2>/dev/null\n\
-         $AS_USER \"$HOME/starttest\" 2>\"$HOME/data/said\" &\n\
+    let mut command = in_sealed_home(
+        &instance.home(),
+        "$AS_USER \"$HOME/starttest\" 2>\"$HOME/data/said\" &\n\
          echo $! >\"$HOME/data/server.pid\"\n\
          exec $AS_USER \"$HOME/agent\" serve\n",
     );
     command
-        .env("HOME", instance.home())
         .env("PORT_TESTBEDDB", instance.port.to_string())
         .env("MYSQL_BIND_ADDRESS", "127.0.0.1")
         .env("PORT_AGENT", port.to_string())

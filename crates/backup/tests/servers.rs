@@ -368,17 +368,9 @@ fn memory_of_a_copy_is_bounded() {
 fn take_and_dump_in_a_read_only_home() {
     let instance = home(Server::MariaDb);
     fs::write(instance.home().join("agent"), "").unwrap();
-    for name in ["data", "mysql/run"] {
-        fs::create_dir_all(instance.home().join(name)).unwrap();
-    }
-    instance.sandbox.hand_over();
-    let output = sandbox::in_mount_namespace(
-        "cd /\n\
-         mount --bind \"$HOME\" \"$HOME\"\n\
-         mount --bind \"$HOME/data\" \"$HOME/data\"\n\
-         mount -t tmpfs -o mode=1777 none \"$HOME/mysql/run\"\n\
-         mount --options-mode ignore -o remount,ro,bind \"$HOME\"\n\
-         $AS_USER \"$HOME/starttest\" 2>\"$HOME/data/said\" &\n\
+    let output = sandbox::in_sealed_home(
+        &instance.home(),
+        "$AS_USER \"$HOME/starttest\" 2>\"$HOME/data/said\" &\n\
          for i in $(seq 300); do [ -S \"$HOME/mysql/run/mysqld.sock\" ] && break; sleep 0.1; done\n\
          status=0\n\
          $AS_USER \"$HOME/backup\" take \"$HOME/data/copy\" || status=$?\n\
@@ -386,7 +378,6 @@ fn take_and_dump_in_a_read_only_home() {
          kill $!; wait $! || :\n\
          exit $status\n",
     )
-    .env("HOME", instance.home())
     .env("PORT_TESTBEDDB", instance.port.to_string())
     .env("MYSQL_BIND_ADDRESS", "127.0.0.1")
     .env("MYSQL_USER", "app")

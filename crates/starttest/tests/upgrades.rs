@@ -20,7 +20,7 @@ use mysql::Conn;
 use mysql::prelude::Queryable;
 use points::{Point, Sweep};
 use real::{Instance, Running, Server, release};
-use sandbox::{hand_over, in_mount_namespace, listing, mode, wait_for};
+use sandbox::{hand_over, in_sealed_home, listing, mode, wait_for};
 
 const PASSWORD: &str = "known";
 
@@ -186,19 +186,8 @@ fn f2_older_mariadb_is_upgraded_once_and_the_older_one_refused_from_then_on() {
 fn older_mariadb_is_upgraded_in_a_sealed_home() {
     let old = with_rows(Server::MariaDb);
     let instance = with_copy(&old);
-    fs::create_dir_all(instance.home().join("mysql/run")).unwrap();
-    instance.sandbox.hand_over();
-    let mut command = in_mount_namespace(
-        "cd /\n\
-         mount --bind \"$HOME\" \"$HOME\"\n\
-         mount --bind \"$HOME/data\" \"$HOME/data\"\n\
-         mount -t tmpfs -o mode=1777 none \"$HOME/mysql/run\"\n\
-         mount --options-mode ignore -o remount,ro,bind \"$HOME\"\n\
-         ! touch \"$HOME/written\" 2>/dev/null\n\
-         exec $AS_USER \"$HOME/starttest\"\n",
-    );
+    let mut command = in_sealed_home(&instance.home(), "exec $AS_USER \"$HOME/starttest\"\n");
     command
-        .env("HOME", instance.home())
         .env("PORT_TESTBEDDB", instance.port.to_string())
         .env("MYSQL_BIND_ADDRESS", "127.0.0.1")
         .env("MYSQL_ROOT_PASSWORD", PASSWORD);

@@ -270,3 +270,23 @@ pub fn in_mount_namespace(script: &str) -> Command {
         .env("AS_USER", as_user);
     command
 }
+
+/// The same as in a container with a read-only root: the home directory `home` cannot be written, but for
+/// its `data` and for `mysql/run`, which is a file system in memory and somebody else's. `HOME` leads to it.
+pub fn in_sealed_home(home: &Path, script: &str) -> Command {
+    for name in ["data", "mysql/run"] {
+        fs::create_dir_all(home.join(name)).unwrap();
+    }
+    hand_over(home);
+    let mut command = in_mount_namespace(&format!(
+        "cd /\n\
+         mount --bind \"$HOME\" \"$HOME\"\n\
+         mount --bind \"$HOME/data\" \"$HOME/data\"\n\
+         mount -t tmpfs -o mode=1777 none \"$HOME/mysql/run\"\n\
+         mount --options-mode ignore -o remount,ro,bind \"$HOME\"\n\
+         ! touch \"$HOME/written\" 2>/dev/null\n\
+         {script}"
+    ));
+    command.env("HOME", home);
+    command
+}
